@@ -1,0 +1,200 @@
+"""Sanity checks of a study: do bytes follow from the formats, multipliers from ratios and steps, and
+seconds from bytes and rates? Each check states its arithmetic, so that a reader can do it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from slsim import analysis, codecs
+from slsim.analysis import Run
+from slsim.codecs import Codec
+from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Message, Recording, Turn
+from slsim.scenario import Choice
+
+RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
+MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
+SHOWN_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one training or run: what, whether it holds, its arithmetic, and what to note."""
+
+    subject: str
+    passed: bool
+    arithmetic: str
+    note: str = ""
+
+
+def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
+    """All checks of a study's runs, and of its summary as it is saved."""
+    trainings = {run.training: run.recording for run in runs}
+    return [
+        *(check for name, recording in trainings.items() for check in check_sizes(name, recording)),
+        *(check for run in runs for check in check_multiplier(run)),
+        *(check for run in runs for check in check_time(run)),
+        *check_summary(analysis.summarise(runs), saved),
+    ]
+
+
+def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
+    """Every message of a training against its format's formula, to the byte."""
+    chosen = recording.learning["codec"]
+    for kind, direction in ((ACTIVATIONS, "uplink"), (GRADIENTS, "downlink")):
+        codec = _codec(chosen[direction])
+        wrong = [
+            f"round {number}, client {turn.client}, {kind}: {_found(message)}, the format says {expected}"
+            for number, turn, message in _messages(recording, kind)
+            if (expected := _expected(codec, recording, turn)) != (message.num_bytes, message.raw_bytes)
+        ]
+        yield Check(
+            f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(codec, recording, kind), _first(wrong)
+        )
+    width = {message.num_bytes / turn.samples for _, turn, message in _messages(recording, LABELS)}
+    labels = " or ".join(f"{value:g}" for value in sorted(width))
+    one_width = len(width) <= 1 and all(value in (1, 2) for value in width)
+    yield Check(f"bytes of {name}, {LABELS}", one_width, f"{labels} bytes a sample, in every message")
+
+
+def _codec(table: dict[str, object]) -> Codec:
+    choice = Choice(str(table["name"]), {key: value for key, value in table.items() if key != "name"})
+    return codecs.create(choice.name, **choice.params)
+
+
+def _messages(recording: Recording, kind: str) -> Iterator[tuple[int, Turn, Message]]:
+    for number, record in enumerate(recording.rounds, start=1):
+        for turn in record.turns:
+            yield number, turn, turn.message(kind)
+
+
+def _found(message: Message) -> tuple[int, int]:
+    return message.num_bytes, message.raw_bytes
+
+
+def _expected(codec: Codec, recording: Recording, turn: Turn) -> tuple[int, int]:
+    """Encoded and raw bytes that the format's formula gives for a turn."""
+    shape = (turn.samples, *recording.activation_shape)
+    return codec.num_bytes(shape), 4 * math.prod(shape)
+
+
+def _sizes_arithmetic(codec: Codec, recording: Recording, kind: str) -> str:
+    """The formula with its numbers, for the commonest batch."""
+    sizes = Counter(turn.samples for _, turn, _ in _messages(recording, kind))
+    samples, _ = sizes.most_common(1)[0]
+    shape = (samples, *recording.activation_shape)
+    elements, encoded = math.prod(shape), codec.num_bytes(shape)
+    header = encoded - codec.body_bytes(elements)
+    measured = sum(message.num_bytes for _, _, message in _messages(recording, kind))
+    raw = sum(message.raw_bytes for _, _, message in _messages(recording, kind))
+    return (
+        f"{sizes.total():,} messages; d = {elements:,}: "
+        f"{codec.size_formula(elements)} = {encoded - header:,} bytes + {header} of header; "
+        f"ratio {4 * elements:,} / {encoded:,} = {4 * elements / encoded:.3f}, "
+        f"measured {raw:,} / {measured:,} = {raw / measured:.3f}"
+    )
+
+
+def _first(lines: Sequence[str]) -> str:
+    shown = "\n".join(lines[:SHOWN_ROWS])
+    return shown + (f"\n… and {len(lines) - SHOWN_ROWS} more" if len(lines) > SHOWN_ROWS else "")
+
+
+def check_multiplier(run: Run) -> Iterator[Check]:
+    """A traffic multiplier against compression ratio × baseline's steps ÷ this run's steps."""
+    if run.baseline is None:
+        return
+    steps, baseline_steps = (
+        analysis.rounds_to(recording, run.target) for recording in (run.recording, run.baseline)
+    )
+    subject = f"traffic multiplier of {run.label}"
+    measured = analysis.summary_row(run)["traffic_multiplier"]
+    if not math.isfinite(steps) or not math.isfinite(baseline_steps):
+        yield Check(subject, measured == 0 or math.isnan(measured), "target never reached: INF")
+        return
+    ratio = analysis.compression_ratio(run.recording) / analysis.compression_ratio(run.baseline)
+    expected = ratio * baseline_steps / steps
+    agrees = math.isclose(measured, expected, rel_tol=MULTIPLIER_TOLERANCE)
+    steps_ratio = f"{baseline_steps:.0f} / {steps:.0f} steps"
+    arithmetic = f"measured {measured:.3f}; ratio {ratio:.3f} × {steps_ratio} = {expected:.3f}"
+    yield Check(subject, agrees, arithmetic, _above_format(run, measured))
+
+
+def _above_format(run: Run, measured: float) -> str:
+    turn = run.recording.rounds[0].turns[0]
+    elements = turn.samples * math.prod(run.recording.activation_shape)
+    limit = _codec(run.scenario.codec.uplink.table()).nominal_ratio(elements)
+    if measured <= limit * (1 + RELATIVE_TOLERANCE):
+        return ""
+    return (
+        f"above the format's own ratio, {limit:.2f}: it needed fewer steps than the baseline here, "
+        "and one seed does not prove that"
+    )
+
+
+def check_time(run: Run) -> Iterator[Check]:
+    """Simulated time against bytes ÷ rate: each link's busy time, and a lower bound of the makespan."""
+    table, timeline = run.scenario.network, run.timeline
+    for direction, rate_bps in (("up", table.uplink), ("down", table.downlink)):
+        names = [name for name in timeline.link_busy_s if name.startswith(direction)]
+        busy_s = sum(timeline.link_busy_s[name] for name in names)
+        sent = sum(record.num_bytes("up" if direction == "up" else "down") for record in run.recording.rounds)
+        yield Check(
+            f"{direction}link time of {run.label}",
+            math.isclose(busy_s, 8 * sent / rate_bps, rel_tol=RELATIVE_TOLERANCE),
+            f"busy {busy_s:.6f} s; 8 × {sent:,} bytes / {rate_bps:,.0f} bit/s = {8 * sent / rate_bps:.6f} s",
+        )
+    bound_s = _transfer_seconds(run)
+    yield Check(
+        f"makespan of {run.label}",
+        timeline.makespan_s >= bound_s * (1 - RELATIVE_TOLERANCE),
+        f"{timeline.makespan_s:.6f} s ≥ {bound_s:.6f} s, the transfers and latencies that nothing can hide",
+    )
+
+
+def _transfer_seconds(run: Run) -> float:
+    """Per round: the slowest client's own transfers, or all clients' on a shared link; and two latencies."""
+    table = run.scenario.network
+    total_s = 0.0
+    for record in run.recording.rounds:
+        if table.sharing == "shared":
+            total_s += 8 * max(
+                record.num_bytes("up") / table.uplink, record.num_bytes("down") / table.downlink
+            )
+        else:
+            up_and_down = ((turn.num_bytes("up"), turn.num_bytes("down")) for turn in record.turns)
+            total_s += 8 * max(up / table.uplink + down / table.downlink for up, down in up_and_down)
+        total_s += 2 * table.latency
+    return total_s
+
+
+def check_summary(computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check]:
+    """The saved summary against one computed from the recordings."""
+    for position, run in enumerate(computed["run"]):
+        rows = saved[saved["run"] == run]
+        if len(rows) != 1:
+            yield Check(f"summary.csv, {run}", False, f"{len(rows)} rows of that run, expected 1")
+            continue
+        numbers = computed.select_dtypes("number").columns
+        wrong = [
+            f"{column}: {float(rows[column].iloc[0])} saved, {float(expected)} from the recording"
+            for column, expected in computed[numbers].iloc[position].items()
+            if not _equal(float(rows[column].iloc[0]), float(expected))
+        ]
+        yield Check(
+            f"summary.csv, {run}",
+            not wrong,
+            f"{len(numbers)} numbers agree with the recording",
+            _first(wrong),
+        )
+
+
+def _equal(saved: float, computed: float) -> bool:
+    return math.isclose(saved, computed, rel_tol=RELATIVE_TOLERANCE) or (
+        math.isnan(saved) and math.isnan(computed)
+    )

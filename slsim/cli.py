@@ -1,0 +1,162 @@
+"""The command line: one short function a command. What a command does is in the rooms below.
+
+Heavy imports are inside the commands: `slsim --help`, `slsim list` and a faulty scenario answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+from slsim.errors import SlsimError
+from slsim.registry import registry_of
+
+EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    help="How long and how many bytes until a split-learning model is this accurate, "
+    "on these links, with this codec.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+
+class Kind(StrEnum):
+    """What `slsim list` lists; the registry's kind is the same word without the s."""
+
+    codecs = "codecs"
+    models = "models"
+    data = "data"
+    devices = "devices"
+    protocols = "protocols"
+
+
+StudyPath = Annotated[Path, typer.Argument(help="A results folder, such as results/quickstart.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the scenario; give it again, or a list, to sweep."
+    ),
+]
+
+
+@app.command()
+def run(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
+    settings: Settings = None,
+    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is finished already.")] = False,
+) -> None:
+    """Train what a scenario needs, time it on its network, and write table, records and figures."""
+    from slsim import scenario as scenarios
+
+    asked = scenarios.load(scenario, parse_settings(settings))
+    from slsim.report.progress import progress
+    from slsim.report.tables import print_study
+    from slsim.study import conduct
+
+    with progress(console) as observer:
+        study = conduct(asked, results, fresh=fresh, observer=observer)
+    print_study(console, study.summary, study.path)
+
+
+@app.command()
+def replay(study: StudyPath, settings: Settings = None) -> None:
+    """Time a study's recordings again over other links, devices or targets, without training."""
+    from slsim import study as studies
+    from slsim.report.tables import print_study
+    from slsim.results import StudyFolder
+
+    replayed = studies.replay(StudyFolder.open(study), parse_settings(settings))
+    print_study(console, replayed.summary, replayed.path)
+
+
+@app.command()
+def check(study: StudyPath) -> None:
+    """Check a study's bytes, traffic multipliers and times against their arithmetic."""
+    from slsim.report.tables import print_checks
+    from slsim.study import open_study
+
+    checks = open_study(study).check()
+    print_checks(console, checks)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def plot(study: StudyPath) -> None:
+    """Draw a study's figures again from its saved tables."""
+    from slsim.report.figures import draw
+    from slsim.results import StudyFolder
+
+    folder = StudyFolder.open(study)
+    for name in draw(folder):
+        console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
+
+
+@app.command(name="list")
+def list_components(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; all, when left out.")] = None,
+) -> None:
+    """List codecs, models, data sets, devices and protocols, with their parameters."""
+    from slsim.report.tables import print_components
+
+    for listed in [kind] if kind else Kind:
+        name = listed.value.removesuffix("s")
+        print_components(console, name, registry_of(name))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    from slsim.scenario.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+def parse_settings(settings: list[str] | None) -> dict[str, Any]:
+    """`["network.uplink=10 Mbps", "training.epochs=2"]` as a mapping. A value is TOML where it parses as
+    such, else text; a key given more than once becomes the list of its values, which is a sweep."""
+    values: dict[str, list[Any]] = {}
+    for setting in settings or ():
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(
+                f'{setting!r} is not KEY=VALUE, such as network.uplink="10 Mbps"', param_hint="--set"
+            )
+        values.setdefault(key.strip(), []).append(_value(text))
+    return {key: given[0] if len(given) == 1 else given for key, given in values.items()}
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+
+
+def main() -> None:
+    """The entry point: one clear line an error, and an exit status (2: bad input, 130: interrupted)."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        status = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except SlsimError as error:
+        errors.print(str(error))
+        status = EXIT_INTERRUPTED if getattr(error, "interrupted", False) else EXIT_BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        errors.print("Interrupted")
+        status = EXIT_INTERRUPTED
+    sys.exit(status or 0)

@@ -1,0 +1,107 @@
+"""Data sets: images and labels in memory, as they come (uint8), and the registry of what provides them."""
+
+from __future__ import annotations
+
+import zipfile
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from slsim.errors import DataError
+from slsim.registry import Component, Registry
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images uint8 [n, channels, height, width] and labels int64 [n], for training and for testing."""
+
+    x_train: NDArray[np.uint8]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[np.uint8]
+    y_test: NDArray[np.int64]
+
+    @property
+    def num_classes(self) -> int:
+        return int(max(self.y_train.max(), self.y_test.max())) + 1
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)"""
+        _, channels, height, width = self.x_train.shape
+        return channels, height, width
+
+    def channel_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and standard deviation of each channel over the training images, in 0 … 1."""
+        mean = self.x_train.mean(axis=(0, 2, 3), dtype=np.float64) / 255
+        deviation = self.x_train.std(axis=(0, 2, 3), dtype=np.float64) / 255
+        return mean.astype(np.float32), np.maximum(deviation, 1e-6).astype(np.float32)
+
+
+class DataSource(Component, ABC):
+    """Provides a data set. A subclass is final; its fields are what a scenario's [data] may set."""
+
+    @abstractmethod
+    def load(self) -> Dataset:
+        """The data set. Raises `DataError` that says what is missing or wrong and where it belongs."""
+
+
+registry: Registry[DataSource] = Registry("data", DataSource)  # type: ignore[type-abstract]  # only a bound
+register = registry.register
+
+
+@register("fashion-mini")
+class FashionMini(DataSource):
+    """6,000 training and 1,000 test images of Fashion-MNIST, 28×28 grey, 10 classes; ships with slsim."""
+
+    def load(self) -> Dataset:
+        with resources.as_file(resources.files("slsim.learning") / "fashion_mini.npz") as path:
+            return read_npz(path)
+
+
+@register("npz")
+class Npz(DataSource):
+    """Images from a numpy file: x_train, x_test uint8 [n, h, w] or [n, h, w, c]; y_train, y_test [n]."""
+
+    path: Path = Field(description="the .npz file, relative to the working directory")
+
+    def load(self) -> Dataset:
+        return read_npz(self.path)
+
+
+def read_npz(path: Path) -> Dataset:
+    """Reads and checks the arrays of an .npz file (see `Npz`); nothing in it is unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+    except FileNotFoundError:
+        raise DataError(f"there is no data file {path}") from None
+    except KeyError as error:
+        raise DataError(f"{path} lacks an array: {error.args[0]}") from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}") from None
+    for split in ("train", "test"):
+        images, labels = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+            raise DataError(f"{path}: x_{split} must be uint8 [n, h, w] or [n, h, w, c], is {images.dtype}")
+        if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer) or not labels.size:
+            raise DataError(
+                f"{path}: y_{split} must hold one integer label for each of the images of x_{split}"
+            )
+        if labels.min() < 0:
+            raise DataError(f"{path}: y_{split} holds a negative label, {labels.min()}")
+    return Dataset(
+        _channels_first(arrays["x_train"]),
+        arrays["y_train"].astype(np.int64),
+        _channels_first(arrays["x_test"]),
+        arrays["y_test"].astype(np.int64),
+    )
+
+
+def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    with_channels = images[..., None] if images.ndim == 3 else images
+    return np.ascontiguousarray(np.moveaxis(with_channels, 3, 1))

@@ -1,0 +1,206 @@
+"""The Recording: what a training sent and computed, round by round, byte by byte, and how it learned.
+
+It is where the two planes meet: learning writes it, the clock plays it. On disk it is a folder of two
+Parquet files and a JSON header, so that any tool can read it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from slsim.errors import RecordingError
+
+FORMAT_VERSION = 1
+HEADER_FILE, MESSAGES_FILE, EVALUATIONS_FILE = "recording.json", "messages.parquet", "evaluations.parquet"
+
+ACTIVATIONS, LABELS, GRADIENTS = "activations", "labels", "gradients"
+Direction = Literal["up", "down"]
+Status = Literal["finished", "diverged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a turn: bytes as sent, and bytes it would have been uncompressed."""
+
+    kind: str
+    direction: Direction
+    num_bytes: int
+    raw_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One client's part of a round."""
+
+    client: int
+    samples: int
+    messages: tuple[Message, ...]
+
+    def message(self, kind: str) -> Message:
+        """The turn's message of that kind; it has exactly one."""
+        (found,) = (message for message in self.messages if message.kind == kind)
+        return found
+
+    def num_bytes(self, direction: Direction) -> int:
+        """Everything this client sent in that direction, in bytes."""
+        return sum(message.num_bytes for message in self.messages if message.direction == direction)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round: a turn for each client that took part."""
+
+    turns: tuple[Turn, ...]
+
+    def num_bytes(self, direction: Direction) -> int:
+        """Bytes of all clients in that direction."""
+        return sum(turn.num_bytes(direction) for turn in self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Test accuracy (0 … 1) after `round` rounds: with activations through the uplink codec, as the
+    paper's authors measure it, and without it; and the mean training loss since the last evaluation."""
+
+    round: int
+    epoch: float
+    accuracy: float
+    accuracy_without_codec: float
+    training_loss: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the clock needs to turn messages and samples into work: FLOPs a sample of each half, and the
+    bytes of memory that encoding and decoding touch for each element of a message kind."""
+
+    client_forward_flops: float
+    client_backward_flops: float
+    server_forward_flops: float
+    server_backward_flops: float
+    encode_bytes: Mapping[str, float]
+    decode_bytes: Mapping[str, float]
+
+    def encoding(self, message: Message) -> float:
+        """Bytes of memory read and written to encode `message`."""
+        return self.encode_bytes[message.kind] * message.raw_bytes / 4
+
+    def decoding(self, message: Message) -> float:
+        """Bytes of memory read and written to decode `message`."""
+        return self.decode_bytes[message.kind] * message.raw_bytes / 4
+
+
+@dataclass
+class Recording:
+    """A training, as far as anyone but its tensors can tell."""
+
+    key: str
+    learning: Mapping[str, Any]
+    costs: Costs
+    activation_shape: tuple[int, ...]
+    rounds: list[RoundRecord] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    status: Status = "finished"
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Writes the three files into `folder`, which exists."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        header = {
+            "format": FORMAT_VERSION,
+            "key": self.key,
+            "status": self.status,
+            "rounds": len(self.rounds),
+            "activation_shape": list(self.activation_shape),
+            "costs": asdict(self.costs),
+            "learning": self.learning,
+            "provenance": self.provenance,
+        }
+        pq.write_table(
+            pa.Table.from_pylist(self._message_rows(), schema=_message_schema()), folder / MESSAGES_FILE
+        )
+        rows = [asdict(evaluation) for evaluation in self.evaluations]
+        pq.write_table(pa.Table.from_pylist(rows, schema=_evaluation_schema()), folder / EVALUATIONS_FILE)
+        (folder / HEADER_FILE).write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
+
+    def _message_rows(self) -> list[dict[str, Any]]:
+        return [
+            {"round": number, "client": turn.client, "samples": turn.samples, **asdict(message)}
+            for number, record in enumerate(self.rounds, start=1)
+            for turn in record.turns
+            for message in turn.messages
+        ]
+
+    @classmethod
+    def load(cls, folder: Path) -> Recording:
+        """Reads what `save` wrote. Raises `RecordingError` when it is damaged or of another version."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            header = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
+            if header["format"] != FORMAT_VERSION:
+                raise RecordingError(
+                    f"{folder}: recording format {header['format']}, this slsim reads {FORMAT_VERSION}"
+                )
+            messages = pq.read_table(folder / MESSAGES_FILE, schema=_message_schema()).to_pylist()
+            evaluations = pq.read_table(folder / EVALUATIONS_FILE, schema=_evaluation_schema()).to_pylist()
+            recording = cls(
+                key=header["key"],
+                learning=header["learning"],
+                costs=Costs(**header["costs"]),
+                activation_shape=tuple(header["activation_shape"]),
+                rounds=_rounds(messages),
+                evaluations=[Evaluation(**row) for row in evaluations],
+                status=header["status"],
+                provenance=header["provenance"],
+            )
+            complete = len(recording.rounds) == header["rounds"] and math.prod(recording.activation_shape) > 0
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+            raise RecordingError(_damaged(folder, f"{type(error).__name__}: {error}")) from error
+        if not complete:
+            raise RecordingError(
+                _damaged(folder, f"{len(recording.rounds)} of {header['rounds']} rounds are there")
+            )
+        return recording
+
+
+def _damaged(folder: Path, why: str) -> str:
+    return f"the recording {folder} cannot be read ({why}); delete that folder and run the scenario again"
+
+
+def _rounds(rows: list[dict[str, Any]]) -> list[RoundRecord]:
+    """Rows, ordered as written, as rounds of turns."""
+    rounds = []
+    for _, in_round in groupby(rows, key=lambda row: row["round"]):
+        turns = []
+        for (client, samples), in_turn in groupby(in_round, key=lambda row: (row["client"], row["samples"])):
+            messages = (
+                Message(row["kind"], row["direction"], row["num_bytes"], row["raw_bytes"]) for row in in_turn
+            )
+            turns.append(Turn(client, samples, tuple(messages)))
+        rounds.append(RoundRecord(tuple(turns)))
+    return rounds
+
+
+def _message_schema() -> Any:
+    import pyarrow as pa
+
+    whole, text = pa.int64(), pa.dictionary(pa.int8(), pa.string())
+    types = {"round": whole, "client": whole, "samples": whole, "kind": text, "direction": text}
+    return pa.schema([*types.items(), ("num_bytes", whole), ("raw_bytes", whole)])
+
+
+def _evaluation_schema() -> Any:
+    import pyarrow as pa
+
+    columns = ("epoch", "accuracy", "accuracy_without_codec", "training_loss")
+    return pa.schema([("round", pa.int64()), *((name, pa.float64()) for name in columns)])

@@ -1,0 +1,221 @@
+"""Names to components: the one mechanism by which codecs, models, data sets, devices and protocols
+are found, listed, checked and extended.
+
+A component is a frozen pydantic model: its fields are the parameters that a scenario may set, its
+docstring's first line is what `slsim list` prints. A third party adds one by decorator
+(`@slsim.codecs.register("mine")`), by an entry point of the group `slsim.codec` (`.model`, `.data`,
+`.device`, `.protocol`), or by writing `"path/to/file.py:Name"` where a scenario wants a name.
+
+Rooms are found by name at the first look-up, never imported here, so this file stays on floor 0.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from slsim.errors import Fault, FaultsError, UnknownNameError
+from slsim.units import nearest
+
+HOMES: Mapping[str, str] = {
+    "codec": "slsim.codecs.base",
+    "model": "slsim.learning.models",
+    "data": "slsim.learning.data",
+    "device": "slsim.devices",
+    "protocol": "slsim.protocols.base",
+}
+
+
+class Component(BaseModel):
+    """Something that a scenario chooses by name and configures by parameters: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+C = TypeVar("C", bound=Component)
+S = TypeVar("S", bound=Component)
+
+
+@dataclass(frozen=True)
+class Entry(Generic[C]):
+    """A registered component: its class, the parameters that its name fixes, and one line about it."""
+
+    name: str
+    cls: type[C]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    source_file: Path | None = None  # only of components named by file path
+
+    def parameters(self) -> dict[str, str]:
+        """Parameter names with their defaults as text, for `slsim list`."""
+        fields = self.cls.model_fields
+        return {name: str(self.defaults.get(name, _default_of(info))) for name, info in fields.items()}
+
+    def resolve(self, params: Mapping[str, Any], other_keys: tuple[str, ...] = ()) -> C:
+        """The component with `params` over its defaults; raises `FaultsError` naming each bad one.
+        `other_keys` are allowed in the same table, beside the parameters."""
+        try:
+            return self.cls.model_validate({**self.defaults, **params})
+        except ValidationError as error:
+            raise FaultsError(faults_of(error, self.cls, ("name", *other_keys))) from None
+
+
+def _default_of(info: FieldInfo) -> Any:
+    return "required" if info.is_required() else info.get_default(call_default_factory=True)
+
+
+class Registry(Generic[C]):
+    """The components of one kind, by name."""
+
+    def __init__(self, kind: str, base: type[C]) -> None:
+        self.kind = kind
+        self._base = base
+        self._entries: dict[str, Entry[C]] = {}
+        self._plugins_loaded = False
+
+    def register(self, name: str, **defaults: Any) -> Callable[[type[S]], type[S]]:
+        """Class decorator: make the class known as `name`."""
+
+        def add(cls: type[S]) -> type[S]:
+            self.add(name, cast("type[C]", cls), **defaults)
+            return cls
+
+        return add
+
+    def add(self, name: str, cls: type[C], summary: str = "", **defaults: Any) -> None:
+        """Make `cls` known as `name`, with `defaults` for some of its parameters."""
+        if not issubclass(cls, self._base):
+            raise TypeError(f"{cls.__name__} must be a subclass of {self._base.__name__}")
+        known = self._entries.get(name)
+        if known is not None and known.cls is not cls:
+            raise ValueError(f"the {self.kind} {name!r} is already registered as {known.cls.__name__}")
+        self._entries[name] = Entry(name, cls, defaults, summary or first_line(cls))
+
+    def names(self) -> list[str]:
+        """All names, sorted, third-party ones included."""
+        if not self._plugins_loaded:
+            self._plugins_loaded = True
+            for point in importlib.metadata.entry_points(group=f"slsim.{self.kind}"):
+                self.add(point.name, point.load())
+        return sorted(self._entries)
+
+    def entry(self, name: str) -> Entry[C]:
+        """The entry of `name`, or of `"path/to/file.py:Name"`. Raises `UnknownNameError`."""
+        if name in self._entries:
+            return self._entries[name]
+        if ".py:" in name:
+            return self._from_file(name)
+        names = self.names()
+        if name not in self._entries:
+            raise UnknownNameError(
+                f'there is no {self.kind} "{name}"; {nearest(name, names)}there are: {", ".join(names)}'
+            )
+        return self._entries[name]
+
+    def create(self, name: str, **params: Any) -> C:
+        """The component called `name`. Raises `UnknownNameError`, or `FaultsError` for bad parameters."""
+        return self.entry(name).resolve(params)
+
+    def _from_file(self, name: str) -> Entry[C]:
+        file_name, _, attribute = name.rpartition(":")
+        path = Path(file_name).resolve()
+        if not path.is_file():
+            raise UnknownNameError(f'"{name}": there is no file {path}')
+        module = _load_file(path)
+        cls = getattr(module, attribute, None)
+        if not (inspect.isclass(cls) and issubclass(cls, self._base)):
+            raise UnknownNameError(f'"{name}": {path} has no {self._base.__name__} called {attribute}')
+        return Entry(name, cls, {}, first_line(cls), source_file=path)
+
+
+def _load_file(path: Path) -> Any:
+    module_name = f"slsim_file_{path.stem}_{abs(hash(path)):x}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # pydantic looks annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise UnknownNameError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def registry_of(kind: str) -> Registry[Any]:
+    """The registry of "codec", "model", "data", "device" or "protocol", its room imported on first use."""
+    home = importlib.import_module(HOMES[kind])
+    importlib.import_module(HOMES[kind].removesuffix(".base"))
+    return cast("Registry[Any]", home.registry)
+
+
+def first_line(cls: type) -> str:
+    """The first line of a class's docstring."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def faults_of(
+    error: ValidationError, model: type[BaseModel], other_keys: tuple[str, ...] = ()
+) -> list[Fault]:
+    """A pydantic error as faults, one a problem, each with its dotted path and the nearest name."""
+    return [fault for details in error.errors() for fault in _faults(details, model, other_keys)]
+
+
+HIDDEN = "component"  # a field that holds what the file has in the table around it
+
+
+def _faults(details: ErrorDetails, model: type[BaseModel], other_keys: tuple[str, ...]) -> list[Fault]:
+    location = details["loc"]
+    path = dotted(location)
+    cause = details.get("ctx", {}).get("error")
+    if isinstance(cause, FaultsError):
+        return [fault.under(path) if path else fault for fault in cause.faults]
+    if cause is not None:
+        return [Fault(path, str(cause))]
+    if details["type"] == "extra_forbidden":
+        allowed = [*other_keys, *_keys_at(model, location[:-1])]
+        hint = nearest(str(location[-1]), allowed)
+        return [Fault(path, f"unknown key; {hint}allowed: {', '.join(allowed)}")]
+    if details["type"] == "missing":
+        return [Fault(path, "missing; this key is required")]
+    message = details["msg"][0].lower() + details["msg"][1:]
+    return [Fault(path, f"{message}, found {details['input']!r}")]
+
+
+def dotted(location: tuple[int | str, ...]) -> str:
+    """`("clients", "device", 0, "share")` as `clients.device[0].share`."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part != HIDDEN:
+            path += f".{part}" if path else part
+    return path
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed in the table at `location` of `model`."""
+    current: Any = model
+    for part in location:
+        fields = getattr(current, "model_fields", {})
+        if part in fields:
+            candidates = [fields[part].annotation, *getattr(fields[part].annotation, "__args__", ())]
+            tables = [c for c in candidates if inspect.isclass(c) and issubclass(c, BaseModel)]
+            current = tables[0] if tables else None
+        elif inspect.isclass(current) and part == current.__name__:
+            continue
+    return [name for name in getattr(current, "model_fields", {}) if name != HIDDEN]

@@ -1,0 +1,1 @@
+"""What a reader sees: figures drawn from the saved tables, tables and progress on the terminal."""

@@ -1,0 +1,114 @@
+"""Figures, drawn from a study's saved tables and nothing else, as PNG and SVG."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from slsim.results import StudyFolder, describing_disk_errors
+from slsim.units import RATE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; dashes beyond the eighth run.
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")
+DASHES = ("-", "--", ":", "-.")
+LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
+
+
+def draw(folder: StudyFolder) -> list[str]:
+    """Draws every figure that the tables of `folder` allow; gives the names of the files."""
+    summary, curves = folder.load_table("summary"), folder.load_table("curves")
+    names = []
+    time_scale, time_unit = _time_axis(float(curves["sim_s"].max()))
+    figures = {
+        "accuracy_over_time": _accuracy(
+            summary, curves, "sim_s", time_scale, f"simulated time ({time_unit})"
+        ),
+        "accuracy_over_bytes": _accuracy(summary, curves, "uplink_bytes", 1e6, "uplink traffic (MB)"),
+    }
+    figures |= {
+        f"time_to_target_over_{name}": _time_to_target(summary, column, name)
+        for column, name in LINK_COLUMNS.items()
+        if column in summary and summary[column].nunique() > 1
+    }
+    for name, figure in figures.items():
+        names += _save(folder, name, figure)
+    return names
+
+
+def _time_axis(longest_s: float) -> tuple[float, str]:
+    return (3600.0, "h") if longest_s >= 2 * 3600 else (60.0, "min") if longest_s >= 120 else (1.0, "s")
+
+
+def _new() -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure  # without pyplot: no global state, no display
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _style(position: int) -> dict[str, str]:
+    dashes = DASHES[position // len(COLOURS) % len(DASHES)]
+    return {"color": COLOURS[position % len(COLOURS)], "linestyle": dashes}
+
+
+def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: float, label: str) -> Figure:
+    """Test accuracy through the codec over time or bytes; a dot where the target was reached first."""
+    figure, axes = _new()
+    for position, run in enumerate(summary["run"]):
+        curve = curves[curves["run"] == run]
+        style = _style(position)
+        axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=run, **style)  # type: ignore[arg-type]
+        reached = curve[curve["accuracy"] >= summary["target_accuracy"].iloc[position]].head(1)
+        axes.plot(reached[column] / scale, 100 * reached["accuracy"], "o", color=style["color"])
+    targets = summary["target_accuracy"].dropna().unique()
+    if len(targets) == 1:
+        axes.axhline(100 * targets[0], color="grey", linewidth=0.8, linestyle="--")
+        axes.text(
+            1, 100 * targets[0], "target ", ha="right", va="bottom", color="grey", transform=_across(axes)
+        )
+    axes.set_xscale("log" if column.endswith("bytes") else "linear")
+    axes.set(xlabel=label, ylabel="test accuracy (%)")
+    axes.legend(frameon=False, loc="lower right", fontsize="small")
+    return figure
+
+
+def _across(axes: Axes) -> object:
+    """x as a share of the axes' width, y in data."""
+    return axes.get_yaxis_transform()
+
+
+def _time_to_target(summary: pd.DataFrame, column: str, name: str) -> Figure:
+    """Simulated time to the target over the rate of a link, a line a codec; never reached: no point."""
+    figure, axes = _new()
+    rates = summary[column].map(RATE.parse)
+    for position, codec in enumerate(summary["codec"].unique()):
+        chosen = (summary["codec"] == codec) & (summary["time_to_target_s"] < math.inf)
+        times = summary.loc[chosen, "time_to_target_s"].groupby(rates[chosen]).min()
+        if len(times):
+            axes.plot(times.index / 1e6, times, marker="o", label=codec, **_style(position))  # type: ignore[arg-type]
+    axes.set(xscale="log", yscale="log", xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
+    axes.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def _save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
+    """Both formats, without dates, so that the same tables give the same files."""
+    import matplotlib as mpl
+
+    with (
+        describing_disk_errors(folder.path),
+        mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}),
+    ):
+        folder.figures.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder.figures / f"{name}.png", dpi=150)
+        figure.savefig(folder.figures / f"{name}.svg", metadata={"Date": None})
+    return [f"{name}.png", f"{name}.svg"]

@@ -1,0 +1,145 @@
+"""A study's tables on the terminal. They are printed from the saved summary, as a reader reads numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from slsim.checks import Check
+from slsim.registry import Registry
+from slsim.units import DURATION, RATE, SIZE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FASTER_BY = 1.05  # below that, a codec counts as not paying
+LINKS = ("network.uplink", "network.downlink")
+
+
+def print_study(console: Console, summary: pd.DataFrame, path: Path) -> None:
+    """A study's summary, or what its link rates say where they vary; and where its files are."""
+    swept_links = [column for column in LINKS if column in summary and summary[column].nunique() > 1]
+    if not swept_links:
+        print_summary(console, summary)
+    for column in swept_links:
+        print_link_rates(console, summary, column)
+    console.print(f"Tables, records and figures: {path}", highlight=False, soft_wrap=True)
+
+
+def print_summary(console: Console, summary: pd.DataFrame) -> None:
+    """Codec, accuracy, time and bytes to the target, traffic multiplier, compression ratio; INF: never."""
+    table = Table(title=_target(summary), title_justify="left")
+    table.add_column("codec", overflow="fold")
+    for heading in ("test\naccuracy", "time to\ntarget", "bytes to target\nup + down"):
+        table.add_column(heading, justify="right")
+    for heading in ("uplink\nmultiplier", "compression\nratio"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for _, row in summary.iterrows():
+        table.add_row(
+            escape(str(row["run"])),
+            accuracy(row["accuracy"]) + (" diverged" if row["status"] == "diverged" else ""),
+            duration(row["time_to_target_s"]),
+            _bytes(row),
+            multiplier(row["traffic_multiplier"]),
+            f"{row['compression_ratio']:.2f}×",
+        )
+    console.print(table)
+
+
+def _target(summary: pd.DataFrame) -> str:
+    targets = summary["target_accuracy"].dropna().unique()
+    return "Target: test accuracy of " + ", ".join(accuracy(target) for target in targets)
+
+
+def accuracy(value: float) -> str:
+    """A share as percent: "86.1 %"."""
+    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def duration(value: float) -> str:
+    """Simulated seconds, or INF."""
+    return "INF" if math.isinf(value) else DURATION.pretty(value)
+
+
+def multiplier(value: float) -> str:
+    """A traffic multiplier; INF where the target was never reached (its cost is), as in the paper."""
+    return "–" if math.isnan(value) else "INF" if value == 0 else f"{value:.2f}×"
+
+
+def _bytes(row: pd.Series) -> str:
+    up, down = row["uplink_bytes_to_target"], row["downlink_bytes_to_target"]
+    return "INF" if math.isinf(up) else f"{SIZE.pretty(up)} + {SIZE.pretty(down)}"
+
+
+def print_link_rates(console: Console, summary: pd.DataFrame, column: str) -> None:
+    """Time to target by codec and link rate, with the speed-up over `identity`, and where each codec
+    stops paying. Where more than one run has a codec and a rate, the quickest counts."""
+    rates = sorted(summary[column].unique(), key=RATE.parse)
+    table = Table(title=f"Time to target by {column} (and speed-up over identity)", title_justify="left")
+    table.add_column("codec", overflow="fold")
+    for heading in (*rates, "stops\npaying at"):
+        table.add_column(heading, justify="right")
+    times = summary.groupby(["codec", column], sort=False)["time_to_target_s"].min().unstack(column)
+    baseline = times.loc["identity"] if "identity" in times.index else None
+    names = [codec.partition(" ")[0] for codec in times.index]
+    for codec, name in zip(times.index, names, strict=True):
+        speed_ups = (
+            {} if baseline is None else {rate: baseline[rate] / times.loc[codec, rate] for rate in rates}
+        )
+        cells = [_timed(times.loc[codec, rate], speed_ups.get(rate)) for rate in rates]
+        shown = name if names.count(name) == 1 else codec
+        table.add_row(escape(shown), *cells, "–" if codec == "identity" else stops_paying(speed_ups))
+    console.print(table)
+    saves = f"{100 * (FASTER_BY - 1):.0f} %"
+    console.print(
+        f"A codec pays where it reaches the target at least {saves} sooner than identity.", highlight=False
+    )
+
+
+def _timed(seconds: float, speed_up: float | None) -> str:
+    if math.isinf(seconds) or speed_up is None or math.isinf(speed_up):
+        return duration(seconds)
+    return f"{duration(seconds)}\n{speed_up:.2f}×"
+
+
+def stops_paying(speed_ups: dict[str, float]) -> str:
+    """Of ascending rates, the lowest from which on a codec never pays; "never", or "beyond" the last."""
+    paying = [rate for rate, speed_up in speed_ups.items() if speed_up >= FASTER_BY]
+    if not speed_ups or not paying:
+        return "never"
+    later = list(speed_ups)[list(speed_ups).index(paying[-1]) + 1 :]
+    return later[0] if later else f"beyond {paying[-1]}"
+
+
+def print_components(console: Console, kind: str, registry: Registry[Any]) -> None:
+    """Every component of a kind: its name, its parameters with their defaults, one line about it."""
+    table = Table(title=f"{kind}s" if kind != "data" else "data sets", title_justify="left")
+    for heading in ("name", "parameters", "what it is"):
+        table.add_column(heading, overflow="fold")
+    for name in registry.names():
+        entry = registry.entry(name)
+        parameters = [f"{key} = {value}" for key, value in entry.parameters().items()]
+        cuts = getattr(entry.cls, "cuts", {})
+        parameters += [f"cut: {', '.join(f'{cut} ({layer})' for cut, layer in cuts.items())}"] if cuts else []
+        table.add_row(escape(name), escape("\n".join(parameters) or "none"), escape(entry.summary))
+    console.print(table)
+
+
+def print_checks(console: Console, checks: Sequence[Check]) -> None:
+    """Each check's verdict, its arithmetic, and its note."""
+    for check in checks:
+        console.print(
+            "[green]ok  [/]" if check.passed else "[red]FAIL[/]", Text(check.subject), soft_wrap=True
+        )
+        for line in f"{check.arithmetic}\n{check.note}".strip().splitlines():
+            console.print(Text(f"       {line}"), soft_wrap=True)
+    failed = sum(not check.passed for check in checks)
+    console.print(f"{len(checks)} checks, {failed} failed", highlight=False)

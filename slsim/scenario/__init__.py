@@ -1,0 +1,21 @@
+"""The scenario file: typed, frozen tables with defaults, checked whole before anything runs.
+
+`load(path)` gives a `Plan` with one `Case` for every combination of its sweep.
+"""
+
+from slsim.scenario.choice import Choice, Partition
+from slsim.scenario.plan import Case, Plan, load, override, plan, read
+from slsim.scenario.tables import NetworkTable, Scenario
+
+__all__ = [
+    "Case",
+    "Choice",
+    "NetworkTable",
+    "Partition",
+    "Plan",
+    "Scenario",
+    "load",
+    "override",
+    "plan",
+    "read",
+]

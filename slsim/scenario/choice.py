@@ -1,0 +1,159 @@
+"""How a scenario chooses: components by name with their parameters, and the partition of the data.
+
+Components (codecs, models, …) are checked through the registries and kept as plain data (`Choice`),
+so a scenario can be printed, stored, hashed and compared without importing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+
+from slsim.errors import Fault, FaultsError
+from slsim.registry import HIDDEN, registry_of
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A component by name, with every one of its parameters as JSON-safe values."""
+
+    name: str
+    params: Mapping[str, Any]
+
+    def table(self) -> dict[str, Any]:
+        """As the file writes it: `{ name = …, … }`."""
+        return {"name": self.name, **self.params}
+
+    @property
+    def label(self) -> str:
+        """Short, for tables and folders: the name and its parameters' values, "ms 0.99 2"."""
+        name = self.name.rpartition(":")[2]
+        return " ".join([name, *(str(value) for value in self.params.values() if value is not None)])
+
+
+def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, ...] = ()) -> Choice:
+    """`"name"` or `{ name = …, parameters }` as a checked `Choice` with its defaults filled in."""
+    if isinstance(value, Choice):
+        return value
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a name or a table with a name, found {value!r}")
+    params = dict(value)
+    name = params.pop("name", None)
+    if not isinstance(name, str):
+        raise FaultsError(
+            [Fault("name", "missing; this key is required" if name is None else "must be a string")]
+        )
+    if ".py:" in name:
+        name = _beside_scenario(name, info)
+    entry = registry_of(kind).entry(name)
+    component = entry.resolve(params, own_keys)
+    return Choice(name, component.model_dump(mode="json", exclude_none=True))
+
+
+def _beside_scenario(name: str, info: ValidationInfo) -> str:
+    """A component's file, sought beside the scenario file first, then in the working directory."""
+    file_name, _, attribute = name.rpartition(":")
+    folder = (info.context or {}).get("folder")
+    beside = Path(folder) / file_name if folder else Path(file_name)
+    return f"{(beside if beside.is_file() else Path(file_name)).resolve()}:{attribute}"
+
+
+COMPONENT_MARK = "x-slsim-component"  # in a JSON schema: here belongs a component of this kind
+
+
+def _choose_field(kind: str, value: object, info: ValidationInfo) -> Choice:
+    return choose(kind, value, info)
+
+
+def _field(kind: str) -> tuple[Any, ...]:
+    """What makes a `Choice` a field: checked on the way in, a table on the way out, marked in the schema."""
+    schema = WithJsonSchema({COMPONENT_MARK: kind})
+    return (BeforeValidator(partial(_choose_field, kind)), PlainSerializer(Choice.table), schema)
+
+
+CodecChoice = Annotated[Choice, *_field("codec")]
+ProtocolChoice = Annotated[Choice, *_field("protocol")]
+DeviceChoice = Annotated[Choice, *_field("device")]
+NestedChoice = Annotated[Choice, PlainSerializer(Choice.table)]
+
+
+class ComponentTable(Table):
+    """A table that names a component and holds its parameters beside keys of its own.
+
+    Inside, the component is one field, `component`; in the file it is the table itself.
+    """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nest(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        own = {key: item for key, item in value.items() if key in cls.own_keys()}
+        return {HIDDEN: {key: item for key, item in value.items() if key not in own}, **own}
+
+    @model_serializer(mode="wrap")
+    def _flatten(self, handler: Any) -> dict[str, Any]:
+        table = handler(self)
+        return {**table.pop(HIDDEN), **table}
+
+    @classmethod
+    def own_keys(cls) -> tuple[str, ...]:
+        return tuple(name for name in cls.model_fields if name != HIDDEN)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """How samples are spread over clients: "iid", or "dirichlet" or "shards" with its parameter."""
+
+    kind: Literal["iid", "dirichlet", "shards"]
+    parameter: float = 0.0
+
+    @classmethod
+    def parse(cls, value: object) -> Partition:
+        match value:
+            case Partition():
+                return value
+            case "iid":
+                return cls("iid")
+            case {"dirichlet": int() | float() as alpha, **rest} if not rest and alpha > 0:
+                return cls("dirichlet", float(alpha))
+            case {"shards": int() as count, **rest} if not rest and count >= 1:
+                return cls("shards", count)
+        raise ValueError(
+            f'{value!r} is no partition; write "iid", {{ dirichlet = 0.3 }} (above 0) '
+            "or { shards = 2 } (1 or more)"
+        )
+
+    def table(self) -> str | dict[str, float]:
+        return "iid" if self.kind == "iid" else {self.kind: self.parameter}
+
+
+PARTITION_SCHEMA = {
+    "anyOf": [
+        {"const": "iid"},
+        {"type": "object", "properties": {"dirichlet": {"type": "number", "exclusiveMinimum": 0}}},
+        {"type": "object", "properties": {"shards": {"type": "integer", "minimum": 1}}},
+    ]
+}

@@ -1,0 +1,59 @@
+"""The JSON Schema of a scenario file, for editors: every table, key, unit, default and component."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slsim.registry import HIDDEN, registry_of
+from slsim.scenario.choice import COMPONENT_MARK
+from slsim.scenario.tables import Scenario
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema, with the parameters of every component that is registered now."""
+    schema = Scenario.model_json_schema(mode="validation")
+    for definition in schema["$defs"].values():
+        properties = definition.get("properties", {})
+        if HIDDEN in properties:
+            _unnest(definition)
+        for key, value in properties.items():
+            if COMPONENT_MARK in value:
+                properties[key] = _choice(value.pop(COMPONENT_MARK), value)
+    sweep = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}}
+    schema["properties"]["sweep"] = {**sweep, "description": "dotted keys, each with the values to run"}
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "slsim scenario"
+    return schema
+
+
+def _unnest(definition: dict[str, Any]) -> None:
+    """A table that names a component and has keys of its own: one alternative a component."""
+    own = dict(definition.pop("properties"))
+    kind = own.pop(HIDDEN)[COMPONENT_MARK]
+    required = [key for key in definition.pop("required", []) if key != HIDDEN]
+    definition.pop("additionalProperties", None)
+    definition["anyOf"] = [_component(kind, name, own, required) for name in registry_of(kind).names()]
+
+
+def _choice(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
+    """A component by name, or as a table of its name and parameters."""
+    names = registry_of(kind).names()
+    tables = [_component(kind, name, {}, []) for name in names]
+    by_file = {"type": "string", "pattern": r"\.py:"}
+    own_file = {"type": "object", "properties": {"name": by_file}, "required": ["name"]}
+    return {**rest, "anyOf": [{"enum": names}, by_file, *tables, own_file]}
+
+
+def _component(kind: str, name: str, own: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    entry = registry_of(kind).entry(name)
+    schema = entry.cls.model_json_schema()
+    for key, default in entry.defaults.items():
+        schema["properties"][key]["default"] = default
+    needed = [key for key in schema.get("required", []) if key not in entry.defaults]
+    return {
+        "type": "object",
+        "description": entry.summary,
+        "properties": {"name": {"const": name}, **schema.get("properties", {}), **own},
+        "required": ["name", *needed, *required],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,200 @@
+"""The scenario as typed, frozen models: what is asked, and every default.
+
+Reading a file, sweeping and overriding is `plan.py`; choosing components by name is `choice.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from slsim.registry import registry_of
+from slsim.scenario.choice import (
+    COMPONENT_MARK,
+    PARTITION_SCHEMA,
+    Choice,
+    CodecChoice,
+    ComponentTable,
+    DeviceChoice,
+    NestedChoice,
+    Partition,
+    ProtocolChoice,
+    Table,
+    choose,
+)
+from slsim.units import Duration, Rate
+
+_BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
+
+
+class DataTable(ComponentTable):
+    """[data]: the data set by name, its parameters, and how clients share it."""
+
+    component: Annotated[NestedChoice, WithJsonSchema({COMPONENT_MARK: "data"})]
+    partition: Annotated[
+        Partition,
+        BeforeValidator(Partition.parse),
+        PlainSerializer(Partition.table),
+        WithJsonSchema(PARTITION_SCHEMA),
+    ] = Field(Partition("iid"), description="which client holds which training samples")
+
+    @field_validator("component", mode="before")
+    @classmethod
+    def _choose(cls, value: object, info: ValidationInfo) -> Choice:
+        return choose("data", value, info, cls.own_keys())
+
+
+class ModelTable(ComponentTable):
+    """[model]: the model by name, its parameters, and after which layer it is cut."""
+
+    component: Annotated[NestedChoice, WithJsonSchema({COMPONENT_MARK: "model"})]
+    cut: str | int = Field(description="a named cut of the model, or the number of layers on the client")
+
+    @field_validator("component", mode="before")
+    @classmethod
+    def _choose(cls, value: object, info: ValidationInfo) -> Choice:
+        return choose("model", value, info, cls.own_keys())
+
+    @field_validator("cut", mode="before")
+    @classmethod
+    def _cut_exists(cls, cut: object, info: ValidationInfo) -> object:
+        if isinstance(cut, bool) or not isinstance(cut, (str, int)):
+            raise ValueError(f"a cut is a name or a layer number, found {cut!r}")
+        chosen = info.data.get("component")
+        if chosen is not None:
+            registry_of("model").create(chosen.name, **chosen.params).client_layers(cut)
+        return cut
+
+
+class DeviceShare(Table):
+    """One class of client devices and the share of the clients that have it."""
+
+    device: DeviceChoice = Field(description="a device")
+    share: float = Field(gt=0, le=1, description="of the clients; all shares add up to 1")
+
+
+def _device_shares(value: object) -> object:
+    return value if isinstance(value, (list, tuple)) else [{"device": value, "share": 1.0}]
+
+
+class ClientsTable(Table):
+    """[clients]: how many, their mini-batches, and their devices."""
+
+    count: int = Field(10, ge=1, description="clients, all of which take part in every round")
+    batch_size: int = Field(10, ge=1, description="samples of a client's mini-batch")
+    device: Annotated[tuple[DeviceShare, ...], BeforeValidator(_device_shares)] = Field(
+        default="atlas-200-dk",
+        validate_default=True,
+        description="a device, or a list of { device, share }",
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _shares_add_up(cls, shares: tuple[DeviceShare, ...]) -> tuple[DeviceShare, ...]:
+        total = sum(share.share for share in shares)
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares must add up to 1, they add up to {total:g}")
+        return shares
+
+
+class ServerTable(Table):
+    """[server]: its device, and how many clients it can compute for at a time."""
+
+    device: DeviceChoice = Field(default="rtx-3090", validate_default=True, description="a device")
+    parallel: int = Field(1, ge=1, description="clients served at a time; the others queue")
+
+
+class NetworkTable(Table):
+    """[network]: the links between the clients and the server."""
+
+    uplink: Rate = Field(default="100 Mbps", validate_default=True, description="client → server")
+    downlink: Rate = Field(default="100 Mbps", validate_default=True, description="server → client")
+    latency: Duration = Field(default="2 ms", validate_default=True, description="one way")
+    sharing: Literal["dedicated", "shared"] = Field(
+        "dedicated", description="a link of its own for each client, or one uplink and one downlink for all"
+    )
+
+
+class CodecTable(Table):
+    """[codec]: what encodes the activations on their way up and their gradients on their way down."""
+
+    uplink: CodecChoice = Field(default="identity", validate_default=True, description="of the activations")
+    downlink: CodecChoice = Field(default="identity", validate_default=True, description="of the gradients")
+
+
+class TrainingTable(Table):
+    """[training]: the protocol, the optimizer (SGD), how long, and what accuracy is aimed at."""
+
+    protocol: ProtocolChoice = Field(
+        default="splitfed", validate_default=True, description="who does what when"
+    )
+    epochs: int = Field(6, ge=1, description="passes over the training data")
+    learning_rate: float = Field(0.05, gt=0, description="of stochastic gradient descent")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov's is not used")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="of the learning rate; cosine ends at 0 after the last epoch"
+    )
+    evaluate_every: int | None = Field(
+        None, ge=1, description="rounds between two test evaluations; left out: once an epoch"
+    )
+    target_accuracy: float | str = Field(
+        "baseline",
+        description='test accuracy aimed at: a number up to 1, "baseline" (the best of the uncompressed run), '
+        'or "baseline - 1%" (a percentage point below that)',
+    )
+
+    @field_validator("target_accuracy", mode="before")
+    @classmethod
+    def _target(cls, value: object) -> object:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1
+        if not number and not (isinstance(value, str) and _BASELINE.fullmatch(value)):
+            raise ValueError(
+                f'must be a number above 0 and up to 1, "baseline" or "baseline - 1%", found {value!r}'
+            )
+        return value
+
+    @property
+    def target_margin(self) -> float | None:
+        """How far below the uncompressed run the target lies (0 … 1); None when the target is a number."""
+        match = _BASELINE.fullmatch(self.target_accuracy) if isinstance(self.target_accuracy, str) else None
+        return float(match[1] or 0) / 100 if match else None
+
+
+class Scenario(Table):
+    """One setting, whole: everything that a run depends on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the results folder's name")
+    seed: int = Field(0, ge=0, description="every random draw derives from it")
+    data: DataTable
+    model: ModelTable
+    clients: ClientsTable = Field(default_factory=dict, validate_default=True)
+    server: ServerTable = Field(default_factory=dict, validate_default=True)
+    network: NetworkTable = Field(default_factory=dict, validate_default=True)
+    codec: CodecTable = Field(default_factory=dict, validate_default=True)
+    training: TrainingTable = Field(default_factory=dict, validate_default=True)
+
+    def table(self) -> dict[str, Any]:
+        """As a scenario file would say it, every default written out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def learning_table(self) -> dict[str, Any]:
+        """The part that what is learned depends on; links, devices, the name and the target are not."""
+        table = self.table()
+        training = {key: value for key, value in table["training"].items() if key != "target_accuracy"}
+        clients = {key: table["clients"][key] for key in ("count", "batch_size")}
+        kept = {key: table[key] for key in ("seed", "data", "model", "codec")}
+        return {**kept, "clients": clients, "training": training}
+
+    def baseline(self) -> Scenario:
+        """The same setting, uncompressed in both directions."""
+        return self.model_copy(update={"codec": CodecTable()})
