@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from slsim.recording import ACTIVATIONS, Recording
-from slsim.scenario import Scenario
+from slsim.scenario import Scenario, full_label
 from slsim.simulation import Timeline
 
 
@@ -90,7 +90,7 @@ def summary_row(run: Run) -> dict[str, Any]:
     reached = math.isfinite(rounds)
     at_target = sent.iloc[int(rounds)] if reached else pd.Series(math.inf, index=sent.columns)
     last = run.recording.evaluations[-1] if run.recording.evaluations else None
-    swept = {key: readable(value) for key, value in run.values.items()}
+    swept = {key: full_label(value) for key, value in run.values.items()}
     return {
         "run": run.label,
         "codec": run.scenario.codec.uplink.label,
@@ -132,13 +132,6 @@ def compression_ratio(recording: Recording) -> float:
     return (
         float(totals["raw_activation_bytes"] / totals["activation_bytes"]) if recording.rounds else math.nan
     )
-
-
-def readable(value: object) -> object:
-    """A swept value as a table cell."""
-    if isinstance(value, Mapping):
-        return " ".join(str(item) for item in value.values())
-    return str(value) if isinstance(value, (list, tuple)) else value
 
 
 def summarise(runs: Sequence[Run]) -> pd.DataFrame:

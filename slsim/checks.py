@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +16,6 @@ from slsim import analysis, codecs
 from slsim.analysis import Run
 from slsim.codecs import Codec
 from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Message, Recording, Turn
-from slsim.scenario import Choice
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
@@ -62,9 +62,9 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     yield Check(f"bytes of {name}, {LABELS}", one_width, f"{labels} bytes a sample, in every message")
 
 
-def _codec(table: dict[str, object]) -> Codec:
-    choice = Choice(str(table["name"]), {key: value for key, value in table.items() if key != "name"})
-    return codecs.create(choice.name, **choice.params)
+def _codec(table: Mapping[str, Any]) -> Codec:
+    params = {key: value for key, value in table.items() if key != "name"}
+    return codecs.create(table["name"], **params)
 
 
 def _messages(recording: Recording, kind: str) -> Iterator[tuple[int, Turn, Message]]:

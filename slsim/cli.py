@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -73,11 +72,12 @@ def run(
 @app.command()
 def replay(study: StudyPath, settings: Settings = None) -> None:
     """Time a study's recordings again over other links, devices or targets, without training."""
+    overrides = parse_settings(settings)
     from slsim import study as studies
     from slsim.report.tables import print_study
     from slsim.results import StudyFolder
 
-    replayed = studies.replay(StudyFolder.open(study), parse_settings(settings))
+    replayed = studies.replay(StudyFolder.open(study), overrides)
     print_study(console, replayed.summary, replayed.path)
 
 
@@ -131,7 +131,7 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
     for setting in settings or ():
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise click.BadParameter(
+            raise typer.BadParameter(
                 f'{setting!r} is not KEY=VALUE, such as network.uplink="10 Mbps"', param_hint="--set"
             )
         values.setdefault(key.strip(), []).append(_value(text))
@@ -149,14 +149,10 @@ def main() -> None:
     """The entry point: one clear line an error, and an exit status (2: bad input, 130: interrupted)."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     try:
-        status = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
+        app()
     except SlsimError as error:
         errors.print(str(error))
-        status = EXIT_INTERRUPTED if getattr(error, "interrupted", False) else EXIT_BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
+        sys.exit(EXIT_INTERRUPTED if getattr(error, "interrupted", False) else EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
         errors.print("Interrupted")
-        status = EXIT_INTERRUPTED
-    sys.exit(status or 0)
+        sys.exit(EXIT_INTERRUPTED)

@@ -54,18 +54,18 @@ class Simulation:
         self._known: dict[RoundRecord, RoundTiming] = {}
 
     @classmethod
-    def of(cls, scenario: Scenario, protocol: Protocol, costs: Costs) -> Simulation:
-        """The simulation that a scenario's clients, server and network describe."""
-        shares = [(_device(share.device), share.share) for share in scenario.clients.device]
+    def of(cls, scenario: Scenario, costs: Costs) -> Simulation:
+        """The simulation that a scenario's protocol, clients, server and network describe."""
+        shares = [(share.device.create(), share.share) for share in scenario.clients.device]
         count = scenario.clients.count
         cast = Cast(
             clients=devices.assign(shares, count),
-            server=_device(scenario.server.device),
+            server=scenario.server.device.create(),
             server_slots=scenario.server.parallel,
             topology=topology.build(scenario.network, count),
             costs=costs,
         )
-        return cls(protocol, cast)
+        return cls(scenario.training.protocol.create(), cast)
 
     def play(self, record: RoundRecord) -> RoundTiming:
         """The timing of one round."""
@@ -94,10 +94,6 @@ class Simulation:
             link_bytes=_totals(item for timing in timings for item in timing.link_bytes.items()),
             link_busy_s=_totals(item for timing in timings for item in timing.link_busy_s.items()),
         )
-
-
-def _device(choice: object) -> devices.Device:
-    return devices.registry.create(choice.name, **choice.params)  # type: ignore[attr-defined]
 
 
 def _totals(items: Iterable[tuple[str, float]]) -> dict[str, float]:

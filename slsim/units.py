@@ -24,7 +24,8 @@ _NUMBER_AND_UNIT = re.compile(r"\s*([+-]?[0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`did you mean "…"? ` for the allowed name most like `word`; an empty string if none is alike."""
     names = {name.lower(): name for name in allowed}
-    match = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    begins = [name for name in names if len(word) > 2 and name.startswith(word.lower())]
+    match = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6) or begins
     return f'did you mean "{names[match[0]]}"? ' if match else ""
 
 

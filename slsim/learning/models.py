@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from slsim.errors import DataError
 from slsim.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Cnn(Model):
         from torch import nn
 
         depth, height, width = image_shape
+        if min(height, width) < 8:
+            raise DataError(
+                f"{height}×{width} pixels are too few: cnn halves them three times, so 8×8 is the least"
+            )
         blocks = []
         for block in range(3):
             out = self.channels * 2**block

@@ -77,7 +77,7 @@ def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: f
         )
     axes.set_xscale("log" if column.endswith("bytes") else "linear")
     axes.set(xlabel=label, ylabel="test accuracy (%)")
-    axes.legend(frameon=False, loc="lower right", fontsize="small")
+    _legend(figure, axes)
     return figure
 
 
@@ -96,8 +96,21 @@ def _time_to_target(summary: pd.DataFrame, column: str, name: str) -> Figure:
         if len(times):
             axes.plot(times.index / 1e6, times, marker="o", label=codec, **_style(position))  # type: ignore[arg-type]
     axes.set(xscale="log", yscale="log", xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
-    axes.legend(frameon=False, fontsize="small")
+    _legend(figure, axes)
     return figure
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Inside the axes, or below them, in a taller figure, where it would cover the lines."""
+    labels = axes.get_legend_handles_labels()[1]
+    longest = max(map(len, labels), default=0)
+    if len(labels) <= 8 and longest <= 30:
+        axes.legend(frameon=False, fontsize="small")
+        return
+    columns = max(1, 100 // (longest + 10))
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.2 * -(-len(labels) // columns))
+    figure.legend(frameon=False, fontsize="x-small", loc="outside lower center", ncols=columns)
 
 
 def _save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:

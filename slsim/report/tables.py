@@ -12,12 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from slsim.checks import Check
 from slsim.registry import Registry
 from slsim.units import DURATION, RATE, SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from slsim.checks import Check
 
 
 FASTER_BY = 1.05  # below that, a codec counts as not paying

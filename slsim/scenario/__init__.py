@@ -4,6 +4,7 @@
 """
 
 from slsim.scenario.choice import Choice, Partition
+from slsim.scenario.labels import full_label, run_labels
 from slsim.scenario.plan import Case, Plan, load, override, plan, read
 from slsim.scenario.tables import NetworkTable, Scenario
 
@@ -14,8 +15,10 @@ __all__ = [
     "Partition",
     "Plan",
     "Scenario",
+    "full_label",
     "load",
     "override",
     "plan",
     "read",
+    "run_labels",
 ]

@@ -35,14 +35,19 @@ class Table(BaseModel):
 
 @dataclass(frozen=True)
 class Choice:
-    """A component by name, with every one of its parameters as JSON-safe values."""
+    """A component of a kind by name, with every one of its parameters as JSON-safe values."""
 
+    kind: str
     name: str
     params: Mapping[str, Any]
 
     def table(self) -> dict[str, Any]:
         """As the file writes it: `{ name = …, … }`."""
         return {"name": self.name, **self.params}
+
+    def create(self) -> Any:
+        """The component itself: a `Codec`, `Model`, `DataSource`, `Device` or `Protocol`, by kind."""
+        return registry_of(self.kind).create(self.name, **self.params)
 
     @property
     def label(self) -> str:
@@ -69,7 +74,7 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         name = _beside_scenario(name, info)
     entry = registry_of(kind).entry(name)
     component = entry.resolve(params, own_keys)
-    return Choice(name, component.model_dump(mode="json", exclude_none=True))
+    return Choice(kind, name, component.model_dump(mode="json", exclude_none=True))
 
 
 def _beside_scenario(name: str, info: ValidationInfo) -> str:
@@ -81,6 +86,7 @@ def _beside_scenario(name: str, info: ValidationInfo) -> str:
 
 
 COMPONENT_MARK = "x-slsim-component"  # in a JSON schema: here belongs a component of this kind
+ALTERNATIVE_MARK = "x-slsim-alternative"  # in a JSON schema: here one may stand instead
 
 
 def _choose_field(kind: str, value: object, info: ValidationInfo) -> Choice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slsim.registry import HIDDEN, registry_of
-from slsim.scenario.choice import COMPONENT_MARK
+from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK
 from slsim.scenario.tables import Scenario
 
 
@@ -19,6 +19,8 @@ def json_schema() -> dict[str, Any]:
         for key, value in properties.items():
             if COMPONENT_MARK in value:
                 properties[key] = _choice(value.pop(COMPONENT_MARK), value)
+            if ALTERNATIVE_MARK in value:
+                properties[key] = {"anyOf": [_choice(value.pop(ALTERNATIVE_MARK), {}), value]}
     sweep = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}}
     schema["properties"]["sweep"] = {**sweep, "description": "dotted keys, each with the values to run"}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

@@ -17,8 +17,8 @@ from pydantic import (
     field_validator,
 )
 
-from slsim.registry import registry_of
 from slsim.scenario.choice import (
+    ALTERNATIVE_MARK,
     COMPONENT_MARK,
     PARTITION_SCHEMA,
     Choice,
@@ -71,7 +71,7 @@ class ModelTable(ComponentTable):
             raise ValueError(f"a cut is a name or a layer number, found {cut!r}")
         chosen = info.data.get("component")
         if chosen is not None:
-            registry_of("model").create(chosen.name, **chosen.params).client_layers(cut)
+            chosen.create().client_layers(cut)
         return cut
 
 
@@ -82,8 +82,11 @@ class DeviceShare(Table):
     share: float = Field(gt=0, le=1, description="of the clients; all shares add up to 1")
 
 
-def _device_shares(value: object) -> object:
-    return value if isinstance(value, (list, tuple)) else [{"device": value, "share": 1.0}]
+def _device_shares(value: object, info: ValidationInfo) -> object:
+    """One device for all clients is one class with all of the share."""
+    if isinstance(value, (list, tuple)):
+        return value
+    return [{"device": choose("device", value, info), "share": 1.0}]
 
 
 class ClientsTable(Table):
@@ -95,6 +98,7 @@ class ClientsTable(Table):
         default="atlas-200-dk",
         validate_default=True,
         description="a device, or a list of { device, share }",
+        json_schema_extra={ALTERNATIVE_MARK: "device"},
     )
 
     @field_validator("device")
@@ -149,7 +153,7 @@ class TrainingTable(Table):
     )
     target_accuracy: float | str = Field(
         "baseline",
-        description='test accuracy aimed at: a number up to 1, "baseline" (the best of the uncompressed run), '
+        description='test accuracy aimed at: a number up to 1, "baseline" (the uncompressed run\'s best), '
         'or "baseline - 1%" (a percentage point below that)',
     )
 

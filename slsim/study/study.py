@@ -6,47 +6,25 @@ in links, devices or the target share one.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from slsim import analysis, protocols
+from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
-from slsim.errors import ReplayError, StudyError, TrainingDiverged
-from slsim.recording import Recording, Status
+from slsim.errors import ReplayError, StudyError
+from slsim.recording import Recording
 from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
-from slsim.scenario import Case, Choice, Plan, Scenario, load, override, plan, read
+from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
 from slsim.simulation import Simulation, Timeline
+from slsim.study.training import Observer, Silent, Training, train, training_key, trainings_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Observer(Protocol):
-    """Who wants to know how a study gets on (see `report.progress`)."""
-
-    def study_planned(self, trainings: Sequence[str]) -> None: ...
-    def training_reused(self, label: str) -> None: ...
-    def training_started(self, label: str, rounds: int) -> None: ...
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
-    def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
-
-
-class Silent:
-    """An observer that tells nobody."""
-
-    def study_planned(self, trainings: Sequence[str]) -> None: ...
-    def training_reused(self, label: str) -> None: ...
-    def training_started(self, label: str, rounds: int) -> None: ...
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
-    def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
 
 
 class Interrupted(StudyError):
@@ -60,44 +38,6 @@ class Interrupted(StudyError):
             f"Interrupted: {finished} of {planned} trainings are finished and kept in {folder}; "
             "run the same command again to do the rest"
         )
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training that a plan needs: its setting, its key, and what to call it."""
-
-    scenario: Scenario
-    key: str
-
-    @classmethod
-    def of(cls, scenario: Scenario) -> Training:
-        return cls(scenario, training_key(scenario))
-
-    @property
-    def label(self) -> str:
-        """What a reader calls it: the uplink codec."""
-        return self.scenario.codec.uplink.label
-
-    @property
-    def name(self) -> str:
-        """Its folder's name."""
-        return f"{slug(self.label)}-{self.key}"
-
-
-def training_key(scenario: Scenario) -> str:
-    """Eight hexadecimal digits of a hash over what is learned from: the scenario's learning part, slsim's
-    version, and the text of every file that a component comes from."""
-    table = scenario.learning_table()
-    files = sorted({text.rpartition(":")[0] for text in _strings(table) if ".py:" in text})
-    sources = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
-    text = json.dumps([importlib.metadata.version("slsim"), table, sources], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _strings(value: object) -> list[str]:
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _strings(item)]
-    return [value] if isinstance(value, str) else []
 
 
 class Study:
@@ -166,14 +106,6 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer) -> S
     return study
 
 
-def trainings_of(cases: Sequence[Case]) -> list[Training]:
-    """The distinct trainings that `cases` need, baselines first where a target depends on them."""
-    scenarios = [case.scenario for case in cases]
-    baselines = [s.baseline() for s in scenarios if s.training.target_margin is not None]
-    distinct = {training.key: training for training in map(Training.of, [*baselines, *scenarios])}
-    return list(distinct.values())
-
-
 def _obtain(training: Training, folder: StudyFolder, fresh: bool, observer: Observer) -> Recording:
     if folder.has_training(training.name) and not fresh:
         recording = folder.load_training(training.name)
@@ -183,40 +115,6 @@ def _obtain(training: Training, folder: StudyFolder, fresh: bool, observer: Obse
     folder.save_training(training.name, recording)
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
     return recording
-
-
-def train(training: Training, observer: Observer) -> Recording:
-    """Trains for real and records it; a training that diverges is recorded up to there."""
-    from slsim import codecs
-    from slsim.learning import data, models
-    from slsim.learning.split import split
-    from slsim.learning.trainer import Trainer
-
-    started = time.monotonic()
-    scenario = training.scenario
-    images = _create(data.registry, scenario.data.component).load()
-    model = _create(models.registry, scenario.model.component)
-    halves = split(model, scenario.model.cut, images.image_shape, images.num_classes, scenario.seed)
-    uplink, downlink = (_create(codecs.registry, c) for c in (scenario.codec.uplink, scenario.codec.downlink))
-    trainer = Trainer(scenario, images, halves, uplink, downlink)
-    recording = Recording(training.key, scenario.learning_table(), trainer.costs(), halves.activation_shape)
-    protocol = _create(protocols.registry, scenario.training.protocol)
-    observer.training_started(training.label, trainer.total_rounds)
-    try:
-        for record in protocol.learn(trainer):
-            recording.rounds.append(record)
-            if trainer.evaluation_due():
-                recording.evaluations.append(trainer.evaluate())
-            accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
-            observer.round_finished(training.label, len(recording.rounds), accuracy)
-    except TrainingDiverged:
-        recording.status = "diverged"
-    recording.provenance = {**environment(), "wall_s": round(time.monotonic() - started, 3)}
-    return recording
-
-
-def _create(registry: Any, choice: Choice) -> Any:
-    return registry.create(choice.name, **choice.params)
 
 
 def _finish(
@@ -247,7 +145,7 @@ def _finish(
 
 def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run]:
     """Each case's recording on its clock; cases whose trainings are not there (yet) are left out."""
-    labels = _labels(cases)
+    labels = run_labels(cases)
     timelines: dict[str, Timeline] = {}
     runs = []
     for case, label in zip(cases, labels, strict=True):
@@ -259,7 +157,7 @@ def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run
             continue
         clock = json.dumps([training.key, case.scenario.table()["network"], _devices(case.scenario)])
         if clock not in timelines:
-            timelines[clock] = timeline(case.scenario, recording)
+            timelines[clock] = Simulation.of(case.scenario, recording.costs).run(recording.rounds)
         runs.append(
             Run(label, case.values, case.scenario, training.name, recording, timelines[clock], baseline)
         )
@@ -269,29 +167,6 @@ def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run
 def _devices(scenario: Scenario) -> list[Any]:
     table = scenario.table()
     return [table["clients"]["device"], table["server"]]
-
-
-def timeline(scenario: Scenario, recording: Recording) -> Timeline:
-    """The recording on the scenario's clock."""
-    protocol = _create(protocols.registry, scenario.training.protocol)
-    return Simulation.of(scenario, protocol, recording.costs).run(recording.rounds)
-
-
-def _labels(cases: Sequence[Case]) -> list[str]:
-    """A label for each run: its codec, by name alone where no other has that name, then what else varies."""
-    codecs = {case.scenario.codec.uplink.label for case in cases}
-    names = [label.partition(" ")[0] for label in codecs]
-    labels = []
-    for case in cases:
-        label = case.scenario.codec.uplink.label
-        name = label.partition(" ")[0]
-        others = [
-            analysis.readable(value)
-            for key, value in case.values.items()
-            if not key.startswith("codec.uplink")
-        ]
-        labels.append(", ".join([name if names.count(name) == 1 else label, *map(str, others)]))
-    return labels
 
 
 def open_study(path: str | Path) -> Study:
@@ -317,8 +192,7 @@ def replay(folder: StudyFolder, overrides: Mapping[str, Any]) -> Study:
     asked = plan(override(read(folder.scenario_file), overrides), source, folder.path)
     before = {training.key for training in trainings_of(load(folder.scenario_file).cases)}
     for case in asked.cases:
-        protocol = _create(protocols.registry, case.scenario.training.protocol)
-        if not protocol.replayable:
+        if not case.scenario.training.protocol.create().replayable:
             raise ReplayError(
                 f"{case.scenario.training.protocol.name} learns by arrival order; it must be run live"
             )
@@ -330,7 +204,7 @@ def replay(folder: StudyFolder, overrides: Mapping[str, Any]) -> Study:
     runs = play(asked.cases, _recordings(folder, asked.cases))
     if not runs:
         raise StudyError(f"{folder.path} has no finished training yet; `slsim run` its scenario again")
-    label = slug("_".join(f"{key}={analysis.readable(value)}" for key, value in overrides.items()))
+    label = slug("_".join(f"{key}={full_label(value)}" for key, value in overrides.items()))
     study_path = folder.trainings.parent
     replayed = folder.replay(study_path, label[:100])
     replayed.save_scenario(asked.document())

@@ -1,0 +1,42 @@
+"""What runs are called in tables, figures and folders: short where that tells them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from slsim.scenario.plan import Case
+
+
+def short_label(value: object) -> str:
+    """A value of a scenario by its component's name alone, or as it is: "ms", "10 Mbps"."""
+    if isinstance(value, Mapping):
+        return (
+            short_label(value["name"]).rpartition(":")[2]
+            if "name" in value
+            else short_label(next(iter(value.values())))
+        )
+    return " + ".join(map(short_label, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def full_label(value: object) -> str:
+    """A value of a scenario with every parameter: "ms 0.99 2"."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def run_labels(cases: Sequence[Case]) -> list[str]:
+    """A label for each case: its uplink codec, then everything else that is swept; each as short as still
+    tells its values apart."""
+    others = [key for key in cases[0].values if not key.startswith("codec.uplink")]
+    columns = [_column([case.scenario.codec.uplink.table() for case in cases])]
+    columns += [_column([case.values[key] for case in cases]) for key in others]
+    return [", ".join(parts) for parts in zip(*columns, strict=True)]
+
+
+def _column(values: Sequence[object]) -> list[str]:
+    distinct = {full_label(value): short_label(value) for value in values}
+    names = list(distinct.values())
+    return [
+        short_label(value) if names.count(short_label(value)) == 1 else full_label(value) for value in values
+    ]

@@ -1,0 +1,225 @@
+"""Split training: batched over clients it equals the plain loop of the paper's Section 3, for every codec."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from slsim import codecs, seeds
+from slsim.errors import DataError, TrainingDiverged
+from slsim.learning import models
+from slsim.learning.data import Dataset
+from slsim.learning.split import SplitModel, split
+from slsim.learning.trainer import Trainer
+from slsim.protocols import SplitFed
+from slsim.scenario import Scenario, plan
+
+ALL_CODECS = codecs.registry.names()
+
+
+def scenario_of(document: dict[str, Any], **tables: Any) -> Scenario:
+    document = {**{key: value for key, value in document.items() if key != "sweep"}, **tables}
+    return plan(document, "test", Path()).cases[0].scenario
+
+
+def build(scenario: Scenario) -> tuple[Trainer, Dataset, SplitModel]:
+    images = scenario.data.component.create().load()
+    model = scenario.model.component.create()
+    halves = split(model, scenario.model.cut, images.image_shape, images.num_classes, scenario.seed)
+    up, down = scenario.codec.uplink.create(), scenario.codec.downlink.create()
+    return Trainer(scenario, images, halves, up, down), images, halves
+
+
+def normalized(images: Dataset, indices: np.ndarray) -> torch.Tensor:
+    mean, deviation = (torch.from_numpy(value).view(-1, 1, 1) for value in images.channel_statistics())
+    return (torch.from_numpy(images.x_train[indices]).float() / 255 - mean) / deviation
+
+
+def looped(scenario: Scenario, trainer: Trainer, images: Dataset, halves: SplitModel) -> list[torch.Tensor]:
+    """Section 3 as it is written: a copy of the client's half for each client, one after another; then
+    gradients averaged (Eq. 2) and one step. Gives all weights after the last round."""
+    client, server = copy.deepcopy(halves.client), copy.deepcopy(halves.server)
+    weights = [*client.parameters(), *server.parameters()]
+    optimizer = torch.optim.SGD(
+        weights, lr=scenario.training.learning_rate, momentum=scenario.training.momentum
+    )
+    up = trainer.uplink
+    rngs = [seeds.generator(scenario.seed, "codec", number) for number in range(scenario.clients.count)]
+    for batches in trainer.rounds():
+        sums = [torch.zeros_like(weight) for weight in weights]
+        for batch in batches:
+            own_client, own_server = copy.deepcopy(client), copy.deepcopy(server)
+            activations = own_client(normalized(images, batch.indices))
+            arrived = up.decode(up.encode(activations, rngs[batch.client])).requires_grad_()
+            labels = torch.from_numpy(images.y_train[batch.indices])
+            nn.functional.cross_entropy(own_server(arrived), labels).backward()
+            activations.backward(arrived.grad)
+            gradients = [weight.grad for weight in (*own_client.parameters(), *own_server.parameters())]
+            sums = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
+        for weight, total in zip(weights, sums, strict=True):
+            weight.grad = total / len(batches)
+        optimizer.step()
+    return weights
+
+
+@pytest.mark.parametrize("codec", ALL_CODECS)
+@pytest.mark.parametrize("sizes", [{"count": 4, "batch_size": 5}, {"count": 3, "batch_size": 30}])
+def test_batched_equals_the_loop_over_clients(
+    tiny: dict[str, Any], codec: str, sizes: dict[str, int]
+) -> None:
+    training = {"epochs": 1, "learning_rate": 0.05}
+    scenario = scenario_of(tiny, codec={"uplink": codec}, clients=sizes, training=training)
+    trainer, images, halves = build(scenario)
+    expected = looped(scenario, build(scenario)[0], images, halves)
+    assert len(list(SplitFed().learn(trainer))) == trainer.total_rounds
+    learned = [*halves.client.parameters(), *halves.server.parameters()]
+    for weight, other in zip(learned, expected, strict=True):
+        torch.testing.assert_close(weight, other, rtol=1e-4, atol=1e-5)
+
+
+def test_uplink_bytes_of_every_round_are_what_the_payloads_measured(tiny: dict[str, Any]) -> None:
+    measured: list[int] = []
+
+    class Spy(codecs.MS):
+        """Notes what each payload measures on the wire."""
+
+        def encode(self, activations: torch.Tensor, rng: np.random.Generator | None = None) -> codecs.Payload:
+            payload = super().encode(activations, rng)
+            measured.append(len(payload.to_bytes()))
+            return payload
+
+    scenario = scenario_of(tiny, clients={"count": 10, "batch_size": 7}, training={"epochs": 2})
+    trainer, *_ = build(scenario)
+    trainer.uplink = Spy(sparsity=0.9, bits=3)
+    for record in SplitFed().learn(trainer):
+        labels = sum(turn.samples for turn in record.turns)  # one byte a sample
+        assert len(record.turns) == 10
+        assert record.num_bytes("up") == sum(measured) + labels
+        measured.clear()
+
+
+def test_raw_bytes_are_those_of_float32_activations(tiny: dict[str, Any]) -> None:
+    trainer, *_ = build(scenario_of(tiny, codec={"uplink": "ms"}))
+    record = next(SplitFed().learn(trainer))
+    assert [turn.message("activations").raw_bytes for turn in record.turns] == [5 * 16 * 4] * 4
+    assert [turn.message("gradients").raw_bytes for turn in record.turns] == [5 * 16 * 4] * 4
+
+
+def test_clients_whose_samples_are_used_up_sit_out(tiny: dict[str, Any], tiny_npz: Path) -> None:
+    uneven = {"name": "npz", "path": str(tiny_npz), "partition": {"dirichlet": 0.3}}
+    trainer, *_ = build(scenario_of(tiny, data=uneven))
+    seen = [0] * 4
+    for record in SplitFed().learn(trainer):
+        for turn in record.turns:
+            seen[turn.client] += turn.samples
+    assert seen == [3 * part.size for part in trainer.parts]
+    assert len(set(seen)) > 1
+
+
+def test_evaluation_with_identity_is_the_same_with_and_without_codec(tiny: dict[str, Any]) -> None:
+    trainer, *_ = build(scenario_of(tiny))
+    next(SplitFed().learn(trainer))
+    evaluation = trainer.evaluate()
+    assert evaluation.accuracy == evaluation.accuracy_without_codec
+    assert (evaluation.round, evaluation.epoch) == (1, 1 / trainer.rounds_per_epoch)
+
+
+def test_the_codec_stands_between_the_halves_at_evaluation_too(tiny: dict[str, Any]) -> None:
+    trainer, *_ = build(scenario_of(tiny))
+    for _ in SplitFed().learn(trainer):
+        pass
+    trainer.uplink = codecs.create("sp", sparsity=1.0)  # drops everything
+    evaluation = trainer.evaluate()
+    assert evaluation.accuracy == 0.25  # one of four classes for every image
+    assert evaluation.accuracy_without_codec > 0.9
+
+
+def test_the_downlink_codec_changes_the_clients_gradients_only(tiny: dict[str, Any]) -> None:
+    """After one step with all gradients dropped, the client has not moved and the server has."""
+    dropped = {"downlink": {"name": "sp", "sparsity": 1.0}}
+    trainer, _, halves = build(scenario_of(tiny, codec=dropped))
+    before = copy.deepcopy(halves)
+    next(SplitFed().learn(trainer))
+    for weight, old in zip(halves.client.parameters(), before.client.parameters(), strict=True):
+        assert torch.equal(weight, old)
+    moved = [
+        not torch.equal(w, o)
+        for w, o in zip(halves.server.parameters(), before.server.parameters(), strict=True)
+    ]
+    assert all(moved)
+
+
+def test_a_loss_that_explodes_ends_the_training(tiny: dict[str, Any]) -> None:
+    trainer, *_ = build(scenario_of(tiny, training={"epochs": 20, "learning_rate": 1e30}))
+    with pytest.raises(TrainingDiverged, match="became"):
+        for _ in SplitFed().learn(trainer):
+            pass
+
+
+def test_the_cosine_schedule_ends_at_zero(tiny: dict[str, Any]) -> None:
+    trainer, *_ = build(scenario_of(tiny, training={"epochs": 2, "schedule": "cosine", "learning_rate": 0.1}))
+    rates = []
+    for _ in SplitFed().learn(trainer):
+        rates.append(trainer._optimizer.param_groups[0]["lr"])
+    assert rates[0] == 0.1
+    assert rates[len(rates) // 2] == pytest.approx(0.05)
+    assert rates[-1] == pytest.approx(0.1 * (1 + np.cos(np.pi * (1 - 1 / len(rates)))) / 2)
+
+
+def test_flops_of_a_known_model() -> None:
+    """mlp 64→16→16→4: 2·64·16 forward on the client; its backward needs the weights' gradient only."""
+    halves = split(models.Mlp(hidden=16), "shallow", (1, 8, 8), 4, seed=0)
+    assert (halves.client_flops.forward, halves.client_flops.backward) == (2048, 2048)
+    assert halves.server_flops.forward == 2 * 16 * 16 + 2 * 16 * 4
+    assert halves.server_flops.backward == 2 * halves.server_flops.forward
+    assert halves.activation_shape == (16,)
+
+
+@pytest.mark.parametrize(
+    ("name", "cut", "shape"),
+    [
+        ("cnn", "shallow", (16, 14, 14)),
+        ("cnn", "medium", (32, 7, 7)),
+        ("cnn", 3, (64, 3, 3)),
+        ("mlp", "deep", (128,)),
+    ],
+)
+def test_activation_shapes_at_the_cuts(name: str, cut: str | int, shape: tuple[int, ...]) -> None:
+    assert split(models.registry.create(name), cut, (1, 28, 28), 10, seed=0).activation_shape == shape
+
+
+def test_weights_come_from_the_seed_and_leave_torchs_own_generator_alone() -> None:
+    before = torch.get_rng_state()
+    first, again, other = (split(models.Cnn(), 2, (1, 28, 28), 10, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    weights = [next(halves.client.parameters()) for halves in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_images_too_small_for_the_model_are_refused() -> None:
+    with pytest.raises(DataError, match="4×4 pixels are too few"):
+        split(models.Cnn(), "medium", (1, 4, 4), 10, seed=0)
+
+
+class Normalizing(models.Model):
+    """A model that looks at the whole batch."""
+
+    cuts: ClassVar[dict[str, int]] = {"only": 1}
+    num_layers = 2
+
+    def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.BatchNorm2d(image_shape[0]), nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
+        )
+
+
+def test_batch_normalization_is_refused_until_it_is_kept_per_client() -> None:
+    with pytest.raises(DataError, match="batch normalization"):
+        split(Normalizing(), 1, (1, 8, 8), 4, seed=0)

@@ -1,0 +1,121 @@
+"""A SplitFed round on the clock, against times worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from slsim.devices import Device
+from slsim.network import topology
+from slsim.protocols import Cast, SplitFed
+from slsim.recording import Costs, Message, RoundRecord, Turn
+from slsim.scenario import NetworkTable
+from slsim.simulation import RoundTiming, Simulation
+
+COSTS = Costs(
+    client_forward_flops=1e6,
+    client_backward_flops=2e6,
+    server_forward_flops=10e6,
+    server_backward_flops=20e6,
+    encode_bytes={"activations": 9.0, "gradients": 8.0},
+    decode_bytes={"activations": 5.0, "gradients": 8.0},
+)
+CLIENT = Device(peak="10 GFLOPS", efficiency=0.5, memory="1 GB/s")
+SERVER = Device(peak="100 GFLOPS", efficiency=0.5, memory="10 GB/s")
+
+
+def turn(client: int, samples: int = 10, activations: int = 50_000, gradients: int = 200_000) -> Turn:
+    """200,000 raw bytes (50,000 elements), encoded upward to 50,000; one byte a label."""
+    return Turn(
+        client,
+        samples,
+        (
+            Message("activations", "up", activations, 200_000),
+            Message("labels", "up", samples, samples),
+            Message("gradients", "down", gradients, 200_000),
+        ),
+    )
+
+
+def played(turns: list[Turn], clients: int = 10, slots: int = 1, **network: str) -> RoundTiming:
+    table = NetworkTable(**{"uplink": "100 Mbps", "downlink": "100 Mbps", "latency": "2 ms", **network})
+    cast = Cast([CLIENT] * clients, SERVER, slots, topology.build(table, clients), COSTS)
+    return Simulation(SplitFed(), cast).play(RoundRecord(tuple(turns)))
+
+
+# One client's round, in seconds:
+FORWARD = 10 * 1e6 / 5e9  # 10 samples · 1 MFLOP / (10 GFLOP/s · 0.5) = 0.002
+ENCODE = 50_000 * 9 / 1e9  # 50,000 elements · 9 bytes / 1 GB/s = 0.00045
+UPLINK = 0.002 + 8 * 50_010 / 100e6  # latency, then 50,000 bytes and 10 labels: 0.0060008
+SERVE = 10 * 30e6 / 50e9 + 50_000 * (5 + 8) / 10e9  # both passes; decoding, encoding: 0.006065
+DOWNLINK = 0.002 + 8 * 200_000 / 100e6  # 0.018
+DECODE = 50_000 * 8 / 1e9  # 0.0004
+BACKWARD = 10 * 2e6 / 5e9  # 0.004
+
+
+def test_ten_clients_on_dedicated_links() -> None:
+    """All arrive at once; the server takes them one by one, and the last has waited for nine others."""
+    timing = played([turn(client) for client in range(10)])
+    expected = FORWARD + ENCODE + UPLINK + 10 * SERVE + DOWNLINK + DECODE + BACKWARD
+    assert expected == pytest.approx(0.0915008, rel=1e-12)  # the sum of the numbers in the comments above
+    assert timing.duration_s == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_client_alone() -> None:
+    timing = played([turn(0)], clients=1)
+    assert timing.duration_s == pytest.approx(0.0369158, rel=1e-12)
+    spans = {span.phase: span.end_s - span.start_s for span in timing.spans}
+    by_hand = {
+        "client forward": FORWARD,
+        "encode": ENCODE,
+        "uplink": UPLINK,
+        "server queue": 0.0,
+        "server compute": SERVE,
+        "downlink": DOWNLINK,
+        "decode": DECODE,
+        "client backward": BACKWARD,
+    }
+    assert list(spans) == list(by_hand)
+    assert spans == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+
+
+def test_a_server_of_ten_slots_makes_nobody_wait() -> None:
+    timing = played([turn(client) for client in range(10)], slots=10)
+    assert timing.duration_s == pytest.approx(0.0369158, rel=1e-12)
+
+
+def test_on_a_shared_link_ten_uploads_take_ten_times_as_long() -> None:
+    """All share 100 Mbps fairly and end together; down, the server releases them one by one (0.006065 s
+    apart), faster than the medium carries them, so it is busy from the first gradient to the last."""
+    timing = played([turn(client) for client in range(10)], sharing="shared")
+    up = 0.002 + 10 * 8 * 50_010 / 100e6
+    down = 0.002 + 10 * 8 * 200_000 / 100e6
+    assert timing.duration_s == pytest.approx(
+        FORWARD + ENCODE + up + SERVE + down + DECODE + BACKWARD, rel=1e-9
+    )
+    assert timing.link_busy_s["uplink"] == pytest.approx(10 * 8 * 50_010 / 100e6, rel=1e-9)
+    assert timing.link_bytes["downlink"] == pytest.approx(2_000_000, rel=1e-12)
+
+
+def test_the_barrier_waits_for_the_slowest_client() -> None:
+    timing = played([turn(0), turn(1, activations=1_000_000)], clients=2)
+    slow = FORWARD + ENCODE + (0.002 + 8 * 1_000_010 / 100e6) + SERVE + DOWNLINK + DECODE + BACKWARD
+    assert timing.duration_s == pytest.approx(slow, rel=1e-12)
+
+
+def test_a_smaller_batch_costs_less_of_everything_it_should() -> None:
+    half = Turn(
+        0,
+        5,
+        (
+            Message("activations", "up", 25_000, 100_000),
+            Message("labels", "up", 5, 5),
+            Message("gradients", "down", 100_000, 100_000),
+        ),
+    )
+    timing = played([half], clients=1)
+    assert timing.duration_s - 0.004 == pytest.approx((0.0369158 - 0.004) / 2, rel=1e-9)
+
+
+def test_up_and_down_rates_are_their_own() -> None:
+    slow_down = played([turn(0)], clients=1, downlink="10 Mbps").duration_s
+    assert slow_down - 0.0369158 == pytest.approx(8 * 200_000 * (1 / 10e6 - 1 / 100e6), rel=1e-9)

@@ -1,0 +1,225 @@
+"""Scenario files: what they default to, what they refuse and how they say it, and how sweeps unfold."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import tomli_w
+
+from slsim.errors import ScenarioError
+from slsim.scenario import Plan, Scenario, load, override, plan
+from slsim.scenario.schema import json_schema
+
+MINIMAL: dict[str, Any] = {
+    "name": "minimal",
+    "data": {"name": "fashion-mini"},
+    "model": {"name": "cnn", "cut": "medium"},
+}
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+
+
+def planned(document: dict[str, Any]) -> Plan:
+    return plan(document, "test.toml", Path())
+
+
+def faults(document: dict[str, Any]) -> dict[str, str]:
+    """Path → message of every fault of `document`."""
+    with pytest.raises(ScenarioError) as error:
+        planned(document)
+    return {fault.path: fault.message for fault in error.value.faults}
+
+
+def with_table(**tables: dict[str, Any]) -> dict[str, Any]:
+    return {**MINIMAL, **tables}
+
+
+def test_defaults_are_the_papers_setting() -> None:
+    (case,) = planned(MINIMAL).cases
+    scenario = case.scenario
+    assert (scenario.clients.count, scenario.network.uplink, scenario.network.downlink) == (10, 100e6, 100e6)
+    assert scenario.clients.device[0].device.name == "atlas-200-dk"
+    assert scenario.server.device.name == "rtx-3090"
+    assert scenario.codec.uplink.table() == {"name": "identity"}
+    assert scenario.training.protocol.name == "splitfed"
+    assert scenario.training.target_margin == 0.0
+
+
+def test_a_resolved_scenario_is_the_same_scenario_again() -> None:
+    for case in load(SCENARIOS / "quickstart.toml").cases:
+        text = tomli_w.dumps(case.scenario.table())
+        assert Scenario.model_validate(tomllib.loads(text)) == case.scenario
+
+
+def test_a_resolved_document_has_the_same_cases_again() -> None:
+    first = load(SCENARIOS / "quickstart.toml")
+    again = planned(tomllib.loads(tomli_w.dumps(first.document())))
+    assert again == first
+
+
+def test_scenarios_are_frozen() -> None:
+    scenario = planned(MINIMAL).cases[0].scenario
+    with pytest.raises(ValueError, match="frozen"):
+        scenario.seed = 3  # type: ignore[misc]
+
+
+def test_four_faults_give_four_lines_with_paths() -> None:
+    document = with_table(
+        model={"name": "cnn", "cut": "middle"},
+        network={"uplnk": "10 Mbps", "downlink": "100"},
+        codec={"uplink": {"name": "mss"}},
+    )
+    with pytest.raises(ScenarioError) as error:
+        planned(document)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("test.toml: ") for line in lines)
+    found = {fault.path: fault.message for fault in error.value.faults}
+    assert 'did you mean "uplink"? allowed: uplink, downlink, latency, sharing' in found["network.uplnk"]
+    assert "'100' has no unit; write for example '100 Mbps'" in found["network.downlink"]
+    assert 'did you mean "ms"? there are: identity, ms, qu, rt, sp' in found["codec.uplink"]
+    assert "there are: shallow (1), medium (2), deep (3), or a layer from 1 to 4" in found["model.cut"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "path", "words"),
+    [
+        ({"clints": {"count": 3}}, "clints", 'did you mean "clients"?'),
+        ({"clients": {"count": 0}}, "clients.count", "greater than or equal to 1, found 0"),
+        ({"clients": {"count": "ten"}}, "clients.count", "found 'ten'"),
+        ({"clients": {"device": "atlas"}}, "clients.device", 'did you mean "atlas-200-dk"?'),
+        ({"clients": {"device": [{"device": "rtx-3090", "share": 0.5}]}}, "clients.device", "add up to 0.5"),
+        ({"server": {"device": {"name": "rtx-3090", "peak": 3}}}, "server.device.peak", "3 has no unit"),
+        (
+            {"server": {"device": {"name": "rtx-3090", "peek": 3}}},
+            "server.device.peek",
+            'did you mean "peak"?',
+        ),
+        ({"network": {"latency": "-1 ms"}}, "network.latency", "at least 0"),
+        ({"network": {"uplink": "0 Mbps"}}, "network.uplink", "more than 0"),
+        ({"network": {"uplink": "3 mbps"}}, "network.uplink", 'did you mean "Mbps"?'),
+        ({"network": {"sharing": "half"}}, "network.sharing", "'dedicated' or 'shared'"),
+        ({"codec": {"uplink": {"bits": 2}}}, "codec.uplink.name", "missing"),
+        ({"codec": {"uplink": {"name": "qu", "bits": 9}}}, "codec.uplink.bits", "less than or equal to 8"),
+        ({"codec": {"uplink": {"name": "ms", "bit": 2}}}, "codec.uplink.bit", 'did you mean "bits"?'),
+        ({"codec": {"uplink": 3}}, "codec.uplink", "a name or a table"),
+        ({"training": {"protocol": "splitfeed"}}, "training.protocol", 'did you mean "splitfed"?'),
+        ({"training": {"target_accuracy": 85}}, "training.target_accuracy", "found 85"),
+        ({"training": {"target_accuracy": "basline"}}, "training.target_accuracy", "found 'basline'"),
+        ({"data": {"name": "cifar"}}, "data", "there are: fashion-mini, npz"),
+        ({"data": {"name": "npz"}}, "data.path", "missing"),
+        (
+            {"data": {"name": "npz", "path": "x", "pth": "x"}},
+            "data.pth",
+            'did you mean "path"? allowed: name, partition, path',
+        ),
+        ({"data": {"name": "fashion-mini", "partition": {"dirichlet": 0}}}, "data.partition", "above 0"),
+        ({"data": {"name": "fashion-mini", "partition": "non-iid"}}, "data.partition", "is no partition"),
+        ({"model": {"name": "cnn"}}, "model.cut", "missing"),
+        ({"model": {"name": "cnn", "cut": 5}}, "model.cut", "no such cut: 5"),
+        ({"model": {"name": "cnn", "cut": True}}, "model.cut", "found True"),
+        ({"model": {"name": "vgg", "cut": 1}}, "model", "there are: cnn, mlp"),
+        ({"model": {"name": "cnn", "cut": 1, "chanels": 3}}, "model.chanels", 'did you mean "channels"?'),
+        ({"name": "../up"}, "name", "pattern"),
+        ({"seed": -1}, "seed", "greater than or equal to 0"),
+        ({"sweep": {"codec.uplink": []}}, 'sweep."codec.uplink"', "a list of one value or more"),
+        ({"sweep": ["codec.uplink"]}, "sweep", "must be a table"),
+    ],
+)
+def test_a_fault_names_its_path_what_was_found_and_what_is_allowed(
+    tables: dict[str, Any], path: str, words: str
+) -> None:
+    found = faults(with_table(**tables))
+    assert list(found) == [path]
+    assert words in found[path]
+
+
+def test_faults_of_a_swept_value_are_told_where_the_file_has_them() -> None:
+    sweep = {"codec.uplink": ["identity", {"name": "ms", "bits": 99}], "network.uplink": ["1 Mbps", "10"]}
+    found = faults({**MINIMAL, "sweep": sweep})
+    assert list(found) == ['sweep."network.uplink"[1]', 'sweep."codec.uplink"[1].bits']
+
+
+def test_a_sweep_runs_every_combination_in_the_files_order() -> None:
+    sweep = {"codec.uplink": ["identity", "ms"], "network.uplink": ["1 Mbps", "10 Mbps", "1 Gbps"]}
+    cases = planned({**MINIMAL, "sweep": sweep}).cases
+    rates = [case.scenario.network.uplink for case in cases]
+    assert rates == [1e6, 10e6, 1e9] * 2
+    assert [case.scenario.codec.uplink.name for case in cases] == ["identity"] * 3 + ["ms"] * 3
+    assert cases[3].values["codec.uplink"] == {"name": "ms", "sparsity": 0.99, "bits": 2}
+
+
+def test_a_required_key_may_come_from_the_sweep() -> None:
+    document = {**MINIMAL, "model": {"name": "cnn"}, "sweep": {"model.cut": ["shallow", "deep"]}}
+    assert [case.scenario.model.cut for case in planned(document).cases] == ["shallow", "deep"]
+
+
+def test_a_parameter_of_a_component_can_be_swept() -> None:
+    document = {**MINIMAL, "codec": {"uplink": "qu"}, "sweep": {"codec.uplink.bits": [2, 4]}}
+    assert [case.scenario.codec.uplink.params["bits"] for case in planned(document).cases] == [2, 4]
+
+
+def test_overrides_set_a_key_or_sweep_over_a_list_and_leave_the_document_alone() -> None:
+    document = {**MINIMAL, "sweep": {"network.uplink": ["1 Mbps"]}}
+    changed = override(document, {"network.uplink": "5 Mbps", "training.epochs": [1, 2]})
+    cases = planned(changed).cases
+    assert [(c.scenario.network.uplink, c.scenario.training.epochs) for c in cases] == [(5e6, 1), (5e6, 2)]
+    assert document["sweep"] == {"network.uplink": ["1 Mbps"]}
+
+
+def test_an_unreadable_file_is_one_fault(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"none\.toml: cannot be read: No such file"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "broken.toml").write_text("name = \n")
+    with pytest.raises(ScenarioError, match=r"broken\.toml: is not TOML: .*line 1"):
+        load(tmp_path / "broken.toml")
+
+
+OWN_CODEC = '''
+from slsim.codecs import Identity
+class Own(Identity):
+    """My own."""
+'''
+
+
+def test_a_component_from_a_file_is_sought_beside_the_scenario(
+    tmp_path: Path, write: Callable[[dict[str, Any]], Path]
+) -> None:
+    (tmp_path / "own.py").write_text(OWN_CODEC)
+    path = write(with_table(codec={"uplink": "own.py:Own"}))
+    (case,) = load(path).cases
+    assert case.scenario.codec.uplink.name == f"{tmp_path / 'own.py'}:Own"
+    assert case.scenario.codec.uplink.label == "Own"
+
+
+def test_what_is_learned_does_not_depend_on_links_devices_name_or_target() -> None:
+    changes = with_table(
+        network={"uplink": "1 Mbps"},
+        server={"device": "raspberry-pi-4"},
+        clients={"device": "raspberry-pi-4"},
+        training={"target_accuracy": 0.5},
+    )
+    table = planned(MINIMAL).cases[0].scenario.learning_table()
+    assert planned({**changes, "name": "other"}).cases[0].scenario.learning_table() == table
+    assert planned({**MINIMAL, "seed": 1}).cases[0].scenario.learning_table() != table
+
+
+def test_the_schema_accepts_the_scenarios_and_refuses_what_slsim_refuses() -> None:
+    validator = jsonschema.Draft202012Validator(json_schema())
+    for path in sorted(SCENARIOS.glob("*.toml")):
+        validator.validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    validator.validate(planned(MINIMAL).document())
+    for wrong in (
+        {"network": {"uplnk": "1 Mbps"}},
+        {"network": {"uplink": "1"}},
+        {"codec": {"uplink": "mss"}},
+        {"codec": {"uplink": {"name": "qu", "bits": 9}}},
+        {"model": {"name": "cnn"}},
+        {"model": {"name": "cnn", "cut": 1, "chanels": 3}},
+        {"sweep": {"codec.uplink": []}},
+    ):
+        assert not validator.is_valid({**MINIMAL, **wrong}), wrong

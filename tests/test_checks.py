@@ -1,0 +1,98 @@
+"""The sanity checks pass on an honest study and name what is wrong with a changed one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import slsim
+from slsim.checks import Check
+from slsim.study import run
+
+
+@pytest.fixture
+def study(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> slsim.Study:
+    return run(write(tiny), tmp_path / "results")
+
+
+def checked(path: Path) -> tuple[list[Check], list[Check]]:
+    """All checks of the study, and those that failed."""
+    checks = slsim.open_study(path).check()
+    return checks, [check for check in checks if not check.passed]
+
+
+def change(study: slsim.Study, training: str, row: int, column: str, by: int) -> None:
+    """Changes one number of a recording's messages."""
+    (file,) = (study.path / "trainings").glob(f"{training}*/messages.parquet")
+    table = pq.read_table(file)
+    values = table[column].to_pylist()
+    values[row] += by
+    position = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(position, table.schema.field(position), [values]), file)
+
+
+def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsim.Study) -> None:
+    checks, failed = checked(study.path)
+    assert failed == []
+    subjects = [check.subject for check in checks]
+    # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, two links, makespan, summary)
+    assert len(checks) == 3 * 3 + 3 * 5
+    sizes = next(check for check in checks if "ms" in check.subject and "activations" in check.subject)
+    # 5 samples of 16: d = 80; 2 bits each: 20 bytes; k = 8: 32 bytes; 36 rounds of 4 clients.
+    assert "144 messages; d = 80: ceil(2·d / 8) + 4·8 = 52 bytes + 10 of header" in sizes.arithmetic
+    assert "ratio 320 / 62 = 5.161, measured 46,080 / 8,928 = 5.161" in sizes.arithmetic
+    assert "uplink time of identity" in subjects
+    assert all(check.arithmetic for check in checks)
+
+
+def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
+    # A round is 4 clients of 3 messages: row 12·16 + 3·2 is round 17, client 2, its activations.
+    change(study, "ms", 12 * 16 + 3 * 2, "num_bytes", 1)
+    failed = {check.subject: check.note for check in checked(study.path)[1]}
+    (subject,) = (subject for subject in failed if subject.startswith("bytes of ms"))
+    assert "round 17, client 2, activations: (63, 320), the format says (62, 320)" in failed[subject]
+    assert "summary.csv, ms" in failed
+
+
+def test_a_changed_label_count_fails(study: slsim.Study) -> None:
+    change(study, "identity", 1, "num_bytes", 1)
+    subjects = [check.subject for check in checked(study.path)[1]]
+    assert any(subject.startswith("bytes of identity") and subject.endswith("labels") for subject in subjects)
+
+
+def test_a_changed_summary_fails_and_names_the_column(study: slsim.Study) -> None:
+    file = study.path / "summary.csv"
+    summary = study.summary.copy()
+    summary.loc[2, "makespan_s"] *= 2
+    summary.to_csv(file, index=False)
+    (check,) = checked(study.path)[1]
+    assert check.subject == "summary.csv, ms"
+    assert "makespan_s" in check.note
+
+
+def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    """As if the baseline had learned late: the codec then saved more traffic than its format can."""
+    tiny["training"]["target_accuracy"] = 0.5
+    study = run(write(tiny), tmp_path / "results")
+    runs = {one.label: one for one in study.runs}
+    ms, identity = runs["ms"], runs["identity"]
+    late = [evaluation for evaluation in identity.recording.evaluations if evaluation.round > 18]
+    identity.recording.evaluations[:] = late
+    (check,) = (check for check in study.check() if check.subject == "traffic multiplier of ms")
+    assert check.passed
+    assert ms.baseline is identity.recording
+    assert "above the format's own ratio, 6.15" in check.note
+    assert "one seed does not prove that" in check.note
+
+
+def test_shared_links_pass_too(study: slsim.Study) -> None:
+    shared = study.replay(
+        {"network.sharing": "shared", "network.uplink": "1 Mbps", "network.downlink": "300 kbps"}
+    )
+    assert [check for check in shared.check() if not check.passed] == []

@@ -1,0 +1,225 @@
+"""The command line as its user meets it: output, exit statuses, and no torch where none is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from slsim.cli import parse_settings
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "slsim", *map(str, arguments)]
+
+
+def slsim(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "100"}
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def study(tiny: dict[str, Any], write: Write, tmp_path: Path) -> Path:
+    done = slsim("run", write(tiny), "--results", tmp_path / "results")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "results" / "tiny"
+
+
+def test_a_run_prints_progress_in_plain_lines_and_the_table(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    done = slsim("run", write(tiny), "--results", tmp_path / "results")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == "3 trainings: identity, qu 3, ms 0.9 2"
+    assert "identity: 36 rounds" in lines
+    assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
+    table = done.stdout[done.stdout.index("Target: test accuracy of 80.0 %") :]
+    for heading in ("codec", "accuracy", "time to", "bytes to target", "multiplier", "compression"):
+        assert heading in table
+    rows = {line.split()[1]: line for line in table.splitlines() if line.startswith("│")}
+    assert {"identity", "qu", "ms"} <= set(rows)
+    assert "5.16×" in rows["ms"]
+    assert str(tmp_path / "results" / "tiny") in done.stdout
+
+
+def test_a_target_never_reached_prints_inf(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
+    done = slsim("run", write(tiny), "--results", tmp_path / "results")
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp"))
+    assert row.count("INF") == 3
+
+
+def test_four_faults_print_four_lines_exit_2_and_write_nothing(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["model"]["cut"] = "middle"
+    tiny["network"] = {"uplnk": "10 Mbps", "downlink": "100"}
+    tiny["sweep"] = {}
+    tiny["codec"] = {"uplink": {"name": "mss"}}
+    path = write(tiny)
+    done = slsim("run", path, "--results", tmp_path / "results")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    paths = [line.removeprefix(f"{path}: ").split(": ")[0] for line in done.stderr.splitlines()]
+    assert sorted(paths) == ["codec.uplink", "model.cut", "network.downlink", "network.uplnk"]
+    assert not (tmp_path / "results").exists()
+
+
+def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["training"].update(epochs=60, evaluate_every=360)
+    run = ("run", write(tiny), "--results", tmp_path / "results")
+    process = subprocess.Popen(
+        command(*run), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("qu 3: 720 rounds"):  # its training has begun
+            process.send_signal(signal.SIGINT)
+            break
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.startswith("Interrupted: 1 of 3 trainings are finished and kept in ")
+    assert "run the same command again" in errors
+    checked = slsim("check", tmp_path / "results" / "tiny")
+    assert checked.returncode == 0
+    again = slsim(*run)
+    assert again.returncode == 0
+    assert "identity: finished earlier, reused" in again.stdout
+    assert "qu 3: finished after" in again.stdout
+
+
+def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(study: Path) -> None:
+    done = slsim("replay", study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
+    assert done.returncode == 0
+    assert "Time to target by network.uplink" in done.stdout
+    assert "paying at" in done.stdout
+    for codec in ("identity", "qu", "ms"):
+        assert any(line.startswith(f"│ {codec} ") for line in done.stdout.splitlines())
+    one_rate = slsim("replay", study, "--set", "network.uplink=20 Mbps")
+    assert "Target: test accuracy" in one_rate.stdout
+
+
+def test_check_passes_and_exits_1_when_a_number_was_changed(study: Path) -> None:
+    done = slsim("check", study)
+    assert done.returncode == 0
+    assert "24 checks, 0 failed" in done.stdout
+    summary = study / "summary.csv"
+    summary.write_text(summary.read_text().replace("finished,1.0", "finished,0.5", 1))
+    failing = slsim("check", study)
+    assert failing.returncode == 1
+    assert "FAIL summary.csv" in failing.stdout
+
+
+def test_plot_draws_the_figures_again_from_the_tables_alone(study: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (study / "figures").iterdir()}
+    for path in (study / "figures").iterdir():
+        path.unlink()
+    for path in (study / "trainings").rglob("*.parquet"):
+        path.unlink()
+    done = slsim("plot", study)
+    assert done.returncode == 0
+    assert {path.name: path.read_bytes() for path in (study / "figures").iterdir()} == before
+    assert "accuracy_over_time.svg" in done.stdout
+
+
+def test_list_names_everything_with_its_parameters() -> None:
+    done = slsim("list")
+    for name in ("identity", "ms", "sparsity = 0.99", "cnn", "medium (2)", "fashion-mini", "npz", "splitfed"):
+        assert name in done.stdout
+    for name in ("atlas-200-dk", "rtx-3090", "raspberry-pi-4"):
+        assert name in done.stdout
+    devices = slsim("list", "devices").stdout
+    assert "rtx-3090" in devices
+    assert "splitfed" not in devices
+
+
+def test_schema_prints_a_json_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(slsim("schema").stdout))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "none.toml"), "none.toml: cannot be read: No such file"),
+        (("check", "none"), "none is no study"),
+        (("plot", "none"), "none is no study"),
+        (("replay", "none", "--set", "network.uplink=1 Mbps"), "none is no study"),
+        (("replay", "none", "--set", "network.uplink"), "is not KEY=VALUE"),
+        (("list", "codecz"), "Invalid value"),
+        (("rum",), "No such command 'rum'"),
+    ],
+)
+def test_bad_input_is_one_clear_error(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    done = slsim(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+BUSY_IMPORTS = """
+import sys
+from slsim import cli
+sys.argv = ["slsim", *{arguments!r}]
+try:
+    cli.main()
+except SystemExit as end:
+    print("EXIT", end.code)
+print("HEAVY", sorted({{"torch", "pandas", "matplotlib", "pyarrow"}} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list", "codecs"], ["list"], ["schema"], ["run", "bad.toml"]]
+)
+def test_quick_answers_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('name = "bad"\n[network]\nuplink = "100"\n')
+    script = BUSY_IMPORTS.format(arguments=arguments)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert "EXIT" in done.stdout
+    assert done.stdout.rstrip().endswith("HEAVY []")
+
+
+def test_a_replay_imports_no_torch(study: Path) -> None:
+    arguments = ["replay", str(study), "--set", "network.uplink=1 Mbps"]
+    script = BUSY_IMPORTS.format(arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "torch" not in done.stdout.rpartition("HEAVY")[2]
+
+
+def test_settings_are_toml_where_they_parse_and_repeat_to_sweep() -> None:
+    settings = [
+        "network.uplink=1 Mbps",
+        "network.uplink=2 Mbps",
+        "training.epochs=3",
+        "codec.uplink={name='qu', bits=2}",
+    ]
+    assert parse_settings(settings) == {
+        "network.uplink": ["1 Mbps", "2 Mbps"],
+        "training.epochs": 3,
+        "codec.uplink": {"name": "qu", "bits": 2},
+    }

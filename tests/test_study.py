@@ -1,0 +1,318 @@
+"""A study from scenario file to tables: what is trained, what is reused, what is the same twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import slsim
+from slsim.errors import RecordingError, ReplayError, ScenarioError, StudyError
+from slsim.recording import Status
+from slsim.results import StudyFolder
+from slsim.study import Interrupted, Silent, run
+
+Write = Callable[[dict[str, Any]], Path]
+
+
+class Log(Silent):
+    """An observer that notes what was trained and what was reused."""
+
+    def __init__(self) -> None:
+        self.trained: list[str] = []
+        self.reused: list[str] = []
+
+    def training_reused(self, label: str) -> None:
+        self.reused.append(label)
+
+    def training_finished(self, label: str, status: Status, wall_s: float) -> None:
+        self.trained.append(label)
+
+
+class CtrlC(Log):
+    """An observer in whose second training the user presses Ctrl-C."""
+
+    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
+        if len(self.trained) == 1 and rounds_done == 5:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def study(tiny: dict[str, Any], write: Write, tmp_path: Path) -> slsim.Study:
+    return run(write(tiny), tmp_path / "results")
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Path) -> None:
+    assert study.path == tmp_path / "results" / "tiny"
+    found = files(study.path)
+    figures = {
+        f"figures/accuracy_over_{what}.{kind}" for what in ("time", "bytes") for kind in ("png", "svg")
+    }
+    assert {"scenario.toml", "manifest.json", "summary.csv", "curves.csv", *figures} <= found
+    trainings = sorted((study.path / "trainings").iterdir())
+    assert [folder.name.rpartition("-")[0] for folder in trainings] == ["identity", "ms-0.9-2", "qu-3"]
+    for folder in trainings:
+        assert files(folder) == {"recording.json", "messages.parquet", "evaluations.parquet"}
+    manifest = json.loads((study.path / "manifest.json").read_text())
+    assert manifest["seed"] == 0
+    assert manifest["versions"]["slsim"] == slsim.__version__
+    assert manifest["wall_s"] > 0
+    assert {"platform", "machine", "cpus"} == set(manifest["host"])
+    assert len(manifest["training_wall_s"]) == 3
+
+
+def test_the_summary_has_a_row_a_run_and_its_arithmetic_holds(study: slsim.Study) -> None:
+    summary = study.summary.set_index("run")
+    assert list(summary.index) == ["identity", "qu", "ms"]
+    identity = summary.loc["identity"]
+    assert identity["traffic_multiplier"] == 1.0
+    assert identity["accuracy"] >= 0.8
+    # 240 images over 4 clients: 60 each, 12 rounds an epoch, 3 epochs; 5 samples of 16 floats a message.
+    assert identity["rounds"] == 36
+    header = 10  # 8 fixed bytes and two dimensions
+    assert identity["uplink_bytes"] == 36 * 4 * (5 * 16 * 4 + header + 5)
+    assert identity["downlink_bytes"] == 36 * 4 * (5 * 16 * 4 + header)
+    assert summary.loc["ms", "compression_ratio"] == pytest.approx(
+        320 / (math.ceil(2 * 80 / 8) + 4 * 8 + header)
+    )
+    for _, row in summary.iterrows():
+        assert row["bytes_to_target"] == row["uplink_bytes_to_target"] + row["downlink_bytes_to_target"]
+        assert row["time_to_target_s"] <= row["makespan_s"]
+
+
+def test_tables_on_disk_are_the_tables_in_memory(study: slsim.Study) -> None:
+    saved = StudyFolder.open(study.path).load_table("summary")
+    pd.testing.assert_frame_equal(saved, study.summary, check_dtype=False)
+    pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
+
+
+def test_running_again_reuses_what_is_finished_and_fresh_does_not(
+    study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    again, fresh = Log(), Log()
+    second = run(write(tiny), tmp_path / "results", observer=again)
+    assert (again.trained, again.reused) == ([], ["identity", "qu 3", "ms 0.9 2"])
+    pd.testing.assert_frame_equal(second.summary, study.summary)
+    run(write(tiny), tmp_path / "results", fresh=True, observer=fresh)
+    assert (fresh.trained, fresh.reused) == (["identity", "qu 3", "ms 0.9 2"], [])
+
+
+def test_only_what_changes_learning_trains_again(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    log = Log()
+    tiny["sweep"]["network.uplink"] = ["1 Mbps", "10 Mbps"]
+    tiny["sweep"]["clients.device"] = ["atlas-200-dk", "raspberry-pi-4"]
+    study = run(write(tiny), tmp_path / "results", observer=log)
+    assert len(study.runs) == 12
+    assert len(log.trained) == 3
+    times = study.summary.set_index("run")["makespan_s"]
+    assert times["ms, 1 Mbps, atlas-200-dk"] > times["ms, 10 Mbps, atlas-200-dk"]
+
+
+def test_the_same_seed_gives_the_same_and_another_seed_other_results(
+    study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    same = run(write(tiny), tmp_path / "same")
+    pd.testing.assert_frame_equal(same.summary, study.summary)
+    for run_before, run_now in zip(study.runs, same.runs, strict=True):
+        assert run_before.recording.rounds == run_now.recording.rounds
+        assert run_before.recording.evaluations == run_now.recording.evaluations
+        assert list(run_before.timeline.round_ends_s) == list(run_now.timeline.round_ends_s)
+    other = run(write({**tiny, "seed": 1}), tmp_path / "other")
+    for run_before, run_now in zip(study.runs, other.runs, strict=True):
+        assert run_before.recording.evaluations != run_now.recording.evaluations
+
+
+def test_a_baseline_target_trains_the_baseline_first_even_when_it_is_not_asked_for(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["training"]["target_accuracy"] = "baseline - 5%"
+    tiny["sweep"] = {"codec.uplink": [{"name": "ms", "sparsity": 0.9}]}
+    log = Log()
+    study = run(write(tiny), tmp_path / "results", observer=log)
+    assert log.trained == ["identity", "ms 0.9 2"]
+    (row,) = study.summary.to_dict("records")
+    baseline = study.runs[0].baseline
+    assert baseline is not None
+    assert row["target_accuracy"] == max(e.accuracy for e in baseline.evaluations) - 0.05
+
+
+def test_a_target_never_reached_costs_infinitely_much(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
+    row = run(write(tiny), tmp_path / "results").summary.set_index("run").loc["sp"]
+    assert row["time_to_target_s"] == row["bytes_to_target"] == row["rounds_to_target"] == math.inf
+    assert row["traffic_multiplier"] == 0
+
+
+def test_a_training_that_diverges_is_recorded_and_the_sweep_goes_on(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["sweep"] = {"training.learning_rate": [1e30, 0.05]}
+    study = run(write(tiny), tmp_path / "results")
+    assert list(study.summary["status"]) == ["diverged", "finished"]
+    assert study.summary["rounds"].iloc[0] < study.summary["rounds"].iloc[1] == 36
+    assert all(check.passed for check in study.check())
+
+
+def test_ctrl_c_keeps_what_is_finished_and_running_again_does_the_rest(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted, match="1 of 3 trainings are finished and kept in .*tiny; run the same"):
+        run(write(tiny), tmp_path / "results", observer=CtrlC())
+    path = tmp_path / "results" / "tiny"
+    assert list(slsim.open_study(path).summary["run"]) == ["identity"]
+    assert [folder.name.partition("-")[0] for folder in (path / "trainings").iterdir()] == ["identity"]
+    log = Log()
+    study = run(write(tiny), tmp_path / "results", observer=log)
+    assert (log.reused, log.trained) == (["identity"], ["qu 3", "ms 0.9 2"])
+    assert len(study.runs) == 3
+
+
+def test_a_scenario_error_writes_nothing(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    tiny["network"] = {"uplink": "100"}
+    with pytest.raises(ScenarioError):
+        run(write(tiny), tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_damaged_recording_is_named_and_nothing_else_is_lost(
+    study: slsim.Study, tiny: dict[str, Any], write: Write
+) -> None:
+    (damaged,) = (study.path / "trainings").glob("qu-3-*")
+    (damaged / "messages.parquet").write_bytes(b"PAR1 nonsense")
+    with pytest.raises(RecordingError, match=f"{damaged.name} cannot be read .* delete that folder"):
+        run(write(tiny), study.path.parent)
+    (damaged / "messages.parquet").unlink()
+    for file in damaged.iterdir():
+        file.unlink()
+    damaged.rmdir()
+    log = Log()
+    run(write(tiny), study.path.parent, observer=log)
+    assert log.trained == ["qu 3"]
+
+
+def test_a_full_disk_is_one_clear_error(
+    study: slsim.Study, tiny: dict[str, Any], write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(self: Any, folder: Path) -> None:
+        (folder / "messages.parquet").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("slsim.recording.Recording.save", no_space)
+    with pytest.raises(StudyError, match="No space left on device. Trainings that were finished are kept"):
+        run(write({**tiny, "seed": 5}), study.path.parent)
+    assert len(list((study.path / "trainings").iterdir())) == 3
+
+
+def test_replaying_answers_for_other_links_without_training(study: slsim.Study) -> None:
+    faster = study.replay({"network.uplink": "20 Mbps"})
+    assert list(faster.summary["run"]) == ["identity", "qu", "ms"]
+    assert (faster.summary["makespan_s"] > study.summary["makespan_s"]).all()
+    unchanged = ["accuracy", "rounds_to_target", "bytes_to_target", "traffic_multiplier"]
+    pd.testing.assert_frame_equal(faster.summary[unchanged], study.summary[unchanged])
+    assert faster.path.parent == study.path / "replays"
+    assert "trainings" not in {path.name for path in faster.path.iterdir()}
+
+
+def test_a_replay_is_what_a_run_would_have_given(
+    study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["network"] = {"uplink": "3 Mbps", "sharing": "shared"}
+    tiny["server"] = {"device": "raspberry-pi-4"}
+    run_anew = run(write(tiny), tmp_path / "anew")
+    overrides = {"network.uplink": "3 Mbps", "network.sharing": "shared", "server.device": "raspberry-pi-4"}
+    pd.testing.assert_frame_equal(study.replay(overrides).summary, run_anew.summary)
+
+
+def test_a_replay_can_be_opened_checked_and_replayed(study: slsim.Study) -> None:
+    replayed = study.replay({"network.uplink": ["1 Mbps", "1 Gbps"]})
+    opened = slsim.open_study(replayed.path)
+    pd.testing.assert_frame_equal(opened.summary, replayed.summary)
+    assert all(check.passed for check in opened.check())
+    back = opened.replay({"network.uplink": "100 Mbps"})
+    assert list(back.summary["makespan_s"]) == list(study.summary["makespan_s"])
+    assert (replayed.path / "figures" / "time_to_target_over_uplink.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    "change", [{"training.epochs": 4}, {"seed": 2}, {"codec.uplink": "identity", "model.hidden": 8}]
+)
+def test_a_replay_refuses_what_only_training_can_answer(study: slsim.Study, change: dict[str, Any]) -> None:
+    with pytest.raises(ReplayError, match="changes what is learned"):
+        study.replay(change)
+
+
+def test_a_replay_may_pick_a_codec_that_was_trained(study: slsim.Study) -> None:
+    picked = study.replay({"codec.uplink": {"name": "qu", "bits": 3}, "training.target_accuracy": 0.5})
+    assert list(picked.summary["run"]) == ["qu"]
+
+
+def test_a_replays_mistakes_are_told_like_a_scenarios(study: slsim.Study) -> None:
+    with pytest.raises(ScenarioError, match="network.uplink: '20' has no unit"):
+        study.replay({"network.uplink": "20"})
+
+
+def test_no_study_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="is no study: it has no scenario.toml"):
+        slsim.open_study(tmp_path)
+
+
+def labels(runs: Sequence[Any]) -> list[str]:
+    return [one.label for one in runs]
+
+
+def test_codecs_of_one_name_are_told_apart_by_their_parameters(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    tiny["sweep"] = {"codec.uplink": [{"name": "qu", "bits": 2}, {"name": "qu", "bits": 4}, "identity"]}
+    tiny["training"]["epochs"] = 1
+    assert labels(run(write(tiny), tmp_path / "results").runs) == ["qu 2", "qu 4", "identity"]
+
+
+OWN_CODEC = '''
+import numpy as np
+from slsim.codecs import Codec
+
+class Half(Codec):
+    """float16: half the bytes."""
+
+    def encode_values(self, values, rng):
+        return b"", values.astype("<f2").tobytes()
+
+    def decode_values(self, body, num_elements, side):
+        return np.frombuffer(body, "<f2").astype(np.float32)
+
+    def body_bytes(self, num_elements):
+        return 2 * num_elements
+
+    def size_formula(self, num_elements):
+        return "2·d"
+
+    def bytes_touched(self):
+        return 6.0, 6.0
+'''
+
+
+def test_a_users_own_codec_runs_by_file_and_trains_again_when_the_file_changes(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "half.py").write_text(OWN_CODEC)
+    tiny["sweep"] = {"codec.uplink": ["half.py:Half"]}
+    study = run(write(tiny), tmp_path / "results")
+    assert list(study.summary["run"]) == ["Half"]
+    assert study.summary["compression_ratio"].iloc[0] == pytest.approx(320 / 170)
+    assert all(check.passed for check in study.check())
+    (tmp_path / "half.py").write_text(OWN_CODEC + "# changed\n")
+    log = Log()
+    run(write(tiny), tmp_path / "results", observer=log)
+    assert log.trained == ["Half"]
