@@ -6,6 +6,7 @@ Heavy imports are inside the commands: `slsim --help`, `slsim list` and a faulty
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tomllib
 from enum import StrEnum
@@ -148,6 +149,9 @@ def _value(text: str) -> Any:
 def main() -> None:
     """The entry point: one clear line an error, and an exit status (2: bad input, 130: interrupted)."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    # torch's threads sleep while they wait: where another program wants the cores too, spinning made a
+    # quickstart training five times slower. Must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except SlsimError as error:

@@ -106,6 +106,17 @@ def test_running_again_reuses_what_is_finished_and_fresh_does_not(
     assert (fresh.trained, fresh.reused) == (["identity", "qu 3", "ms 0.9 2"], [])
 
 
+def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
+    study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    for header in (study.path / "trainings").glob("*/recording.json"):
+        header.write_text(header.read_text().replace('"slsim": "', '"slsim": "0.0.'))
+    pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
+    log = Log()
+    run(write(tiny), tmp_path / "results", observer=log)
+    assert log.trained == ["identity", "qu 3", "ms 0.9 2"]
+
+
 def test_only_what_changes_learning_trains_again(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     log = Log()
     tiny["sweep"]["network.uplink"] = ["1 Mbps", "10 Mbps"]

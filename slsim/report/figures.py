@@ -11,12 +11,16 @@ from slsim.results import StudyFolder, describing_disk_errors
 from slsim.units import RATE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; dashes beyond the eighth run.
+# Okabe and Ito's colours, told apart by colour-blind readers.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")
 DASHES = ("-", "--", ":", "-.")
+SPREAD = 5  # runs that end this many times apart are drawn on a logarithmic axis
 LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 
 
@@ -24,7 +28,7 @@ def draw(folder: StudyFolder) -> list[str]:
     """Draws every figure that the tables of `folder` allow; gives the names of the files."""
     summary, curves = folder.load_table("summary"), folder.load_table("curves")
     names = []
-    time_scale, time_unit = _time_axis(float(curves["sim_s"].max()))
+    time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))
     figures = {
         "accuracy_over_time": _accuracy(
             summary, curves, "sim_s", time_scale, f"simulated time ({time_unit})"
@@ -41,8 +45,9 @@ def draw(folder: StudyFolder) -> list[str]:
     return names
 
 
-def _time_axis(longest_s: float) -> tuple[float, str]:
-    return (3600.0, "h") if longest_s >= 2 * 3600 else (60.0, "min") if longest_s >= 120 else (1.0, "s")
+def _time_axis(shortest_s: float) -> tuple[float, str]:
+    """Scale and unit in which the shortest run still shows."""
+    return (3600.0, "h") if shortest_s >= 2 * 3600 else (60.0, "min") if shortest_s >= 120 else (1.0, "s")
 
 
 def _new() -> tuple[Figure, Axes]:
@@ -55,47 +60,57 @@ def _new() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _style(position: int) -> dict[str, str]:
-    dashes = DASHES[position // len(COLOURS) % len(DASHES)]
-    return {"color": COLOURS[position % len(COLOURS)], "linestyle": dashes}
+def _style(codec: int, variant: int) -> dict[str, str]:
+    """A colour a codec, a dash for each of its variants."""
+    return {"color": COLOURS[codec % len(COLOURS)], "linestyle": DASHES[variant % len(DASHES)]}
 
 
 def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: float, label: str) -> Figure:
     """Test accuracy through the codec over time or bytes; a dot where the target was reached first."""
     figure, axes = _new()
-    for position, run in enumerate(summary["run"]):
+    codecs = list(summary["codec"].unique())
+    variants = summary.groupby("codec").cumcount()
+    for run, codec, target, variant in zip(
+        summary["run"], summary["codec"], summary["target_accuracy"], variants, strict=True
+    ):
         curve = curves[curves["run"] == run]
-        style = _style(position)
+        style = _style(codecs.index(codec), int(variant))
         axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=run, **style)  # type: ignore[arg-type]
-        reached = curve[curve["accuracy"] >= summary["target_accuracy"].iloc[position]].head(1)
+        reached = curve[curve["accuracy"] >= target].head(1)
         axes.plot(reached[column] / scale, 100 * reached["accuracy"], "o", color=style["color"])
     targets = summary["target_accuracy"].dropna().unique()
     if len(targets) == 1:
         axes.axhline(100 * targets[0], color="grey", linewidth=0.8, linestyle="--")
-        axes.text(
-            1, 100 * targets[0], "target ", ha="right", va="bottom", color="grey", transform=_across(axes)
-        )
-    axes.set_xscale("log" if column.endswith("bytes") else "linear")
+        across = axes.get_yaxis_transform()  # x as a share of the width, y in data
+        axes.text(0.01, 100 * targets[0], "target", va="bottom", color="grey", transform=across)
+    ends = curves.groupby("run")[column].max()
+    if ends.max() > SPREAD * ends.min():
+        _log_scale(axes.set_xscale, axes.xaxis)
     axes.set(xlabel=label, ylabel="test accuracy (%)")
     _legend(figure, axes)
     return figure
 
 
-def _across(axes: Axes) -> object:
-    """x as a share of the axes' width, y in data."""
-    return axes.get_yaxis_transform()
+def _log_scale(set_scale: Callable[[str], None], axis: Axis) -> None:
+    """A logarithmic axis with plain numbers on it."""
+    from matplotlib.ticker import FormatStrFormatter
+
+    set_scale("log")
+    axis.set_major_formatter(FormatStrFormatter("%g"))
 
 
 def _time_to_target(summary: pd.DataFrame, column: str, name: str) -> Figure:
-    """Simulated time to the target over the rate of a link, a line a codec; never reached: no point."""
+    """Simulated time to the target over the rate of a link, a line a codec; the quickest run counts."""
     figure, axes = _new()
     rates = summary[column].map(RATE.parse)
     for position, codec in enumerate(summary["codec"].unique()):
         chosen = (summary["codec"] == codec) & (summary["time_to_target_s"] < math.inf)
         times = summary.loc[chosen, "time_to_target_s"].groupby(rates[chosen]).min()
-        if len(times):
-            axes.plot(times.index / 1e6, times, marker="o", label=codec, **_style(position))  # type: ignore[arg-type]
-    axes.set(xscale="log", yscale="log", xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
+        label = codec if len(times) else f"{codec}: never"
+        axes.plot(times.index / 1e6, times, marker="o", label=label, **_style(position, 0))  # type: ignore[arg-type]
+    _log_scale(axes.set_xscale, axes.xaxis)
+    _log_scale(axes.set_yscale, axes.yaxis)
+    axes.set(xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
     _legend(figure, axes)
     return figure
 

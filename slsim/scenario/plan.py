@@ -95,6 +95,8 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
 def _sweep_faults(sweep: object) -> list[Fault]:
     if not isinstance(sweep, dict):
         return [Fault("sweep", f"must be a table of dotted keys with lists of values, found {sweep!r}")]
+    if "name" in sweep:
+        return [Fault('sweep."name"', "a study has one name; sweep over something else")]
     wrong = [key for key, values in sweep.items() if not isinstance(values, list) or not values]
     return [
         Fault(f'sweep."{key}"', f"must be a list of one value or more, found {sweep[key]!r}") for key in wrong

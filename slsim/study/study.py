@@ -21,7 +21,15 @@ from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
 from slsim.simulation import Simulation, Timeline
-from slsim.study.training import Observer, Silent, Training, train, training_key, trainings_of
+from slsim.study.training import (
+    Observer,
+    Silent,
+    Training,
+    made_by_this_version,
+    train,
+    training_key,
+    trainings_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,8 +117,9 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer) -> S
 def _obtain(training: Training, folder: StudyFolder, fresh: bool, observer: Observer) -> Recording:
     if folder.has_training(training.name) and not fresh:
         recording = folder.load_training(training.name)
-        observer.training_reused(training.label)
-        return recording
+        if made_by_this_version(recording):
+            observer.training_reused(training.label)
+            return recording
     recording = train(training, observer)
     folder.save_training(training.name, recording)
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -60,13 +59,19 @@ class Training:
 
 
 def training_key(scenario: Scenario) -> str:
-    """Eight hexadecimal digits of a hash over what is learned from: the scenario's learning part, slsim's
-    version, and the text of every file that a component comes from."""
+    """Eight hexadecimal digits of a hash over what is learned from: the scenario's learning part, and the
+    text of every file that a component comes from."""
     table = scenario.learning_table()
     files = sorted({text.rpartition(":")[0] for text in _strings(table) if ".py:" in text})
     sources = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
-    text = json.dumps([importlib.metadata.version("slsim"), table, sources], sort_keys=True)
+    text = json.dumps([table, sources], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def made_by_this_version(recording: Recording) -> bool:
+    """Whether a run may reuse it: another version of slsim may learn differently. Any version's recording
+    can be opened, replayed and checked."""
+    return bool(recording.provenance["versions"]["slsim"] == environment()["versions"]["slsim"])
 
 
 def _strings(value: object) -> list[str]:

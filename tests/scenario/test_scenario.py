@@ -127,6 +127,7 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ({"name": "../up"}, "name", "pattern"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"sweep": {"codec.uplink": []}}, 'sweep."codec.uplink"', "a list of one value or more"),
+        ({"sweep": {"name": ["a", "b"]}}, 'sweep."name"', "one name"),
         ({"sweep": ["codec.uplink"]}, "sweep", "must be a table"),
     ],
 )
