@@ -31,7 +31,9 @@ class Device(Component):
     """What a device can do; `seconds` turns work into time."""
 
     peak: Compute = Field(description="peak speed in FLOP/s")
-    efficiency: float = Field(0.3, gt=0, le=1, description="share of the peak that training reaches")
+    efficiency: float = Field(
+        0.3, strict=True, gt=0, le=1, description="share of the peak that training reaches"
+    )
     memory: MemoryRate = Field(description="memory bandwidth in bytes/s")
     overhead: Duration = Field(
         default="0 s",
@@ -82,7 +84,8 @@ registry.add(
 
 def assign(shares: Sequence[tuple[Device, float]], count: int) -> list[Device]:
     """The device of each of `count` clients: shares rounded by largest remainder, classes in order."""
-    exact = [share * count for _, share in shares]
+    total = sum(share for _, share in shares)
+    exact = [share / total * count for _, share in shares]
     sizes = [int(value + 1e-9) for value in exact]
     by_remainder = sorted(range(len(shares)), key=lambda i: sizes[i] - exact[i])
     for position in by_remainder[: count - sum(sizes)]:

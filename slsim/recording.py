@@ -7,7 +7,6 @@ Parquet files and a JSON header, so that any tool can read it.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -119,6 +118,7 @@ class Recording:
             "key": self.key,
             "status": self.status,
             "rounds": len(self.rounds),
+            "messages": sum(len(turn.messages) for record in self.rounds for turn in record.turns),
             "activation_shape": list(self.activation_shape),
             "costs": asdict(self.costs),
             "learning": self.learning,
@@ -133,9 +133,15 @@ class Recording:
 
     def _message_rows(self) -> list[dict[str, Any]]:
         return [
-            {"round": number, "client": turn.client, "samples": turn.samples, **asdict(message)}
+            {
+                "round": number,
+                "turn": place,
+                "client": turn.client,
+                "samples": turn.samples,
+                **asdict(message),
+            }
             for number, record in enumerate(self.rounds, start=1)
-            for turn in record.turns
+            for place, turn in enumerate(record.turns)
             for message in turn.messages
         ]
 
@@ -147,30 +153,38 @@ class Recording:
 
         try:
             header = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
-            if header["format"] != FORMAT_VERSION:
-                raise RecordingError(
-                    f"{folder}: recording format {header['format']}, this slsim reads {FORMAT_VERSION}"
-                )
-            messages = pq.read_table(folder / MESSAGES_FILE, schema=_message_schema()).to_pylist()
-            evaluations = pq.read_table(folder / EVALUATIONS_FILE, schema=_evaluation_schema()).to_pylist()
+            version = header["format"]
+            messages = _rows(pq.read_table(folder / MESSAGES_FILE, schema=_message_schema()))
+            evaluations = _rows(pq.read_table(folder / EVALUATIONS_FILE, schema=_evaluation_schema()))
             recording = cls(
                 key=header["key"],
-                learning=header["learning"],
+                learning=dict(header["learning"]),
                 costs=Costs(**header["costs"]),
                 activation_shape=tuple(header["activation_shape"]),
                 rounds=_rounds(messages),
                 evaluations=[Evaluation(**row) for row in evaluations],
                 status=header["status"],
-                provenance=header["provenance"],
+                provenance=dict(header["provenance"]),
             )
-            complete = len(recording.rounds) == header["rounds"] and math.prod(recording.activation_shape) > 0
+            written, found = (header["rounds"], header["messages"]), (len(recording.rounds), len(messages))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             raise RecordingError(_damaged(folder, f"{type(error).__name__}: {error}")) from error
-        if not complete:
-            raise RecordingError(
-                _damaged(folder, f"{len(recording.rounds)} of {header['rounds']} rounds are there")
-            )
+        if version != FORMAT_VERSION:
+            why = f"it has format {version}, this slsim reads {FORMAT_VERSION}"
+            raise RecordingError(_damaged(folder, why))
+        if written != found:
+            why = f"of {written[0]} rounds and {written[1]} messages, {found[0]} and {found[1]} are there"
+            raise RecordingError(_damaged(folder, why))
         return recording
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    """A table's rows. Raises ValueError where a value is missing."""
+    empty = [name for name in table.column_names if table[name].null_count]
+    if empty:
+        raise ValueError(f"values are missing in {', '.join(empty)}")
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _damaged(folder: Path, why: str) -> str:
@@ -182,11 +196,12 @@ def _rounds(rows: list[dict[str, Any]]) -> list[RoundRecord]:
     rounds = []
     for _, in_round in groupby(rows, key=lambda row: row["round"]):
         turns = []
-        for (client, samples), in_turn in groupby(in_round, key=lambda row: (row["client"], row["samples"])):
+        for _, in_turn in groupby(in_round, key=lambda row: row["turn"]):
+            own = list(in_turn)
             messages = (
-                Message(row["kind"], row["direction"], row["num_bytes"], row["raw_bytes"]) for row in in_turn
+                Message(row["kind"], row["direction"], row["num_bytes"], row["raw_bytes"]) for row in own
             )
-            turns.append(Turn(client, samples, tuple(messages)))
+            turns.append(Turn(own[0]["client"], own[0]["samples"], tuple(messages)))
         rounds.append(RoundRecord(tuple(turns)))
     return rounds
 
@@ -195,7 +210,14 @@ def _message_schema() -> Any:
     import pyarrow as pa
 
     whole, text = pa.int64(), pa.dictionary(pa.int8(), pa.string())
-    types = {"round": whole, "client": whole, "samples": whole, "kind": text, "direction": text}
+    types = {
+        "round": whole,
+        "turn": whole,
+        "client": whole,
+        "samples": whole,
+        "kind": text,
+        "direction": text,
+    }
     return pa.schema([*types.items(), ("num_bytes", whole), ("raw_bytes", whole)])
 
 

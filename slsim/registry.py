@@ -95,19 +95,27 @@ class Registry(Generic[C]):
 
     def add(self, name: str, cls: type[C], summary: str = "", **defaults: Any) -> None:
         """Make `cls` known as `name`, with `defaults` for some of its parameters."""
-        if not issubclass(cls, self._base):
-            raise TypeError(f"{cls.__name__} must be a subclass of {self._base.__name__}")
-        known = self._entries.get(name)
-        if known is not None and known.cls is not cls:
-            raise ValueError(f"the {self.kind} {name!r} is already registered as {known.cls.__name__}")
-        self._entries[name] = Entry(name, cls, defaults, summary or first_line(cls))
+        if not issubclass(cls, self._base) or inspect.isabstract(cls):
+            raise TypeError(
+                f"{cls.__name__} must be a subclass of {self._base.__name__} without abstract methods"
+            )
+        entry = Entry(name, cls, defaults, summary or first_line(cls))
+        if self._entries.setdefault(name, entry) != entry:
+            raise ValueError(
+                f"the {self.kind} {name!r} is already registered as {self._entries[name].cls.__name__}"
+            )
 
     def names(self) -> list[str]:
         """All names, sorted, third-party ones included."""
         if not self._plugins_loaded:
-            self._plugins_loaded = True
             for point in importlib.metadata.entry_points(group=f"slsim.{self.kind}"):
-                self.add(point.name, point.load())
+                try:
+                    self.add(point.name, point.load())
+                except Exception as error:
+                    raise UnknownNameError(
+                        f"the plug-in {point.value!r} cannot be loaded: {error!r}"
+                    ) from error
+            self._plugins_loaded = True
         return sorted(self._entries)
 
     def entry(self, name: str) -> Entry[C]:
@@ -136,6 +144,9 @@ class Registry(Generic[C]):
         cls = getattr(module, attribute, None)
         if not (inspect.isclass(cls) and issubclass(cls, self._base)):
             raise UnknownNameError(f'"{name}": {path} has no {self._base.__name__} called {attribute}')
+        if inspect.isabstract(cls):
+            missing = ", ".join(sorted(cls.__abstractmethods__))
+            raise UnknownNameError(f'"{name}": {attribute} lacks methods: {missing}')
         return Entry(name, cls, {}, first_line(cls), source_file=path)
 
 
@@ -150,7 +161,7 @@ def _load_file(path: Path) -> Any:
     sys.modules[module_name] = module  # pydantic looks annotations up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise UnknownNameError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module

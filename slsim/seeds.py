@@ -11,7 +11,7 @@ import numpy as np
 
 
 def _sequence(seed: int, purpose: str, index: tuple[int, ...]) -> np.random.SeedSequence:
-    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *index])
+    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), len(index), *index])
 
 
 def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:

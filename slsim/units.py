@@ -1,7 +1,7 @@
 """Quantities with units: "100 Mbps" → bit/s, "5 ms" → s, and back for printing.
 
-Decimal prefixes are powers of ten (Mbps is 10⁶ bit/s, MB is 10⁶ bytes), binary ones powers of two
-(MiB is 2²⁰ bytes). A bare number where a unit is due is an error. `Rate`, `Duration`, `Compute` and
+Prefixes are powers of ten (Mbps is 10⁶ bit/s, MB is 10⁶ bytes). A bare number where a unit is due is an
+error. `Rate`, `Duration`, `Compute` and
 `MemoryRate` are the same quantities as field types of pydantic models.
 """
 
@@ -12,13 +12,14 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from slsim.errors import UnitError
 
-_NUMBER_AND_UNIT = re.compile(r"\s*([+-]?[0-9][0-9_]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*")
+_NUMBER_AND_UNIT = re.compile(r"\s*([+-]?[0-9]+(?:_[0-9]+)*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*(\S*)\s*")
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
@@ -27,6 +28,11 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     begins = [name for name in names if len(word) > 2 and name.startswith(word.lower())]
     match = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6) or begins
     return f'did you mean "{names[match[0]]}"? ' if match else ""
+
+
+def _scaled(number: str, scale: float) -> float:
+    """The float nearest to number · scale: "9", 1e-3 → 0.009, whatever 9 * 1e-3 is in floats."""
+    return float(Decimal(number) * Decimal(repr(scale)))
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Quantity:
                 f"{unit!r} is not a unit of {self.what}; {nearest(unit, self.units)}"
                 f"allowed: {', '.join(self.units)}"
             )
-        value = float(number) * self.units[unit]
+        value = _scaled(number, self.units[unit])
         if not math.isfinite(value) or value < 0 or (value == 0 and not self.zero_allowed):
             bound = "at least 0" if self.zero_allowed else "more than 0"
             raise UnitError(f"{text!r}: a {self.what} must be {bound} and finite")
@@ -63,10 +69,11 @@ class Quantity:
 
     def format(self, value: float) -> str:
         """`value` in the largest unit that leaves at least 1, such that `parse` gives it back exactly."""
+        value = float(value)
         base = min(self.units, key=lambda unit: abs(self.units[unit] - 1))
         for unit, scale in sorted(self.units.items(), key=lambda item: -item[1]):
             text = f"{value / scale:.12g}"
-            if value >= scale and float(text) * scale == value:
+            if value >= scale and _scaled(text, scale) == value:
                 return f"{text} {unit}"
         return f"{value!r} {base}" if value else f"0 {base}"
 
@@ -74,8 +81,11 @@ class Quantity:
         """`value` for a reader: the largest unit that leaves at least 1, rounded to `digits` figures."""
         fitting = [unit for unit, scale in self.units.items() if value >= scale * (1 - 1e-9)]
         unit = max(fitting, key=lambda name: self.units[name], default=next(iter(self.units)))
-        scaled = value / self.units[unit]
-        return f"{scaled:,.0f} {unit}" if scaled >= 10**digits else f"{scaled:.{digits}g} {unit}"
+        scaled = float(f"{value / self.units[unit]:.{digits}g}")
+        if scaled < 10**digits:
+            return f"{scaled:g} {unit}"
+        larger = [name for name, scale in self.units.items() if scale == 1000 * self.units[unit]]
+        return f"1 {larger[0]}" if larger else f"{value / self.units[unit]:,.0f} {unit}"
 
 
 RATE = Quantity("bandwidth", {"bps": 1.0, "kbps": 1e3, "Mbps": 1e6, "Gbps": 1e9, "Tbps": 1e12}, "100 Mbps")

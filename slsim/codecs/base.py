@@ -27,6 +27,7 @@ Values: TypeAlias = NDArray[np.float32]
 
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 32
+MAX_ELEMENTS = 2**48
 _MAGIC = b"SL"
 _FIXED = struct.Struct("<2sBBI")  # magic, format version, dimensions and side length, fingerprint
 _SIDE_UNIT = 4
@@ -115,7 +116,11 @@ def _read_dimensions(data: bytes, count: int) -> tuple[tuple[int, ...], int]:
             shift += 7
             if byte < 128:
                 break
+        if byte == 0 and shift > 7:
+            raise CodecError("a dimension is not written in the shortest way: the payload is damaged")
         shape.append(size)
+    if math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
+        raise CodecError(f"the shape {tuple(shape)} is beyond every tensor: the payload is damaged")
     return tuple(shape), position
 
 
@@ -158,9 +163,9 @@ class Codec(Component, ABC):
     def encode(self, activations: torch.Tensor, rng: np.random.Generator | None = None) -> Payload:
         """`activations` (float32, any shape) as a payload. Raises `CodecError` on another dtype, or on NaN
         and infinity where the codec cannot carry them."""
+        if str(activations.dtype) != "torch.float32":
+            raise CodecError(f"codecs take float32 tensors, this one is {activations.dtype}")
         array = activations.detach().cpu().contiguous().numpy()
-        if array.dtype != np.float32:
-            raise CodecError(f"codecs take float32 tensors, this one is {array.dtype}")
         values: Values = array.reshape(-1)
         if not self.accepts_non_finite and not np.isfinite(values).all():
             raise CodecError(f"{type(self).__name__} cannot encode NaN or infinity; did training diverge?")
@@ -175,13 +180,19 @@ class Codec(Component, ABC):
             raise CodecError(f"this payload was not made by {self!r}; decode with the codec that encoded it")
         num_elements = math.prod(payload.shape)
         expected = self.body_bytes(num_elements)
-        if len(payload.body) != expected or len(payload.side) != self.side_bytes:
+        if len(payload.side) != self.side_bytes:
+            raise CodecError(
+                f"this payload has {len(payload.side)} bytes of side information, not {self.side_bytes}"
+            )
+        if len(payload.body) != expected:
             raise CodecError(
                 f"a tensor of shape {payload.shape} takes {expected} bytes after the header, "
                 f"this payload has {len(payload.body)}"
             )
         values = self.decode_values(payload.body, num_elements, payload.side)
         assert values.dtype == np.float32
+        if not self.accepts_non_finite and not np.isfinite(values).all():
+            raise CodecError(f"{type(self).__name__} never sends NaN or infinity: the payload is damaged")
         return torch.from_numpy(values.reshape(payload.shape))
 
     @property

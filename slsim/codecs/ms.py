@@ -24,8 +24,10 @@ class MS(Codec):
     Body: ceil(bits · d / 8) bytes of mask and 4k of values.
     """
 
-    sparsity: float = Field(0.99, ge=0, le=1, description="share of the elements sent as a level only")
-    bits: int = Field(2, ge=1, le=8, description="bits of mask an element; 1 is plain top-k")
+    sparsity: float = Field(
+        0.99, strict=True, ge=0, le=1, description="share of the elements sent as a level only"
+    )
+    bits: int = Field(2, strict=True, ge=1, le=8, description="bits of mask an element; 1 is plain top-k")
 
     def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
         del rng

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
@@ -24,7 +25,7 @@ class QU(Codec):
 
     side_bytes = _RANGE.size
 
-    bits: int = Field(3, ge=1, le=8, description="bits an element")
+    bits: int = Field(3, strict=True, ge=1, le=8, description="bits an element")
 
     def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
         del rng
@@ -38,7 +39,7 @@ class QU(Codec):
 
     def decode_values(self, body: memoryview, num_elements: int, side: bytes) -> Values:
         low, high = _RANGE.unpack(side)
-        if not low <= high:
+        if not -math.inf < low <= high < math.inf:
             raise CodecError(f"a range from {low} to {high} is none: the payload is damaged")
         levels = np.linspace(low, high, 2**self.bits, dtype=np.float64).astype(np.float32)
         return levels[unpack(body, self.bits, num_elements)]

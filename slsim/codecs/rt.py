@@ -15,11 +15,14 @@ class RT(Codec):
     """Randomized top-k: each of k draws takes one of the top k, or with probability alpha one of the rest.
 
     Uniform inside each group, without replacement (Zheng et al., IJCAI 2023); without a generator, as
-    at inference, it is plain top-k. k and the body are those of `sp`: ceil(d / 8) + 4k bytes.
+    at inference, it is plain top-k. k and the body are those of `sp`: ceil(d / 8) + 4k bytes. Unlike there,
+    the top is taken over the whole tensor, not per sample, and the gradient that returns is not masked.
     """
 
-    sparsity: float = Field(0.95875, ge=0, le=1, description="share of the elements that is dropped")
-    alpha: float = Field(0.1, ge=0, le=1, description="probability that a draw leaves the top k")
+    sparsity: float = Field(
+        0.95875, strict=True, ge=0, le=1, description="share of the elements that is dropped"
+    )
+    alpha: float = Field(0.1, strict=True, ge=0, le=1, description="probability that a draw leaves the top k")
 
     def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
         k = kept_elements(self.sparsity, values.size)

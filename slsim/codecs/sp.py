@@ -32,7 +32,9 @@ class SP(Codec):
     mask alone. Body: ceil(d / 8) bytes of mask and 4k of float32 values.
     """
 
-    sparsity: float = Field(0.95875, ge=0, le=1, description="share of the elements that is dropped")
+    sparsity: float = Field(
+        0.95875, strict=True, ge=0, le=1, description="share of the elements that is dropped"
+    )
 
     def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
         del rng

@@ -57,7 +57,9 @@ class Cnn(Model):
     cuts: ClassVar[Mapping[str, int]] = {"shallow": 1, "medium": 2, "deep": 3}
     num_layers = 5
 
-    channels: int = Field(16, ge=1, le=1024, description="of the first block; each block doubles it")
+    channels: int = Field(
+        16, strict=True, ge=1, le=1024, description="of the first block; each block doubles it"
+    )
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
         from torch import nn
@@ -84,7 +86,7 @@ class Mlp(Model):
     cuts: ClassVar[Mapping[str, int]] = {"shallow": 1, "deep": 2}
     num_layers = 3
 
-    hidden: int = Field(128, ge=1, le=65536, description="units of each hidden layer")
+    hidden: int = Field(128, strict=True, ge=1, le=65536, description="units of each hidden layer")
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
         from torch import nn

@@ -79,7 +79,7 @@ class DeviceShare(Table):
     """One class of client devices and the share of the clients that have it."""
 
     device: DeviceChoice = Field(description="a device")
-    share: float = Field(gt=0, le=1, description="of the clients; all shares add up to 1")
+    share: float = Field(strict=True, gt=0, le=1, description="of the clients; all shares add up to 1")
 
 
 def _device_shares(value: object, info: ValidationInfo) -> object:
@@ -92,8 +92,8 @@ def _device_shares(value: object, info: ValidationInfo) -> object:
 class ClientsTable(Table):
     """[clients]: how many, their mini-batches, and their devices."""
 
-    count: int = Field(10, ge=1, description="clients, all of which take part in every round")
-    batch_size: int = Field(10, ge=1, description="samples of a client's mini-batch")
+    count: int = Field(10, strict=True, ge=1, description="clients, all of which take part in every round")
+    batch_size: int = Field(10, strict=True, ge=1, description="samples of a client's mini-batch")
     device: Annotated[tuple[DeviceShare, ...], BeforeValidator(_device_shares)] = Field(
         default="atlas-200-dk",
         validate_default=True,
@@ -114,7 +114,7 @@ class ServerTable(Table):
     """[server]: its device, and how many clients it can compute for at a time."""
 
     device: DeviceChoice = Field(default="rtx-3090", validate_default=True, description="a device")
-    parallel: int = Field(1, ge=1, description="clients served at a time; the others queue")
+    parallel: int = Field(1, strict=True, ge=1, description="clients served at a time; the others queue")
 
 
 class NetworkTable(Table):
@@ -141,15 +141,15 @@ class TrainingTable(Table):
     protocol: ProtocolChoice = Field(
         default="splitfed", validate_default=True, description="who does what when"
     )
-    epochs: int = Field(6, ge=1, description="passes over the training data")
-    learning_rate: float = Field(0.05, gt=0, description="of stochastic gradient descent")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Nesterov's is not used")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
+    epochs: int = Field(6, strict=True, ge=1, description="passes over the training data")
+    learning_rate: float = Field(0.05, strict=True, gt=0, description="of stochastic gradient descent")
+    momentum: float = Field(0.9, strict=True, ge=0, lt=1, description="Nesterov's is not used")
+    weight_decay: float = Field(0.0, strict=True, ge=0, description="L2 penalty")
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="of the learning rate; cosine ends at 0 after the last epoch"
     )
     evaluate_every: int | None = Field(
-        None, ge=1, description="rounds between two test evaluations; left out: once an epoch"
+        None, strict=True, ge=1, description="rounds between two test evaluations; left out: once an epoch"
     )
     target_accuracy: float | str = Field(
         "baseline",
@@ -178,7 +178,7 @@ class Scenario(Table):
     """One setting, whole: everything that a run depends on."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the results folder's name")
-    seed: int = Field(0, ge=0, description="every random draw derives from it")
+    seed: int = Field(0, strict=True, ge=0, description="every random draw derives from it")
     data: DataTable
     model: ModelTable
     clients: ClientsTable = Field(default_factory=dict, validate_default=True)
