@@ -1,0 +1,52 @@
+"""The README shows what slsim prints: its tables are those of the committed reference results."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from slsim.report.tables import print_link_rates, print_summary
+from slsim.results import StudyFolder
+from slsim.study import open_study
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = ROOT / "results" / "reference" / "quickstart"
+(REPLAY,) = (REFERENCE / "replays").iterdir()
+
+
+def stripped(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def rendered(path: Path) -> str:
+    """A study's table as `slsim` prints it on a terminal of 80 columns."""
+    summary: pd.DataFrame = StudyFolder.open(path).load_table("summary")
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    if "network.uplink" in summary:
+        print_link_rates(console, summary, "network.uplink")
+    else:
+        print_summary(console, summary)
+    assert isinstance(console.file, io.StringIO)
+    return stripped(console.file.getvalue())
+
+
+@pytest.mark.parametrize("path", [REFERENCE, REPLAY], ids=["quickstart", "replay"])
+def test_the_tables_are_those_of_the_reference_results(path: Path) -> None:
+    assert rendered(path) in README
+
+
+@pytest.mark.parametrize("path", [REFERENCE, REPLAY], ids=["quickstart", "replay"])
+def test_the_reference_results_pass_their_checks(path: Path) -> None:
+    assert [check for check in open_study(path).check() if not check.passed] == []
+
+
+def test_its_links_lead_to_files() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) >= 4
+    assert [link for link in links if not (ROOT / link).exists()] == []
