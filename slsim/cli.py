@@ -105,6 +105,26 @@ def plot(study: StudyPath) -> None:
         console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
 
 
+@app.command()
+def errors(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file; its first setting is trained.")],
+    settings: Settings = None,
+    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+) -> None:
+    """Train a network, then compare codecs on its activations: error and bytes, with zstd and without."""
+    from slsim import scenario as scenarios
+
+    asked = scenarios.load(scenario, parse_settings(settings))
+    from slsim.report.progress import progress
+    from slsim.report.tables import print_errors
+    from slsim.study.codec_errors import beaten, codec_errors
+
+    with progress(console) as observer:
+        table, folder = codec_errors(asked, results, observer)
+    print_errors(console, table, beaten(table))
+    console.print(f"Table and figure: {folder.path}", highlight=False, soft_wrap=True)
+
+
 @app.command(name="list")
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; all, when left out.")] = None,

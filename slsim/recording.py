@@ -19,18 +19,21 @@ FORMAT_VERSION = 1
 HEADER_FILE, MESSAGES_FILE, EVALUATIONS_FILE = "recording.json", "messages.parquet", "evaluations.parquet"
 
 ACTIVATIONS, LABELS, GRADIENTS = "activations", "labels", "gradients"
+MESSAGE_FIELDS = ("kind", "direction", "num_bytes", "raw_bytes", "extra_bytes")
 Direction = Literal["up", "down"]
 Status = Literal["finished", "diverged"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a turn: bytes as sent, and bytes it would have been uncompressed."""
+    """One message of a turn: bytes as sent, and bytes it would have been uncompressed; `extra_bytes` of
+    those sent go beyond the format's nominal size (signs that only some data need)."""
 
     kind: str
     direction: Direction
     num_bytes: int
     raw_bytes: int
+    extra_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +201,7 @@ def _rounds(rows: list[dict[str, Any]]) -> list[RoundRecord]:
         turns = []
         for _, in_turn in groupby(in_round, key=lambda row: row["turn"]):
             own = list(in_turn)
-            messages = (
-                Message(row["kind"], row["direction"], row["num_bytes"], row["raw_bytes"]) for row in own
-            )
+            messages = (Message(**{name: row[name] for name in MESSAGE_FIELDS}) for row in own)
             turns.append(Turn(own[0]["client"], own[0]["samples"], tuple(messages)))
         rounds.append(RoundRecord(tuple(turns)))
     return rounds
@@ -218,7 +219,7 @@ def _message_schema() -> Any:
         "kind": text,
         "direction": text,
     }
-    return pa.schema([*types.items(), ("num_bytes", whole), ("raw_bytes", whole)])
+    return pa.schema([*types.items(), ("num_bytes", whole), ("raw_bytes", whole), ("extra_bytes", whole)])
 
 
 def _evaluation_schema() -> Any:

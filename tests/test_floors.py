@@ -22,6 +22,7 @@ FLOORS = {
     "slsim.network": 2,
     "slsim.devices": 2,
     "slsim.learning": 3,
+    "slsim.testing": 3,
     "slsim.protocols": 4,
     "slsim.simulation": 5,
     "slsim.results": 6,

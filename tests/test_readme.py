@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from slsim.codecs import registry
 from slsim.report.tables import print_link_rates, print_summary
 from slsim.results import StudyFolder
 from slsim.study import open_study
+from slsim.testing import check_codec
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,3 +52,14 @@ def test_its_links_lead_to_files() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) >= 4
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_codec_it_shows_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    (source,) = (
+        code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "@register" in code
+    )
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))  # what it registers goes with the test
+    exec(compile(source, "README.md", "exec"), {"__name__": "readme"})
+    half = registry.create("half")
+    check_codec(half)
+    assert half.nominal_ratio((100,)) == 2.0

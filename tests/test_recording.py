@@ -121,6 +121,7 @@ def test_any_tool_can_read_the_messages(folder):
         "direction",
         "num_bytes",
         "raw_bytes",
+        "extra_bytes",
     ]
     rows = table.to_pylist()
     assert len(rows) == 15  # 5 turns of 3 messages
@@ -133,6 +134,7 @@ def test_any_tool_can_read_the_messages(folder):
         "direction": "up",
         "num_bytes": 150,
         "raw_bytes": 2_000,
+        "extra_bytes": 0,
     }
     assert [row["round"] for row in rows] == [1] * 6 + [2] * 3 + [3] * 6
 

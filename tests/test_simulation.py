@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from slsim import codecs
 from slsim.errors import FaultsError
 from slsim.protocols import SplitFed, Stage
 from slsim.recording import Costs, Message, RoundRecord, Turn
@@ -102,3 +103,30 @@ def test_no_rounds_take_no_time() -> None:
 def test_an_unknown_device_parameter_is_refused_before_anything_plays() -> None:
     with pytest.raises(FaultsError, match="efficiency"):
         scenario(server={"device": {"name": "rtx-3090", "efficiency": 2}})
+
+
+def test_encoding_and_decoding_cost_what_codec_and_device_say() -> None:
+    """1,000 elements: 9 bytes each to encode upward, 8 each to decode downward, at the device's bandwidth."""
+    up, down = Message("activations", "up", 500, 4000), Message("gradients", "down", 4000, 4000)
+    record = RoundRecord((Turn(0, 1, (up, Message("labels", "up", 1, 1), down)),))
+    spans = {}
+    for device in ("raspberry-pi-4", "atlas-200-dk"):
+        setting = scenario(clients={"count": 1, "device": device})
+        timing = Simulation.of(setting, COSTS).play(record)
+        spans[device] = {span.phase: span.end_s - span.start_s for span in timing.spans}
+    assert spans["raspberry-pi-4"]["encode"] == pytest.approx(9000 / 5.5e9)
+    assert spans["raspberry-pi-4"]["decode"] == pytest.approx(8000 / 5.5e9)
+    assert spans["atlas-200-dk"]["encode"] == pytest.approx(9000 / 51.2e9)
+
+
+def test_a_codec_that_touches_more_memory_costs_a_slow_client_more_time() -> None:
+    """The slow kmeans against ms, at equal bytes on the wire: the clock tells them apart."""
+    rounds = random_rounds(3)
+    makespans = {}
+    for name in ("ms", "kmeans"):
+        encoding, decoding = codecs.create(name).bytes_touched()
+        touched = {"activations": encoding, "gradients": 8.0}, {"activations": decoding, "gradients": 8.0}
+        costs = Costs(1e6, 2e6, 3e6, 6e6, *touched)
+        setting = scenario(clients={"count": 3, "device": "raspberry-pi-4"})
+        makespans[name] = Simulation.of(setting, costs).run(rounds).makespan_s
+    assert makespans["kmeans"] > makespans["ms"]

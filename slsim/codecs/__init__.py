@@ -1,12 +1,39 @@
 """Codecs: activations ⇄ bytes. `create("ms", sparsity=0.99, bits=2)` gives one, `register` adds one."""
 
-from slsim.codecs.base import Codec, Payload, Values, register, registry
+from slsim.codecs.base import Codec, Rng, Values, check_finite, register, registry
+from slsim.codecs.cast import Cast
 from slsim.codecs.identity import Identity
+from slsim.codecs.kmeans import KMeans
+from slsim.codecs.lossless import Segment
 from slsim.codecs.ms import MS
+from slsim.codecs.payload import Payload
+from slsim.codecs.qsgd import QSGD
 from slsim.codecs.qu import QU
+from slsim.codecs.randk import RandK
 from slsim.codecs.rt import RT
+from slsim.codecs.sizes import Shape
 from slsim.codecs.sp import SP
 
 create = registry.create
 
-__all__ = ["MS", "QU", "RT", "SP", "Codec", "Identity", "Payload", "Values", "create", "register", "registry"]
+__all__ = [
+    "MS",
+    "QSGD",
+    "QU",
+    "RT",
+    "SP",
+    "Cast",
+    "Codec",
+    "Identity",
+    "KMeans",
+    "Payload",
+    "RandK",
+    "Rng",
+    "Segment",
+    "Shape",
+    "Values",
+    "check_finite",
+    "create",
+    "register",
+    "registry",
+]

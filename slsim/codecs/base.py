@@ -1,4 +1,4 @@
-"""What a codec is: activations → bytes → activations; the payload that travels; the registry.
+"""What a codec is: activations → bytes → activations; and the registry.
 
 This room works on numpy arrays and touches torch only at its edge, so that naming, checking and
 listing codecs costs no torch import.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 import zlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
+from slsim.codecs import lossless
+from slsim.codecs.lossless import Segment
+from slsim.codecs.payload import Payload, header, read_varint, varint
+from slsim.codecs.sizes import Shape
 from slsim.errors import CodecError
 from slsim.registry import Component, Registry
 
@@ -24,191 +28,193 @@ if TYPE_CHECKING:
     import torch
 
 Values: TypeAlias = NDArray[np.float32]
+Rng: TypeAlias = np.random.Generator | None
 
-FORMAT_VERSION = 1
-MAX_HEADER_BYTES = 32
-MAX_ELEMENTS = 2**48
-_MAGIC = b"SL"
-_FIXED = struct.Struct("<2sBBI")  # magic, format version, dimensions and side length, fingerprint
-_SIDE_UNIT = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """One encoded tensor as it travels: header and body in one buffer.
-
-    The header (at most 32 bytes) is: "SL", the format version, one byte with the number of dimensions
-    (low 4 bits) and the length of the side information in units of 4 bytes (high 4 bits), the codec's
-    fingerprint (uint32, little endian), each dimension as an unsigned LEB128 integer, and the side
-    information (for instance the minimum and maximum of `qu`).
-    """
-
-    data: bytes
-    shape: tuple[int, ...]
-    fingerprint: int
-    side: bytes
-    body_start: int
-
-    @property
-    def num_bytes(self) -> int:
-        """Exactly what is sent, header included."""
-        return len(self.data)
-
-    @property
-    def body(self) -> memoryview:
-        return memoryview(self.data)[self.body_start :]
-
-    def to_bytes(self) -> bytes:
-        return self.data
-
-    @classmethod
-    def build(cls, shape: tuple[int, ...], fingerprint: int, side: bytes, body: bytes) -> Payload:
-        """A payload from its parts. Raises `CodecError` when the shape does not fit into the header."""
-        header = _header(shape, fingerprint, side)
-        return cls(header + body, shape, fingerprint, side, len(header))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Payload:
-        """The payload that `data` holds. Raises `CodecError` when the header is not one of ours."""
-        if len(data) < _FIXED.size:
-            raise CodecError(f"a payload has at least {_FIXED.size} bytes, this one {len(data)}")
-        magic, version, sizes, fingerprint = _FIXED.unpack_from(data)
-        if magic != _MAGIC:
-            raise CodecError(f"not an slsim payload: it begins with {magic!r}, not {_MAGIC!r}")
-        if version != FORMAT_VERSION:
-            raise CodecError(f"payload format {version}; this slsim reads format {FORMAT_VERSION}")
-        shape, position = _read_dimensions(data, sizes & 15)
-        body_start = position + _SIDE_UNIT * (sizes >> 4)
-        if body_start > min(len(data), MAX_HEADER_BYTES):
-            raise CodecError("the payload ends inside its header, or its header is over 32 bytes")
-        return cls(data, shape, fingerprint, data[position:body_start], body_start)
-
-
-def _header(shape: tuple[int, ...], fingerprint: int, side: bytes) -> bytes:
-    assert len(side) % _SIDE_UNIT == 0
-    dimensions = b"".join(_varint(size) for size in shape)
-    length = _FIXED.size + len(dimensions) + len(side)
-    if len(shape) > 15 or length > MAX_HEADER_BYTES:
-        raise CodecError(f"the shape {shape} does not fit into a header of {MAX_HEADER_BYTES} bytes")
-    sizes = len(shape) | (len(side) // _SIDE_UNIT) << 4
-    return _FIXED.pack(_MAGIC, FORMAT_VERSION, sizes, fingerprint) + dimensions + side
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _read_dimensions(data: bytes, count: int) -> tuple[tuple[int, ...], int]:
-    shape, position = [], _FIXED.size
-    for _ in range(count):
-        size = shift = 0
-        while True:
-            if position >= min(len(data), MAX_HEADER_BYTES):
-                raise CodecError("the payload ends inside its dimensions, or they are over 32 bytes")
-            byte = data[position]
-            position += 1
-            size |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
-        if byte == 0 and shift > 7:
-            raise CodecError("a dimension is not written in the shortest way: the payload is damaged")
-        shape.append(size)
-    if math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
-        raise CodecError(f"the shape {tuple(shape)} is beyond every tensor: the payload is damaged")
-    return tuple(shape), position
+ZSTD_LEVEL = 1
 
 
 class Codec(Component, ABC):
     """Activations ⇄ bytes. One codec a file; a subclass is final and frozen, its fields are its parameters.
 
     Contract. `encode` takes a float32 tensor of any shape and layout and gives a `Payload`; `decode`
-    gives a float32 tensor of that shape, in row-major layout, on the CPU. The body's length is
-    `body_bytes(number of elements)`, exactly; side information is `side_bytes` long and counts as
-    header. A codec is pure: all randomness comes from `rng`, and without one it does what it does at
-    inference. The decoder's gradient is taken as identity (MS, Section 4).
+    gives a float32 tensor of that shape, in row-major layout, on the CPU. NaN and infinity are refused
+    both ways, unless the codec says that it carries them (`identity`). A codec is pure: all randomness
+    comes from `rng`, and without one it does what it does at inference. The decoder's gradient is taken
+    as identity (MS, Section 4).
 
-    A subclass writes the five abstract methods; they see flat arrays and may trust them: lengths, dtype
-    and finiteness are checked here.
+    A payload's content is `side_bytes` of side information, which count as header, and a body of exactly
+    `body_bytes(shape)`, the nominal size, plus at most `extra_bytes(shape)` that only some data need. With
+    `lossless = "zstd"` the content travels compressed, and decodes to the same tensor bit by bit.
+
+    A subclass writes the five abstract methods. They see flat float32 arrays in row-major order, and may
+    trust them: dtype, finiteness and lengths are checked here.
     """
 
-    side_bytes: ClassVar[int] = 0
     accepts_non_finite: ClassVar[bool] = False
+    checks_finite: ClassVar[bool] = False  # True: the codec refuses NaN and infinity by itself, both ways
+
+    lossless: Literal["zstd"] | None = Field(None, description="zstd over the content, or nothing")
+    zstd_level: int | None = Field(None, strict=True, ge=1, le=19, description="1 when left out")
+
+    @model_validator(mode="after")
+    def _level_needs_zstd(self) -> Codec:
+        if self.zstd_level is not None and self.lossless is None:
+            raise ValueError('zstd_level is set, but lossless is not "zstd"')
+        return self
 
     @abstractmethod
-    def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
-        """Side information and body of `values` (flat, float32)."""
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
+        """Side information and body of `values` (flat, finite)."""
 
     @abstractmethod
-    def decode_values(self, body: memoryview, num_elements: int, side: bytes) -> Values:
-        """The values, flat float32, `num_elements` of them. `CodecError` when the body contradicts itself."""
+    def decode_values(self, content: memoryview, shape: Shape) -> Values:
+        """The values, flat float32. Raises `CodecError` when the content contradicts itself."""
 
     @abstractmethod
-    def body_bytes(self, num_elements: int) -> int:
-        """The nominal size: the body's length in bytes for a tensor of `num_elements`."""
+    def body_bytes(self, shape: Shape) -> int:
+        """The nominal size: the body's length in bytes for a tensor of `shape`."""
 
     @abstractmethod
-    def size_formula(self, num_elements: int) -> str:
+    def size_formula(self, shape: Shape) -> str:
         """`body_bytes` as a reader would write it, with d for the number of elements."""
 
     @abstractmethod
     def bytes_touched(self) -> tuple[float, float]:
         """Bytes of memory read and written per element, encoding and decoding: the cost on the clock."""
 
-    def encode(self, activations: torch.Tensor, rng: np.random.Generator | None = None) -> Payload:
+    @property
+    def side_bytes(self) -> int:
+        """How many bytes at the content's beginning are side information, and count as header."""
+        return 0
+
+    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
+        """`encode_values` by torch operations, where `flat` lives on an accelerator: the same bytes. None:
+        the tensor is brought to the host and encoded there."""
+        del flat, shape, rng
+        return None
+
+    def extra_bytes(self, shape: Shape) -> int:
+        """The most by which a body may exceed `body_bytes`; 0 unless the size depends on the data."""
+        del shape
+        return 0
+
+    def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
+        """How the lossless stage cuts a content of `num_bytes`, in order; one segment when all is alike."""
+        del shape
+        return [Segment(num_bytes)]
+
+    def encode(self, activations: torch.Tensor, rng: Rng = None) -> Payload:
         """`activations` (float32, any shape) as a payload. Raises `CodecError` on another dtype, or on NaN
         and infinity where the codec cannot carry them."""
         if str(activations.dtype) != "torch.float32":
             raise CodecError(f"codecs take float32 tensors, this one is {activations.dtype}")
-        array = activations.detach().cpu().contiguous().numpy()
-        values: Values = array.reshape(-1)
-        if not self.accepts_non_finite and not np.isfinite(values).all():
-            raise CodecError(f"{type(self).__name__} cannot encode NaN or infinity; did training diverge?")
-        side, body = self.encode_values(values, rng)
-        return Payload.build(array.shape, self.fingerprint, side, body)
+        shape, flat = tuple(activations.shape), activations.detach().contiguous().view(-1)
+        content = None if flat.device.type == "cpu" else self.encode_on_device(flat, shape, rng)
+        if content is None:
+            values: Values = flat.cpu().numpy()
+            if not (self.accepts_non_finite or self.checks_finite):
+                check_finite(bool(np.isfinite(values).all()), self)
+            content = self.encode_values(values, shape, rng)
+        extra = len(content) - self.side_bytes - self.body_bytes(shape)
+        assert extra >= 0, f"encode_values gave {-extra} bytes less than side_bytes and body_bytes say"
+        if self.lossless:
+            content = self._compress(content, shape, extra)
+        return Payload.build(shape, self.fingerprint, content, extra > 0, self.side_bytes)
 
-    def decode(self, payload: Payload) -> torch.Tensor:
-        """The tensor that `payload` holds. Raises `CodecError` when it is damaged or another codec's."""
+    def encode_many(
+        self, activations: torch.Tensor, sizes: Sequence[int], rngs: Sequence[Rng] | None = None
+    ) -> list[Payload]:
+        """Clients' slices of one tensor, `sizes` samples each along the first dimension, in one call."""
+        parts = activations.detach().contiguous().split(list(sizes))
+        streams = rngs if rngs is not None else [None] * len(sizes)
+        return [self.encode(part, rng) for part, rng in zip(parts, streams, strict=True)]
+
+    def decode(self, payload: Payload, shape: Shape | None = None) -> torch.Tensor:
+        """The tensor that `payload` holds. With `shape`, what the receiver expects, any other is refused
+        before anything is allocated. Raises `CodecError` when it is damaged or another codec's."""
         import torch
 
         if payload.fingerprint != self.fingerprint:
             raise CodecError(f"this payload was not made by {self!r}; decode with the codec that encoded it")
-        num_elements = math.prod(payload.shape)
-        expected = self.body_bytes(num_elements)
-        if len(payload.side) != self.side_bytes:
+        if shape is not None and payload.shape != tuple(shape):
             raise CodecError(
-                f"this payload has {len(payload.side)} bytes of side information, not {self.side_bytes}"
+                f"a tensor of shape {tuple(shape)} is expected, the payload says {payload.shape}"
             )
-        if len(payload.body) != expected:
-            raise CodecError(
-                f"a tensor of shape {payload.shape} takes {expected} bytes after the header, "
-                f"this payload has {len(payload.body)}"
-            )
-        values = self.decode_values(payload.body, num_elements, payload.side)
-        assert values.dtype == np.float32
-        if not self.accepts_non_finite and not np.isfinite(values).all():
-            raise CodecError(f"{type(self).__name__} never sends NaN or infinity: the payload is damaged")
+        try:
+            values = self.decode_values(self._checked_content(payload), payload.shape)
+        except MemoryError as error:
+            raise CodecError(f"a tensor of shape {payload.shape} does not fit into memory") from error
+        assert values.dtype == np.float32, f"decode_values gave {values.dtype}, not float32"
+        if not (self.accepts_non_finite or self.checks_finite):
+            check_received(values, self)
         return torch.from_numpy(values.reshape(payload.shape))
+
+    def _checked_content(self, payload: Payload) -> memoryview:
+        """The content, decompressed, of a length that the shape allows."""
+        nominal = self.side_bytes + self.body_bytes(payload.shape)
+        content, extra = payload.content, 0
+        if self.lossless:
+            content, extra = self._decompress(content, payload.shape, nominal)
+        else:
+            extra = len(content) - nominal
+        if not 0 <= extra <= self.extra_bytes(payload.shape) or payload.extended != (extra > 0):
+            raise CodecError(
+                f"a tensor of shape {payload.shape} takes {nominal} bytes after the header, "
+                f"this payload has {nominal + extra}"
+            )
+        return content
+
+    def _compress(self, content: bytes, shape: Shape, extra: int) -> bytes:
+        segments = self.segments(shape, len(content))
+        frames = lossless.compress(content, segments, self.zstd_level or ZSTD_LEVEL)
+        return varint(extra) + frames
+
+    def _decompress(self, data: memoryview, shape: Shape, nominal: int) -> tuple[memoryview, int]:
+        extra, start = read_varint(data, 0, len(data))
+        if extra > self.extra_bytes(shape):
+            return data, extra
+        segments = self.segments(shape, nominal + extra)
+        return memoryview(lossless.decompress(data[start:], segments)), extra
 
     @property
     def fingerprint(self) -> int:
         """Tells payloads of another codec, or of other parameters, apart (uint32)."""
-        identity = json.dumps([type(self).__name__, self.model_dump(mode="json")], sort_keys=True)
+        params = self.model_dump(mode="json", exclude_none=True, exclude={"zstd_level"})
+        identity = json.dumps([type(self).__name__, params], sort_keys=True)
         return zlib.crc32(identity.encode())
 
-    def num_bytes(self, shape: tuple[int, ...]) -> int:
-        """What a payload of `shape` must measure, by the format's formula, header included."""
-        header = _header(shape, 0, bytes(self.side_bytes))
-        return len(header) + self.body_bytes(math.prod(shape))
+    def num_bytes(self, shape: Shape) -> int:
+        """The nominal size of a payload of `shape`, header included, before any lossless stage."""
+        return len(header(shape, 0, self.side_bytes)) + self.side_bytes + self.body_bytes(shape)
 
-    def nominal_ratio(self, num_elements: int) -> float:
+    def extra(self, payload: Payload) -> int:
+        """By how many bytes `payload` exceeds the nominal size; 0 with a lossless stage, which has none."""
+        return 0 if self.lossless else payload.num_bytes - self.num_bytes(payload.shape)
+
+    def size_bounds(self, shape: Shape) -> tuple[int, int]:
+        """The least and the most that a payload of `shape` may measure; equal unless data matter."""
+        low, high = self.num_bytes(shape), self.num_bytes(shape) + self.extra_bytes(shape)
+        if not self.lossless:
+            return low, high
+        lengths = 1 + len(self.segments(shape, high))
+        return len(header(shape, 0)), high + lengths * lossless.LENGTH_BYTES
+
+    def nominal_ratio(self, shape: Shape) -> float:
         """The format's own compression ratio: float32 bytes ÷ nominal bytes, header left out."""
-        return 4 * num_elements / self.body_bytes(num_elements) if num_elements else 1.0
+        raw, body = 4 * math.prod(shape), self.body_bytes(shape)
+        return raw / body if body else math.inf if raw else 1.0
+
+
+def check_finite(finite: bool, codec: Codec) -> None:
+    """Raises `CodecError` when an encoder saw NaN or infinity."""
+    if not finite:
+        raise CodecError(f"{type(codec).__name__} cannot encode NaN or infinity; did training diverge?")
+
+
+def check_received(values: Values, codec: Codec) -> None:
+    """Raises `CodecError` when what was received holds NaN or infinity."""
+    if not np.isfinite(values).all():
+        raise CodecError(f"{type(codec).__name__} never sends NaN or infinity: the payload is damaged")
 
 
 registry: Registry[Codec] = Registry("codec", Codec)  # type: ignore[type-abstract]  # only used as a bound

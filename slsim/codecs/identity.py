@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from slsim.codecs.base import Codec, Values, register
+from slsim.codecs.base import Codec, Rng, Values, register
+from slsim.codecs.lossless import Segment
+from slsim.codecs.sizes import Shape
+
+if TYPE_CHECKING:
+    import torch
 
 
 @register("identity")
@@ -13,20 +21,30 @@ class Identity(Codec):
 
     accepts_non_finite = True
 
-    def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
-        del rng
-        return b"", values.astype("<f4", copy=False).tobytes()
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
+        del shape, rng
+        return values.astype("<f4", copy=False).tobytes()
 
-    def decode_values(self, body: memoryview, num_elements: int, side: bytes) -> Values:
-        del num_elements, side
-        return np.frombuffer(body, dtype="<f4").astype(np.float32)
+    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes:
+        from slsim.codecs import device
 
-    def body_bytes(self, num_elements: int) -> int:
-        return 4 * num_elements
+        del shape, rng
+        return device.to_bytes(flat)
 
-    def size_formula(self, num_elements: int) -> str:
-        del num_elements
+    def decode_values(self, content: memoryview, shape: Shape) -> Values:
+        del shape
+        return np.frombuffer(content, dtype="<f4").astype(np.float32)
+
+    def body_bytes(self, shape: Shape) -> int:
+        return 4 * math.prod(shape)
+
+    def size_formula(self, shape: Shape) -> str:
+        del shape
         return "4·d"
+
+    def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
+        del shape
+        return [Segment(num_bytes, width=4)]
 
     def bytes_touched(self) -> tuple[float, float]:
         return 8.0, 8.0  # one read, one write

@@ -2,71 +2,175 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Values, register
-from slsim.codecs.kernels import kept_elements, pack, packed_bytes, top_k, unpack
+from slsim.codecs import kernels
+from slsim.codecs.base import Rng, Values, check_finite, check_received, register
+from slsim.codecs.sizes import Shape, kept_elements, packed_bytes, parts
+from slsim.codecs.topk import Bytes, TopK
 from slsim.errors import CodecError
+
+if TYPE_CHECKING:
+    import torch
+
+    from slsim.codecs.kernels import Selection
 
 
 @register("ms")
-class MS(Codec):
+class MS(TopK):
     """Mask-encoded sparsification: the top k exactly, all others as levels below the smallest of them.
 
     *Mask-Encoded Sparsification* (ECAI 2024), Algorithm 1. The mask has `bits` bits an element: all
     ones marks a top element, whose float32 value follows; any other code n stands for the level
-    n · Top_min / (2^bits - 1), the largest not above the value. Made for activations after a ReLU: a
-    negative element below the top decodes to 0, one among the top (by magnitude) keeps its sign.
+    n · Top_min / (2^bits - 1), Top_min being the smallest magnitude of the top. `rounding`:
 
-    k = floor((1 - sparsity) · d) over the whole tensor. Ties at Top_min: the first k are the top, the
-    others take the level below. With k = 0 or Top_min = 0 everything outside the top decodes to 0.
-    Body: ceil(bits · d / 8) bytes of mask and 4k of values.
+    - "floor" (Algorithm 1): the largest level not above the magnitude;
+    - "nearest" (the authors' program): the nearest level, never as high as Top_min;
+    - "centroid": codes as for "floor", but each stands for the mean of its elements, sent along as float32.
+
+    Codes are compared with the decoder's own float32 levels, so encoding a decoded tensor gives the same
+    tensor. Ties at Top_min: the first k are the top, the others take the level below. Top_min = 0 and k = 0
+    leave one level for everything outside the top: 0, or with "centroid" the mean.
+
+    Body: ceil(bits · d / 8) bytes of mask and 4k of values; with "centroid" 4 · (2^bits - 1) more a part;
+    and, only when an element between 0 and the top is negative, a bit of sign for each one there.
     """
 
     sparsity: float = Field(
         0.99, strict=True, ge=0, le=1, description="share of the elements sent as a level only"
     )
     bits: int = Field(2, strict=True, ge=1, le=8, description="bits of mask an element; 1 is plain top-k")
+    rounding: Literal["floor", "nearest", "centroid"] = Field(
+        "floor", description="which level a value takes"
+    )
 
-    def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
+    @property
+    def mask_bits(self) -> int:
+        return self.bits
+
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
         del rng
-        top = top_k(np.abs(values), kept_elements(self.sparsity, values.size))
-        kept = values[top].astype("<f4", copy=False)
-        levels = self._levels(kept)
-        codes = np.searchsorted(levels[1:], values, side="right").astype(np.uint8)
-        if not levels.any():
-            codes[:] = 0
-        codes[top] = 2**self.bits - 1
-        return b"", pack(codes, self.bits) + kept.tobytes()
+        count, size = parts(shape, self.scope)
+        k, mask_bytes = kept_elements(self.sparsity, size), packed_bytes(size, self.bits)
+        masks, kept = np.empty((count, mask_bytes), np.uint8), np.empty((count, k), "<f4")
+        means, tops = [], []
+        for part, mask in enumerate(masks):
+            own = values[part * size : (part + 1) * size]
+            top = kernels.select(own, k)
+            check_finite(top.finite, self)
+            edges = self._edges(top.threshold)
+            kernels.pack_levels(own, edges, top.threshold, top.split, self.bits, mask)
+            kept[part] = top.kept
+            tops.append((own, edges, top))
+            if self.rounding == "centroid":
+                means.append(self._means(own, mask))
+        signs = self._signs(tops) if any(top.negative for _, _, top in tops) else []
+        signs = signs if any(map(any, signs)) else []
+        return b"".join([masks.tobytes(), kept.tobytes(), *means, *signs])
 
-    def decode_values(self, body: memoryview, num_elements: int, side: bytes) -> Values:
-        del side
-        mask_bytes = packed_bytes(num_elements, self.bits)
-        codes = unpack(body[:mask_bytes], self.bits, num_elements)
-        kept = np.frombuffer(body[mask_bytes:], dtype="<f4")
-        top = codes == 2**self.bits - 1
-        if np.count_nonzero(top) != kept.size:
+    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
+        """For levels that need no means; "centroid" is for the host, where sums have one order."""
+        import torch
+
+        from slsim.codecs import device
+
+        del rng
+        if self.rounding == "centroid" or not flat.numel():
+            return None
+        check_finite(device.is_finite(flat), self)
+        size = parts(shape, self.scope)[1]
+        masks, kept, signs = [], [], []
+        for part in flat.split(size):
+            top = device.top_k(part, kept_elements(self.sparsity, size))
+            codes = device.level_codes(part, self._edges(top.threshold), top, self.bits)
+            masks.append(device.pack(codes, self.bits))
+            kept.append(part[top.mask])
+            signs.append(device.pack((part < 0)[(codes > 0) & ~top.mask].to(torch.uint8), 1))
+        signed = any(bool(packed.any()) for packed in signs)
+        return device.to_bytes(*masks, *kept, *(signs if signed else []))
+
+    def decode_values(self, content: memoryview, shape: Shape) -> Values:
+        out = np.empty(math.prod(shape), np.float32)
+        body = np.frombuffer(content, np.uint8)
+        start = self.body_bytes(shape)
+        signs, used = body[start:], 0
+        means = body[start - parts(shape, self.scope)[0] * self._means_bytes : start].view("<f4")
+        for number, (mask, kept, part) in enumerate(self._parts(content, shape, out)):
+            sent = means[number * self._levels : (number + 1) * self._levels]
+            levels = sent if self.rounding == "centroid" else self._stands_for(kept)
+            check_received(levels, self)
+            self._decode_part(mask, levels.astype(np.float32), kept, part)
+            if signs.size and self.bits > 1:
+                signed = kernels.apply_signs(mask, self.bits, signs[used:], part)
+                used += packed_bytes(signed, 1)
+        if used != signs.size:
             raise CodecError(
-                f"the mask marks {np.count_nonzero(top)} elements, {kept.size} were sent: it is damaged"
+                f"the mask asks for {used} bytes of signs, {signs.size} were sent: the payload is damaged"
             )
-        values: Values = np.append(self._levels(kept), np.float32(0))[codes]
-        values[top] = kept
-        return values
+        return out
 
-    def _levels(self, kept: Values) -> Values:
-        """What the codes 0 … 2^bits - 2 stand for, ascending: the encoder compares against these."""
-        top_min = np.abs(kept).min() if kept.size else np.float32(0)
-        steps = np.arange(2**self.bits - 1, dtype=np.float64)
-        levels: Values = (steps * float(top_min) / (2**self.bits - 1)).astype(np.float32)
+    def _decode_part(self, mask: Bytes, levels: Values, kept: Values, out: Values) -> None:
+        marked = kernels.unpack_levels(mask, levels, kept, self.bits, out)
+        if marked != kept.size:
+            raise CodecError(
+                f"the mask marks {marked} elements and {kept.size} were sent: the payload is damaged"
+            )
+
+    @property
+    def _levels(self) -> int:
+        """How many codes stand for a level: all but all ones."""
+        return (1 << self.bits) - 1
+
+    @property
+    def _means_bytes(self) -> int:
+        return 4 * self._levels if self.rounding == "centroid" else 0
+
+    def _stands_for(self, kept: Values) -> Values:
+        """What the codes 0 … 2^bits - 2 stand for, ascending from 0, when no means are sent."""
+        top_min = float(np.abs(kept).min()) if kept.size else 0.0
+        levels: Values = (np.arange(self._levels) * top_min / self._levels).astype(np.float32)
         return levels
 
-    def body_bytes(self, num_elements: int) -> int:
-        return packed_bytes(num_elements, self.bits) + 4 * kept_elements(self.sparsity, num_elements)
+    def _edges(self, top_min: np.float32) -> Values:
+        """The magnitudes from which on the codes 1 … 2^bits - 2 are taken; inf where Top_min leaves none."""
+        if not 0 < top_min < np.inf:
+            return np.full(self._levels - 1, np.inf, np.float32)
+        levels = self._stands_for(np.array([top_min]))
+        if self.rounding == "nearest":
+            return ((levels[1:].astype(np.float64) + levels[:-1]) / 2).astype(np.float32)
+        return levels[1:]
 
-    def size_formula(self, num_elements: int) -> str:
-        return f"ceil({self.bits}·d / 8) + 4·{kept_elements(self.sparsity, num_elements):,}"
+    def _means(self, values: Values, mask: Bytes) -> bytes:
+        """The mean of each level's elements: of their magnitudes, except for level 0, which has no signs."""
+        codes = np.empty(values.size, np.float32)
+        kernels.unpack_table(mask, np.arange(1 << self.bits, dtype=np.float32), self.bits, codes)
+        indices = codes.astype(np.int64)
+        weights = np.where(indices == 0, values, np.abs(values))
+        sums = np.bincount(indices, weights, self._levels + 1)[: self._levels]
+        counts = np.bincount(indices, minlength=self._levels + 1)[: self._levels]
+        return (sums / np.maximum(counts, 1)).astype("<f4").tobytes()
 
-    def bytes_touched(self) -> tuple[float, float]:
-        written = self.bits / 8 + 4 * (1 - self.sparsity)
-        return 8 + written, 4 + written  # selection, then the mask; mask to values
+    def _signs(self, tops: list[tuple[Values, Values, Selection]]) -> list[bytes]:
+        """The packed signs of each part's elements that lie between 0 and the top."""
+        if self.bits == 1:
+            return []
+        packed = (
+            kernels.collect_signs(values, edges[0], top.threshold, top.split)[1]
+            for values, edges, top in tops
+        )
+        return [signs.tobytes() for signs in packed]
+
+    def body_bytes(self, shape: Shape) -> int:
+        return super().body_bytes(shape) + parts(shape, self.scope)[0] * self._means_bytes
+
+    def extra_bytes(self, shape: Shape) -> int:
+        count, size = parts(shape, self.scope)
+        return count * packed_bytes(size, 1) if self.bits > 1 else 0
+
+    def size_formula(self, shape: Shape) -> str:
+        means = parts(shape, self.scope)[0] * self._means_bytes
+        return super().size_formula(shape) + (f" + {means:,}" if means else "")

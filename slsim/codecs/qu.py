@@ -3,53 +3,150 @@
 from __future__ import annotations
 
 import math
-import struct
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Values, register
-from slsim.codecs.kernels import pack, packed_bytes, unpack
+from slsim.codecs import kernels
+from slsim.codecs.base import Codec, Rng, Values, check_finite, register
+from slsim.codecs.lossless import Segment
+from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError
 
-_RANGE = struct.Struct("<ff")
+if TYPE_CHECKING:
+    import torch
+
+RANGE_BYTES = 8  # minimum and maximum, float32
+Grid = tuple[int, int, int]
 
 
 @register("qu")
 class QU(Codec):
-    """Uniform quantization from the tensor's minimum to its maximum, rounded to nearest.
+    """Uniform quantization from the minimum to the maximum, 2^bits levels.
 
-    2^bits levels, one scale a tensor, as the released program of *Mask-Encoded Sparsification* (ECAI
-    2024) does. Body: ceil(bits · d / 8) bytes; minimum and maximum travel in the header.
+    Rounding "nearest" as the released program of *Mask-Encoded Sparsification* (ECAI 2024) does, or
+    "stochastic" (unbiased; nearest without a generator, as at inference). With scope "tensor" there is one
+    range, and its 8 bytes are side information; with "sample" (first dimension) or "channel" (second) there
+    are many, in the body. Body: 8 bytes for each such range, then ceil(bits · d / 8) of codes.
     """
 
-    side_bytes = _RANGE.size
+    checks_finite = True
 
     bits: int = Field(3, strict=True, ge=1, le=8, description="bits an element")
+    rounding: Literal["nearest", "stochastic"] = Field("nearest", description="of values between two levels")
+    scope: Literal["tensor", "sample", "channel"] = Field("tensor", description="what has one range")
 
-    def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
-        del rng
+    @property
+    def side_bytes(self) -> int:
+        return RANGE_BYTES if self.scope == "tensor" else 0
+
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
+        ranges = self._ranges(values, shape)
+        check_finite(bool(np.isfinite(ranges).all()), self)
         if not values.size:
-            return bytes(self.side_bytes), b""
-        low, high = float(values.min()), float(values.max())
-        top = 2**self.bits - 1
-        scale = top / (high - low) if high > low else 0.0
-        codes = np.rint((values.astype(np.float64) - low) * scale).astype(np.uint8)
-        return _RANGE.pack(low, high), pack(codes, self.bits)
+            return ranges.tobytes()
+        out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
+        if self.scope == "tensor" and (rng is None or self.rounding == "nearest"):
+            low, high = (float(bound) for bound in ranges.ravel())
+            kernels.pack_uniform(values, low, self._top / (high - low) if high > low else 0.0, self.bits, out)
+        else:
+            kernels.pack_block(self._codes(values, shape, ranges, rng), values.size, self.bits, out)
+        return ranges.tobytes() + out.tobytes()
 
-    def decode_values(self, body: memoryview, num_elements: int, side: bytes) -> Values:
-        low, high = _RANGE.unpack(side)
-        if not -math.inf < low <= high < math.inf:
-            raise CodecError(f"a range from {low} to {high} is none: the payload is damaged")
-        levels = np.linspace(low, high, 2**self.bits, dtype=np.float64).astype(np.float32)
-        return levels[unpack(body, self.bits, num_elements)]
+    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
+        """For one range and rounding to nearest; the other ways are for the host."""
+        from slsim.codecs import device
 
-    def body_bytes(self, num_elements: int) -> int:
-        return packed_bytes(num_elements, self.bits)
+        del shape
+        if self.scope != "tensor" or (rng is not None and self.rounding == "stochastic") or not flat.numel():
+            return None
+        check_finite(device.is_finite(flat), self)
+        bounds = np.array([[flat.min().item() + 0.0, flat.max().item() + 0.0]], "<f4")
+        low, high = (float(bound) for bound in bounds.ravel())
+        codes = device.uniform_codes(flat, low, self._top / (high - low) if high > low else 0.0)
+        return bounds.tobytes() + device.to_bytes(device.pack(codes, self.bits))
 
-    def size_formula(self, num_elements: int) -> str:
-        del num_elements
-        return f"ceil({self.bits}·d / 8)"
+    def decode_values(self, content: memoryview, shape: Shape) -> Values:
+        count = self._num_ranges(shape)
+        sent = np.frombuffer(content, "<f4", 2 * count).reshape(count, 2)
+        if not (np.isfinite(sent).all() and (sent[:, 0] <= sent[:, 1]).all()):
+            raise CodecError("a range is not finite, or ends before it begins: the payload is damaged")
+        ranges = sent.astype(np.float64)
+        codes = np.frombuffer(content, np.uint8, offset=count * RANGE_BYTES)
+        out = np.empty(math.prod(shape), np.float32)
+        if count == 1:
+            kernels.unpack_table(codes, self._levels(ranges)[0], self.bits, out)
+        elif count:
+            kernels.unpack_table(codes, np.arange(1 << self.bits, dtype=np.float32), self.bits, out)
+            at = out.astype(np.int64).reshape(self._grid(shape))
+            owner = np.arange(count).reshape(self._range_grid(shape))
+            out = np.ascontiguousarray(self._levels(ranges)[owner, at].ravel())
+        return out
+
+    @property
+    def _top(self) -> int:
+        return (1 << self.bits) - 1
+
+    def _levels(self, ranges: NDArray[np.float64]) -> Values:
+        """The values of all codes, for each range."""
+        low, high = ranges[:, :1], ranges[:, 1:]
+        levels: Values = np.linspace(low[:, 0], high[:, 0], 1 << self.bits, axis=1).astype(np.float32)
+        return levels
+
+    def _grid(self, shape: Shape) -> Grid:
+        """The shape as samples × channels × the rest, with 1 where the scope does not tell them apart."""
+        d = math.prod(shape)
+        if self.scope == "tensor" or not shape:
+            return 1, 1, d
+        samples = shape[0]
+        channels = shape[1] if self.scope == "channel" and len(shape) > 1 else 1
+        return samples, channels, d // (samples * channels) if d else 0
+
+    def _range_grid(self, shape: Shape) -> Grid:
+        samples, channels, _ = self._grid(shape)
+        return (1, channels, 1) if self.scope == "channel" else (samples, 1, 1)
+
+    def _num_ranges(self, shape: Shape) -> int:
+        return math.prod(self._range_grid(shape)) if math.prod(shape) or self.scope == "tensor" else 0
+
+    def _ranges(self, values: Values, shape: Shape) -> NDArray[np.float32]:
+        """Minimum and maximum of each group, [groups, 2]; not finite where a value is not."""
+        if not values.size:
+            return np.zeros((self._num_ranges(shape), 2), "<f4")
+        if self.scope == "tensor":
+            return np.array([kernels.extent(values)], "<f4")
+        grid = values.reshape(self._grid(shape))
+        axes = (0, 2) if self.scope == "channel" else (1, 2)
+        return np.stack([grid.min(axis=axes), grid.max(axis=axes)], axis=1).astype("<f4")
+
+    def _codes(
+        self, values: Values, shape: Shape, ranges: NDArray[np.float32], rng: Rng
+    ) -> NDArray[np.uint8]:
+        """One code a byte in the tensor's order, and room for the packing to round up to eight."""
+        grid = values.reshape(self._grid(shape)).astype(np.float64)
+        low, high = ranges.astype(np.float64).T.reshape(2, *self._range_grid(shape))
+        scaled = (grid - low) * np.where(high > low, self._top / np.where(high > low, high - low, 1), 0)
+        if rng is None or self.rounding == "nearest":
+            rounded = np.rint(scaled)
+        else:
+            rounded = np.floor(scaled + rng.random(scaled.shape))
+        codes = np.zeros(values.size + 8, np.uint8)
+        codes[: values.size] = np.minimum(rounded, self._top).ravel()
+        return codes
+
+    def body_bytes(self, shape: Shape) -> int:
+        ranges = self._num_ranges(shape) * RANGE_BYTES - self.side_bytes
+        return ranges + packed_bytes(math.prod(shape), self.bits)
+
+    def size_formula(self, shape: Shape) -> str:
+        ranges = self._num_ranges(shape) * RANGE_BYTES - self.side_bytes
+        return f"ceil({self.bits}·d / 8)" + (f" + {ranges:,}" if ranges else "")
+
+    def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
+        ranges = self._num_ranges(shape) * RANGE_BYTES
+        return [Segment(ranges, width=4), Segment(num_bytes - ranges)]
 
     def bytes_touched(self) -> tuple[float, float]:
         written = self.bits / 8

@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Values, register
-from slsim.codecs.kernels import kept_elements, packed_bytes, top_k
-from slsim.codecs.sp import pack_kept, unpack_kept
+from slsim.codecs import kernels
+from slsim.codecs.base import Rng, Values, check_finite, register
+from slsim.codecs.topk import MaskedK, Positions
+
+if TYPE_CHECKING:
+    import torch
 
 
 @register("rt")
-class RT(Codec):
+class RT(MaskedK):
     """Randomized top-k: each of k draws takes one of the top k, or with probability alpha one of the rest.
 
     Uniform inside each group, without replacement (Zheng et al., IJCAI 2023); without a generator, as
-    at inference, it is plain top-k. k and the body are those of `sp`: ceil(d / 8) + 4k bytes. Unlike there,
-    the top is taken over the whole tensor, not per sample, and the gradient that returns is not masked.
+    at inference, it is plain top-k. The body is that of `sp`: ceil(d / 8) + 4k bytes. Unlike there, the
+    top is taken over the whole tensor unless `scope` says "sample", and the gradient that returns is not
+    masked.
     """
 
-    sparsity: float = Field(
-        0.95875, strict=True, ge=0, le=1, description="share of the elements that is dropped"
-    )
     alpha: float = Field(0.1, strict=True, ge=0, le=1, description="probability that a draw leaves the top k")
 
-    def encode_values(self, values: Values, rng: np.random.Generator | None) -> tuple[bytes, bytes]:
-        k = kept_elements(self.sparsity, values.size)
-        mask = top_k(np.abs(values), k)
+    def keep(self, values: Values, k: int, rng: Rng) -> tuple[Values, Positions]:
+        top = kernels.select(values, k, True)
+        check_finite(top.finite, self)
+        if rng is None or k == 0:
+            return top.kept, top.places
+        return kernels.exchange(values, top.kept, top.places, *self._draw(values.size, k, rng))
+
+    def _draw(
+        self, size: int, k: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which of the top leave, and the ranks among the rest of those that come in their place."""
+        leaving = min(int(rng.binomial(k, self.alpha)), size - k)
+        return kernels.distinct_flags(rng, k, leaving), kernels.sorted_distinct(rng, size - k, leaving)
+
+    def keep_on_device(self, flat: torch.Tensor, k: int, rng: Rng) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        from slsim.codecs import device
+
+        mask = device.top_k(flat, k).mask
         if rng is not None and k:
-            top, rest = np.flatnonzero(mask), np.flatnonzero(~mask)
-            from_rest = min(int(rng.binomial(k, self.alpha)), rest.size)
-            mask[rng.choice(top, size=from_rest, replace=False)] = False
-            mask[rng.choice(rest, size=from_rest, replace=False)] = True
-        return b"", pack_kept(values, mask)
-
-    def decode_values(self, body: memoryview, num_elements: int, side: bytes) -> Values:
-        del side
-        return unpack_kept(body, num_elements, kept_elements(self.sparsity, num_elements))
-
-    def body_bytes(self, num_elements: int) -> int:
-        return packed_bytes(num_elements, 1) + 4 * kept_elements(self.sparsity, num_elements)
-
-    def size_formula(self, num_elements: int) -> str:
-        return f"ceil(d / 8) + 4·{kept_elements(self.sparsity, num_elements):,}"
+            dropped, added = (
+                torch.from_numpy(drawn).to(flat.device) for drawn in self._draw(flat.numel(), k, rng)
+            )
+            leaving, coming = mask.nonzero().flatten()[dropped], (~mask).nonzero().flatten()[added]
+            mask[leaving], mask[coming] = False, True
+        return flat[mask], mask
 
     def bytes_touched(self) -> tuple[float, float]:
-        written = 1 / 8 + 4 * (1 - self.sparsity)
-        return 12 + written, 4 + written  # selection, the draw over the rest, the mask; mask to values
+        encoding, decoding = super().bytes_touched()
+        return encoding + 4 * 2 * self.alpha * (1 - self.sparsity), decoding  # the exchange

@@ -100,11 +100,8 @@ class Trainer:
 
     def encode(self, batches: Sequence[Batch], activations: torch.Tensor) -> list[Payload]:
         """Each client's activations through the uplink codec."""
-        slices = activations.detach().split([batch.indices.size for batch in batches])
-        return [
-            self.uplink.encode(part, self._codec_rngs[batch.client])
-            for batch, part in zip(batches, slices, strict=True)
-        ]
+        rngs = [self._codec_rngs[batch.client] for batch in batches]
+        return self.uplink.encode_many(activations, [batch.indices.size for batch in batches], rngs)
 
     def encode_labels(self, batches: Sequence[Batch]) -> list[bytes]:
         """Each client's labels as they travel: one unsigned integer a sample, of the smallest width."""
@@ -114,16 +111,15 @@ class Trainer:
         """Decodes activations and labels; forward and backward of each client's mean cross-entropy on the
         server's half; each client's activation gradients through the downlink codec. The server's
         gradients are summed over clients until `aggregate`. Raises `TrainingDiverged`."""
-        activations = torch.cat([self.uplink.decode(payload) for payload in payloads]).requires_grad_()
+        counts = [len(part) // self._label_type.itemsize for part in labels]
+        activations = self._decoded(self.uplink, payloads, counts).requires_grad_()
         targets = [
             torch.from_numpy(np.frombuffer(part, self._label_type).astype(np.int64)) for part in labels
         ]
         losses = nn.functional.cross_entropy(
             self.model.server(activations), torch.cat(targets), reduction="none"
         )
-        client_losses = torch.stack(
-            [part.mean() for part in losses.split([part.numel() for part in targets])]
-        )
+        client_losses = torch.stack([part.mean() for part in losses.split(counts)])
         mean_loss = float(client_losses.detach().mean())
         if not math.isfinite(mean_loss):
             raise TrainingDiverged(f"the loss became {mean_loss}")
@@ -132,12 +128,21 @@ class Trainer:
         gradients = cast(torch.Tensor, activations.grad)
         if not torch.isfinite(gradients).all():
             raise TrainingDiverged("the activation gradients became NaN or infinite")
-        return [self.downlink.encode(part) for part in gradients.split([part.numel() for part in targets])]
+        return self.downlink.encode_many(gradients, counts)
 
-    def backward(self, activations: torch.Tensor, payloads: Sequence[Payload]) -> None:
+    def backward(
+        self, batches: Sequence[Batch], activations: torch.Tensor, payloads: Sequence[Payload]
+    ) -> None:
         """Decodes the gradients and runs the clients' backward; the codec's own gradient is taken as
         identity. The clients' gradients are summed until `aggregate`."""
-        activations.backward(torch.cat([self.downlink.decode(payload) for payload in payloads]))
+        counts = [batch.indices.size for batch in batches]
+        activations.backward(self._decoded(self.downlink, payloads, counts))
+
+    def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
+        """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
+        shape = self.model.activation_shape
+        parts = [codec.decode(payload, (n, *shape)) for payload, n in zip(payloads, counts, strict=True)]
+        return torch.cat(parts)
 
     def aggregate(self, participants: int) -> None:
         """Averages the clients' and the server's gradients over the round's participants (MS, Eq. 2) and
@@ -163,6 +168,12 @@ class Trainer:
         return self.rounds_done % every == 0 or self.rounds_done == self.total_rounds
 
     @torch.no_grad()
+    def test_activations(self) -> Iterator[torch.Tensor]:
+        """The activations of the test images at the cut, in a client's batch size."""
+        for images, _ in self._images.test_batches():
+            yield from cast(torch.Tensor, self.model.client(images)).split(self._batch_size)
+
+    @torch.no_grad()
     def evaluate(self) -> Evaluation:
         """Accuracy on the test set, encoded in a client's batch size as at inference, and plain."""
         correct_through, correct_plain, total = 0, 0, 0
@@ -170,8 +181,8 @@ class Trainer:
             activations = cast(torch.Tensor, self.model.client(images))
             if not torch.isfinite(activations).all():
                 raise TrainingDiverged("the activations became NaN or infinite")
-            parts = activations.split(self._batch_size)
-            decoded = torch.cat([self.uplink.decode(self.uplink.encode(part)) for part in parts])
+            counts = [len(part) for part in labels.split(self._batch_size)]
+            decoded = self._decoded(self.uplink, self.uplink.encode_many(activations, counts), counts)
             correct_through += int((self.model.server(decoded).argmax(dim=1) == labels).sum())
             correct_plain += int((self.model.server(activations).argmax(dim=1) == labels).sum())
             total += labels.numel()

@@ -32,15 +32,15 @@ class SplitFed(Protocol):
             uplink = trainer.encode(batches, activations)
             labels = trainer.encode_labels(batches)
             downlink = trainer.server_step(uplink, labels)
-            trainer.backward(activations, downlink)
+            trainer.backward(batches, activations, downlink)
             trainer.aggregate(len(batches))
             turns = []
             for batch, up, label, down in zip(batches, uplink, labels, downlink, strict=True):
                 raw = activations[0].numel() * batch.indices.size * activations.element_size()
                 messages = (
-                    Message(ACTIVATIONS, "up", up.num_bytes, raw),
+                    Message(ACTIVATIONS, "up", up.num_bytes, raw, trainer.uplink.extra(up)),
                     Message(LABELS, "up", len(label), len(label)),
-                    Message(GRADIENTS, "down", down.num_bytes, raw),
+                    Message(GRADIENTS, "down", down.num_bytes, raw, trainer.downlink.extra(down)),
                 )
                 turns.append(Turn(batch.client, batch.indices.size, messages))
             yield RoundRecord(tuple(turns))

@@ -45,6 +45,29 @@ def draw(folder: StudyFolder) -> list[str]:
     return names
 
 
+def draw_errors(folder: StudyFolder) -> list[str]:
+    """Relative l2 error over compression ratio, a line a series: solid nominal, dashed with zstd."""
+    table = folder.load_table("errors")
+    figure, axes = _new()
+    for position, series in enumerate(table["series"].unique()):
+        for variant, lossless in enumerate((False, True)):
+            points = table[(table["series"] == series) & (table["lossless"] == lossless)]
+            label = f"{series}, zstd" if lossless else series
+            axes.plot(
+                points["compression_ratio"],
+                points["relative_error"],
+                marker="o" if lossless else "s",
+                markersize=4,
+                label=label,
+                **_style(position, variant),  # type: ignore[arg-type]
+            )
+    _log_scale(axes.set_xscale, axes.xaxis)
+    axes.set_xticks([5, 10, 20, 50, 100])
+    axes.set(xlabel="compression ratio", ylabel="relative l2 error of the activations", ylim=(0, None))
+    _legend(figure, axes)
+    return _save(folder, "errors_over_ratio", figure)
+
+
 def _time_axis(shortest_s: float) -> tuple[float, str]:
     """Scale and unit in which the shortest run still shows."""
     return (3600.0, "h") if shortest_s >= 2 * 3600 else (60.0, "min") if shortest_s >= 120 else (1.0, "s")

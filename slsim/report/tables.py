@@ -120,6 +120,23 @@ def stops_paying(speed_ups: dict[str, float]) -> str:
     return later[0] if later else f"beyond {paying[-1]}"
 
 
+def print_errors(console: Console, table: pd.DataFrame, beaten: Sequence[str]) -> None:
+    """Each codec's relative error and compression ratio, nominal and with zstd; where QU beats MS."""
+    shown = Table(title="Activations of the test images", title_justify="left")
+    shown.add_column("codec", overflow="fold")
+    for heading in ("relative\nl2 error", "bytes", "ratio", "bytes\nwith zstd", "ratio\nwith zstd"):
+        shown.add_column(heading, justify="right")
+    compressed = table[table["lossless"]].set_index("codec")
+    for _, row in table[~table["lossless"]].iterrows():
+        zstd = compressed.loc[row["codec"]]
+        cells = [SIZE.pretty(row["bytes"]), f"{row['compression_ratio']:.2f}×"]
+        cells += [SIZE.pretty(zstd["bytes"]), f"{zstd['compression_ratio']:.2f}×"]
+        shown.add_row(escape(row["codec"]), f"{row['relative_error']:.3f}", *cells)
+    console.print(shown)
+    for line in beaten or ["QU beats MS nowhere"]:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
 def print_components(console: Console, kind: str, registry: Registry[Any]) -> None:
     """Every component of a kind: its name, its parameters with their defaults, one line about it."""
     table = Table(title=f"{kind}s" if kind != "data" else "data sets", title_justify="left")

@@ -51,9 +51,16 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """Short, for tables and folders: the name and its parameters' values, "ms 0.99 2"."""
-        name = self.name.rpartition(":")[2]
-        return " ".join([name, *(str(value) for value in self.params.values() if value is not None)])
+        """Short, for tables and folders: the name, its numbers, and what else is not as by default, such
+        as "ms 0.99 2" or "qu 3 stochastic"."""
+        entry = registry_of(self.kind).entry(self.name)
+        defaults = {key: info.default for key, info in entry.cls.model_fields.items()} | dict(entry.defaults)
+        shown = (
+            str(value)
+            for key, value in self.params.items()
+            if isinstance(value, (int, float)) or value != defaults[key]
+        )
+        return " ".join([self.name.rpartition(":")[2], *shown])
 
 
 def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, ...] = ()) -> Choice:

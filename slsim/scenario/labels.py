@@ -29,14 +29,15 @@ def run_labels(cases: Sequence[Case]) -> list[str]:
     """A label for each case: its uplink codec, then everything else that is swept; each as short as still
     tells its values apart."""
     others = [key for key in cases[0].values if not key.startswith("codec.uplink")]
-    columns = [_column([case.scenario.codec.uplink.table() for case in cases])]
-    columns += [_column([case.values[key] for case in cases]) for key in others]
+    codecs = [case.scenario.codec.uplink for case in cases]
+    columns = [_shortest([short_label(codec.table()) for codec in codecs], [codec.label for codec in codecs])]
+    for key in others:
+        values = [case.values[key] for case in cases]
+        columns.append(_shortest(list(map(short_label, values)), list(map(full_label, values))))
     return [", ".join(parts) for parts in zip(*columns, strict=True)]
 
 
-def _column(values: Sequence[object]) -> list[str]:
-    distinct = {full_label(value): short_label(value) for value in values}
-    names = list(distinct.values())
-    return [
-        short_label(value) if names.count(short_label(value)) == 1 else full_label(value) for value in values
-    ]
+def _shortest(short: Sequence[str], full: Sequence[str]) -> list[str]:
+    """For each value its short label, or its full one where another value has the same short one."""
+    names = list(dict(zip(full, short, strict=True)).values())
+    return [one if names.count(one) == 1 else other for one, other in zip(short, full, strict=True)]

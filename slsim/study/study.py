@@ -120,7 +120,7 @@ def _obtain(training: Training, folder: StudyFolder, fresh: bool, observer: Obse
         if made_by_this_version(recording):
             observer.training_reused(training.label)
             return recording
-    recording = train(training, observer)
+    _, recording = train(training, observer)
     folder.save_training(training.name, recording)
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
     return recording

@@ -8,12 +8,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from slsim.errors import TrainingDiverged
 from slsim.recording import Recording, Status
 from slsim.results import environment, slug
 from slsim.scenario import Case, Scenario
+
+if TYPE_CHECKING:
+    from slsim.learning.trainer import Trainer
 
 
 class Observer(Protocol):
@@ -88,19 +91,24 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
     return list(distinct.values())
 
 
-def train(training: Training, observer: Observer) -> Recording:
-    """Trains for real and records it; a training that diverges is recorded up to there."""
+def prepare(scenario: Scenario) -> Trainer:
+    """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol."""
     from slsim.learning.split import split
     from slsim.learning.trainer import Trainer
 
-    started = time.monotonic()
-    scenario = training.scenario
     images = scenario.data.component.create().load()
     model = scenario.model.component.create()
     halves = split(model, scenario.model.cut, images.image_shape, images.num_classes, scenario.seed)
-    uplink, downlink = scenario.codec.uplink.create(), scenario.codec.downlink.create()
-    trainer = Trainer(scenario, images, halves, uplink, downlink)
-    recording = Recording(training.key, scenario.learning_table(), trainer.costs(), halves.activation_shape)
+    return Trainer(scenario, images, halves, scenario.codec.uplink.create(), scenario.codec.downlink.create())
+
+
+def train(training: Training, observer: Observer) -> tuple[Trainer, Recording]:
+    """Trains for real and records it; a training that diverges is recorded up to there."""
+    started = time.monotonic()
+    scenario = training.scenario
+    trainer = prepare(scenario)
+    shape = trainer.model.activation_shape
+    recording = Recording(training.key, scenario.learning_table(), trainer.costs(), shape)
     protocol = scenario.training.protocol.create()
     observer.training_started(training.label, trainer.total_rounds)
     try:
@@ -113,4 +121,4 @@ def train(training: Training, observer: Observer) -> Recording:
     except TrainingDiverged:
         recording.status = "diverged"
     recording.provenance = {**environment(), "wall_s": round(time.monotonic() - started, 3)}
-    return recording
+    return trainer, recording

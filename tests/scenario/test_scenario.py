@@ -81,7 +81,10 @@ def test_four_faults_give_four_lines_with_paths() -> None:
     found = {fault.path: fault.message for fault in error.value.faults}
     assert 'did you mean "uplink"? allowed: uplink, downlink, latency, sharing' in found["network.uplnk"]
     assert "'100' has no unit; write for example '100 Mbps'" in found["network.downlink"]
-    assert 'did you mean "ms"? there are: identity, ms, qu, rt, sp' in found["codec.uplink"]
+    assert (
+        'did you mean "ms"? there are: cast, identity, kmeans, ms, qsgd, qu, randk, rt, sp'
+        in found["codec.uplink"]
+    )
     assert "there are: shallow (1), medium (2), deep (3), or a layer from 1 to 4" in found["model.cut"]
 
 
@@ -151,7 +154,13 @@ def test_a_sweep_runs_every_combination_in_the_files_order() -> None:
     rates = [case.scenario.network.uplink for case in cases]
     assert rates == [1e6, 10e6, 1e9] * 2
     assert [case.scenario.codec.uplink.name for case in cases] == ["identity"] * 3 + ["ms"] * 3
-    assert cases[3].values["codec.uplink"] == {"name": "ms", "sparsity": 0.99, "bits": 2}
+    assert cases[3].values["codec.uplink"] == {
+        "name": "ms",
+        "sparsity": 0.99,
+        "scope": "tensor",
+        "bits": 2,
+        "rounding": "floor",
+    }
 
 
 def test_a_required_key_may_come_from_the_sweep() -> None:

@@ -1,0 +1,69 @@
+"""The loops over whole activation maps, compiled by numba and used by the codecs.
+
+    packing    codes ⇄ packed bits ⇄ positions
+    selection  the top k by magnitude, exact, in little more than one pass
+    marks      position masks of one bit, and the random exchange of `rt`
+    levels     the masks of `ms`, the codes of `qu`
+    tables     packed codes → values
+
+Names are looked up at first use: importing a codec imports no numba, and nothing compiles before the
+first call, which loads from numba's cache on disk where it can.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slsim.codecs.kernels.levels import (
+        apply_signs,
+        collect_signs,
+        extent,
+        pack_levels,
+        pack_uniform,
+        unpack_levels,
+    )
+    from slsim.codecs.kernels.marks import (
+        distinct_flags,
+        exchange,
+        gather_marked,
+        pack_marks,
+        sorted_distinct,
+    )
+    from slsim.codecs.kernels.packing import pack_block
+    from slsim.codecs.kernels.selection import Selection, select
+    from slsim.codecs.kernels.tables import unpack_table
+
+_HOMES = {
+    "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
+    "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
+    "packing": ("pack_block",),
+    "selection": ("Selection", "select"),
+    "tables": ("unpack_table",),
+}
+
+__all__ = [
+    "Selection",
+    "apply_signs",
+    "collect_signs",
+    "distinct_flags",
+    "exchange",
+    "extent",
+    "gather_marked",
+    "pack_block",
+    "pack_levels",
+    "pack_marks",
+    "pack_uniform",
+    "select",
+    "sorted_distinct",
+    "unpack_levels",
+    "unpack_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"slsim.codecs.kernels.{home}"), name)
+    raise AttributeError(f"there is no kernel {name!r}")

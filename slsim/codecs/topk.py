@@ -1,0 +1,119 @@
+"""What the top-k codecs share: k, the scope, and how masks and kept values lie in the body."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from slsim.codecs import kernels
+from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
+from slsim.codecs.lossless import Segment
+from slsim.codecs.sizes import Scope, Shape, kept_elements, packed_bytes, parts
+from slsim.errors import CodecError
+
+if TYPE_CHECKING:
+    import torch
+
+Bytes = NDArray[np.uint8]
+Positions = NDArray[np.uint32]
+
+
+class TopK(Codec):
+    """Keeps k = floor((1 - sparsity) · d) elements exactly, whose places a mask tells; k may be 0.
+
+    With scope "tensor" d counts the whole tensor, with "sample" each sample is encoded alone. Body: the
+    masks of all parts, `mask_bits` an element, each part's rounded up to whole bytes; then the kept values
+    of all parts, in order, as float32.
+    """
+
+    checks_finite = True
+
+    sparsity: float = Field(
+        0.95875, strict=True, ge=0, le=1, description="share of the elements that is dropped"
+    )
+    scope: Scope = Field("tensor", description="the top of the whole tensor, or of each sample")
+
+    @property
+    def mask_bits(self) -> int:
+        """Bits of mask an element."""
+        return 1
+
+    def _parts(
+        self, content: memoryview, shape: Shape, out: Values
+    ) -> Iterator[tuple[Bytes, Values, Values]]:
+        """Mask, kept values and place in `out` of each part."""
+        count, size = parts(shape, self.scope)
+        mask_bytes, k = packed_bytes(size, self.mask_bits), kept_elements(self.sparsity, size)
+        body = np.frombuffer(content, np.uint8)
+        kept = np.frombuffer(content, "<f4", count * k, count * mask_bytes).astype(np.float32)
+        check_received(kept, self)
+        for part in range(count):
+            mask = body[part * mask_bytes : (part + 1) * mask_bytes]
+            yield mask, kept[part * k : (part + 1) * k], out[part * size : (part + 1) * size]
+
+    def body_bytes(self, shape: Shape) -> int:
+        count, size = parts(shape, self.scope)
+        return count * (packed_bytes(size, self.mask_bits) + 4 * kept_elements(self.sparsity, size))
+
+    def size_formula(self, shape: Shape) -> str:
+        count, size = parts(shape, self.scope)
+        bits = "" if self.mask_bits == 1 else f"{self.mask_bits}·"
+        one = f"ceil({bits}d / 8) + 4·{kept_elements(self.sparsity, size):,}"
+        return one if self.scope == "tensor" else f"{count}·({one.replace('d', 'd/n')})"
+
+    def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
+        count, size = parts(shape, self.scope)
+        masks = count * packed_bytes(size, self.mask_bits)
+        values = 4 * count * kept_elements(self.sparsity, size)
+        return [Segment(masks), Segment(values, width=4), Segment(num_bytes - masks - values)]
+
+    def bytes_touched(self) -> tuple[float, float]:
+        written = self.mask_bits / 8 + 4 * (1 - self.sparsity)
+        return 8 + written, 4 + written  # selection, then the mask; mask to values
+
+
+class MaskedK(TopK):
+    """A `TopK` whose mask is one bit an element: unmarked elements decode to 0. A subclass selects."""
+
+    @abstractmethod
+    def keep(self, values: Values, k: int, rng: Rng) -> tuple[Values, Positions]:
+        """The k values of one part that are kept, in order, and their positions. Refuses NaN and infinity."""
+
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
+        count, size = parts(shape, self.scope)
+        k = kept_elements(self.sparsity, size)
+        masks, kept = np.empty((count, packed_bytes(size, 1)), np.uint8), np.empty((count, k), "<f4")
+        for part, mask in enumerate(masks):
+            kept[part], places = self.keep(values[part * size : (part + 1) * size], k, rng)
+            kernels.pack_marks(places, mask)
+        return masks.tobytes() + kept.tobytes()
+
+    @abstractmethod
+    def keep_on_device(self, flat: torch.Tensor, k: int, rng: Rng) -> tuple[torch.Tensor, torch.Tensor]:
+        """`keep` by torch operations: the kept values, and a mask of where they are. `flat` is finite."""
+
+    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes:
+        from slsim.codecs import device
+
+        check_finite(device.is_finite(flat), self)
+        size = parts(shape, self.scope)[1]
+        k = kept_elements(self.sparsity, size)
+        chosen = [self.keep_on_device(part, k, rng) for part in flat.split(size)] if flat.numel() else []
+        masks = [device.pack(mask, 1) for _, mask in chosen]
+        return device.to_bytes(*masks, *(kept for kept, _ in chosen))
+
+    def decode_values(self, content: memoryview, shape: Shape) -> Values:
+        out = np.empty(math.prod(shape), np.float32)
+        for mask, kept, part in self._parts(content, shape, out):
+            marked = kernels.unpack_table(mask, np.zeros(2, np.float32), 1, part, kept)
+            if marked != kept.size:
+                raise CodecError(
+                    f"the mask marks {marked} elements and {kept.size} were sent: the payload is damaged"
+                )
+        return out

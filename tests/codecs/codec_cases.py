@@ -1,0 +1,85 @@
+"""Every registered codec with variations of every parameter: what the tests of this folder run over.
+
+A new codec is covered by being registered: its parameters with a fixed choice of values are varied on their
+own, others take the values of NUMBERS. A case is written as its codec's name and the parameters that differ
+from the defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, get_args
+
+import numpy as np
+import torch
+
+from slsim.codecs import Codec, registry
+
+NUMBERS: dict[str, tuple[Any, ...]] = {
+    "sparsity": (0.0, 0.3, 0.5, 1.0),
+    "bits": (1, 2, 3, 4, 5, 8),
+    "qsgd.bits": (2, 3, 8),
+    "alpha": (0.0, 1.0),
+    "bucket_size": (1, 7, 64),
+    "iterations": (0, 1, 50),
+}
+LOSSLESS = {"lossless", "zstd_level"}
+TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time does not reach
+    "ms": [
+        {"rounding": rounding, "scope": scope, "sparsity": 0.6, "bits": bits}
+        for rounding, scope, bits in product(("floor", "nearest", "centroid"), ("tensor", "sample"), (1, 3))
+    ],
+    "qu": [
+        {"rounding": "stochastic", "scope": scope, "bits": 5} for scope in ("tensor", "sample", "channel")
+    ],
+    "rt": [{"scope": "sample", "sparsity": 0.5, "alpha": 0.5}],
+    "randk": [{"scope": "sample", "sparsity": 0.5}],
+}
+
+
+def values_of(name: str, parameter: str) -> tuple[Any, ...]:
+    """The values that a parameter of the codec `name` is tried with; empty when nothing is known about it."""
+    if f"{name}.{parameter}" in NUMBERS:
+        return NUMBERS[f"{name}.{parameter}"]
+    return NUMBERS.get(parameter) or get_args(registry.entry(name).cls.model_fields[parameter].annotation)
+
+
+def parameters(name: str) -> list[str]:
+    return sorted(set(registry.entry(name).cls.model_fields) - LOSSLESS)
+
+
+def _plain() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in registry.names():
+        yield name, {}
+        for parameter in parameters(name):
+            for value in values_of(name, parameter):
+                yield name, {parameter: value}
+        for together in TOGETHER.get(name, []):
+            yield name, together
+
+
+def _id(name: str, params: dict[str, Any]) -> str:
+    return "-".join([name, *(f"{key}={value}" for key, value in params.items())])
+
+
+def _distinct(cases: dict[str, Codec]) -> dict[str, Codec]:
+    seen: list[Codec] = []
+    return {key: seen.append(codec) or codec for key, codec in cases.items() if codec not in seen}
+
+
+PLAIN = _distinct({_id(name, params): registry.create(name, **params) for name, params in _plain()})
+ZSTD = {
+    f"{key}-zstd": type(codec)(**codec.model_dump() | {"lossless": "zstd"}) for key, codec in PLAIN.items()
+}
+LEVELS = {
+    f"{name}-zstd_level={level}": registry.create(name, lossless="zstd", zstd_level=level)
+    for name, level in (("identity", 19), ("ms", 3), ("qu", 19))
+}
+CASES = PLAIN | ZSTD | LEVELS
+DEFAULTS = {name: registry.create(name) for name in registry.names()}
+
+
+def tensor(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal numbers, so about half are negative."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))

@@ -1,0 +1,180 @@
+"""A user's own codec: ten lines, and `check_codec` says what is wrong with one that is."""
+
+import math
+import re
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from slsim.codecs import Codec, create
+from slsim.errors import CodecError
+from slsim.registry import Registry
+from slsim.testing import check_codec, round_trip
+
+own = Registry("codec", Codec)  # as slsim.codecs.register, without leaving anything behind
+
+
+@own.register("half")
+class Half(Codec):
+    """float16: half the bytes."""
+
+    def encode_values(self, values, shape, rng):
+        return np.clip(values, -65504, 65504).astype("<f2").tobytes()
+
+    def decode_values(self, content, shape):
+        return np.frombuffer(content, "<f2").astype(np.float32)
+
+    def body_bytes(self, shape):
+        return 2 * math.prod(shape)
+
+    def size_formula(self, shape):
+        return "2·d"
+
+    def bytes_touched(self):
+        return 6.0, 6.0
+
+
+def test_a_users_codec_keeps_the_contract():
+    check_codec(own.create("half"))
+    check_codec(own.create("half", lossless="zstd"))
+    check_codec(own.create("half", lossless="zstd", zstd_level=9))
+
+
+def test_it_is_the_cast_that_slsim_has():
+    activations = torch.from_numpy(np.random.default_rng(0).standard_normal((3, 50), "f4"))
+    half, cast = own.create("half"), create("cast", dtype="float16")
+    assert torch.equal(round_trip(half, activations), round_trip(cast, activations))
+    assert half.encode(activations).num_bytes == cast.encode(activations).num_bytes
+    assert half.encode(activations).fingerprint != cast.encode(activations).fingerprint
+    assert half.nominal_ratio((3, 50)) == 2.0
+
+
+def test_a_codec_without_a_method_cannot_be_registered():
+    class Partial(Codec):
+        def encode_values(self, values, shape, rng):
+            return b""
+
+    with pytest.raises(TypeError, match="without abstract methods"):
+        own.register("partial")(Partial)
+
+
+def test_numbers_that_are_not_finite_are_refused_for_it():
+    for bad in (math.nan, math.inf, -math.inf):
+        with pytest.raises(CodecError, match="Half cannot encode NaN or infinity"):
+            own.create("half").encode(torch.tensor([1.0, bad]))
+
+
+# --- codecs that are wrong in one way each
+
+
+class Longer(Half):
+    def encode_values(self, values, shape, rng):
+        return super().encode_values(values, shape, rng) + b"\0"
+
+
+class Shorter(Half):
+    def encode_values(self, values, shape, rng):
+        return super().encode_values(values, shape, rng)[:-1]
+
+
+class SizeOfAnother(Half):
+    def body_bytes(self, shape):
+        return 2 * math.prod(shape) + 1
+
+
+class FewerValues(Half):
+    def decode_values(self, content, shape):
+        return super().decode_values(content, shape)[1:]
+
+
+class MoreValues(Half):
+    def decode_values(self, content, shape):
+        return np.append(super().decode_values(content, shape), np.float32(0))
+
+
+class ChangesInput(Half):
+    def encode_values(self, values, shape, rng):
+        values += 1
+        return super().encode_values(values, shape, rng)
+
+
+class DrawsWithoutGenerator(Half):
+    def encode_values(self, values, shape, rng):
+        noise = np.random.default_rng().standard_normal(values.size).astype(np.float32)
+        return super().encode_values(values + noise, shape, rng)
+
+
+class CountsItsCalls(Half):
+    calls: ClassVar[list[int]] = []
+
+    def decode_values(self, content, shape):
+        self.calls.append(1)
+        return super().decode_values(content, shape) + np.float32(len(self.calls))
+
+
+class AnotherDtype(Half):
+    def decode_values(self, content, shape):
+        return np.frombuffer(content, "<f2").astype(np.float64)
+
+
+class FailsOnEmpty(Half):
+    def encode_values(self, values, shape, rng):
+        values.max()
+        return super().encode_values(values, shape, rng)
+
+
+class BelievesWhatItReceives(Half):
+    def encode_values(self, values, shape, rng):
+        return b"\1\2\3\4" + super().encode_values(values, shape, rng)
+
+    def decode_values(self, content, shape):
+        if content[:4] != b"\1\2\3\4":
+            raise KeyError("not a CodecError")
+        return super().decode_values(content[4:], shape)
+
+    def body_bytes(self, shape):
+        return 4 + 2 * math.prod(shape)
+
+
+class LongSideInformation(Half):
+    @property
+    def side_bytes(self):
+        return 30
+
+    def encode_values(self, values, shape, rng):
+        return bytes(30) + super().encode_values(values, shape, rng)
+
+    def decode_values(self, content, shape):
+        return super().decode_values(content[30:], shape)
+
+
+WRONG = {
+    Longer: r"shape \(\): .*bytes; the formula says 10 to 10",
+    Shorter: r"shape \(\): .*encode_values gave 1 bytes less than",
+    SizeOfAnother: r"shape \(\): .*encode_values gave 1 bytes less than",
+    FewerValues: r"shape \(\): .*cannot reshape",
+    MoreValues: r"shape \(\): .*cannot reshape",
+    ChangesInput: r"shape \(\): .*encoding changed its input",
+    DrawsWithoutGenerator: r"layout matters, or encoding is not deterministic",
+    CountsItsCalls: r"decoding twice gives two tensors",
+    AnotherDtype: r"shape \(\): ",
+    FailsOnEmpty: r"shape \(0,\): ValueError: zero-size array",
+    LongSideInformation: r"does not fit into a header of 32 bytes",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("lossless", [None, "zstd"])
+def test_check_codec_fails_on_a_codec_that_is_wrong(wrong, lossless):
+    if lossless and wrong in (Longer, Shorter, SizeOfAnother):
+        return  # a wrong size shows without the lossless stage
+    with pytest.raises(AssertionError) as failure:
+        check_codec(wrong(lossless=lossless))
+    assert re.search(WRONG[wrong], str(failure.value)), str(failure.value)
+
+
+def test_check_codec_fails_on_a_decoder_that_does_not_refuse_damage_with_codec_error():
+    with pytest.raises((AssertionError, KeyError), match="not a CodecError"):
+        check_codec(BelievesWhatItReceives())

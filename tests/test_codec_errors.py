@@ -1,0 +1,75 @@
+"""`slsim errors`: what codecs do to the activations of a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from slsim.scenario import load
+from slsim.study import Silent
+from slsim.study.codec_errors import beaten, codec_errors
+
+
+@pytest.fixture
+def table(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> pd.DataFrame:
+    tiny["model"] = {"name": "cnn", "channels": 4, "cut": "shallow"}  # 64 activations a sample, after a ReLU
+    measured, folder = codec_errors(load(write(tiny)), tmp_path / "results", Silent())
+    saved = folder.load_table("errors")
+    pd.testing.assert_frame_equal(saved, measured)
+    assert (folder.figures / "errors_over_ratio.svg").is_file()
+    return measured
+
+
+def error(table: pd.DataFrame, codec: str, lossless: bool = False) -> float:
+    (row,) = table[(table["codec"] == codec) & (table["lossless"] == lossless)]["relative_error"]
+    return float(row)
+
+
+def test_every_setting_is_measured_with_and_without_zstd_which_changes_no_error(table: pd.DataFrame) -> None:
+    assert len(table) == 2 * (9 + 3 + 6)
+    nominal, zstd = (table[table["lossless"] == lossless].set_index("codec") for lossless in (False, True))
+    pd.testing.assert_series_equal(nominal["relative_error"], zstd["relative_error"])
+
+
+def test_errors_fall_with_bits_and_from_floor_to_nearest(table: pd.DataFrame) -> None:
+    for rounding in ("", " nearest", " centroid"):
+        errors = [error(table, f"ms 0.99 {bits}{rounding}") for bits in (2, 3, 4)]
+        assert errors[0] > errors[1] > errors[2]
+    for bits in (2, 3, 4):
+        floor, nearest = error(table, f"ms 0.99 {bits}"), error(table, f"ms 0.99 {bits} nearest")
+        assert nearest < floor
+        assert error(table, f"ms 0.99 {bits} centroid") < floor
+    assert error(table, "rt 0.95875") > error(table, "sp 0.95875")
+
+
+def test_bytes_are_those_of_the_formats(table: pd.DataFrame) -> None:
+    """60 test images in batches of 5: 12 messages of d = 5·4·4·4 = 320, k = 3; 12 bytes of header."""
+    row = table[(table["codec"] == "ms 0.99 2") & ~table["lossless"]].iloc[0]
+    assert row["bytes"] == 12 * (80 + 12 + 12)
+    assert row["compression_ratio"] == 12 * 1280 / row["bytes"]
+
+
+def test_where_qu_beats_ms_is_said_and_nowhere_else() -> None:
+    def row(series: str, num_bytes: int, relative_error: float, lossless: bool = False) -> dict[str, Any]:
+        return {
+            "series": series,
+            "codec": series,
+            "lossless": lossless,
+            "bytes": num_bytes,
+            "compression_ratio": 1000 / num_bytes,
+            "relative_error": relative_error,
+        }
+
+    table = pd.DataFrame(
+        [
+            row("MS floor", 100, 0.4),
+            row("MS nearest", 100, 0.2),
+            row("QU", 90, 0.3),
+            row("QU", 50, 0.1, lossless=True),
+        ]
+    )
+    assert beaten(table) == ["nominal: QU beats MS floor: error 0.300 against 0.400, ratio 11.1 against 10.0"]
