@@ -11,7 +11,7 @@ from pydantic import Field
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received, register
 from slsim.codecs.lossless import Segment
-from slsim.codecs.sizes import Shape, packed_bytes
+from slsim.codecs.sizes import Shape, chunks, packed_bytes
 
 
 @register("kmeans")
@@ -34,14 +34,17 @@ class KMeans(Codec):
         check_finite(bool(np.isfinite([low, high]).all()), self)
         centroids = np.linspace(float(low), float(high), 1 << self.bits).astype(np.float32)
         for _ in range(self.iterations):
-            codes = self._nearest(values, centroids)
-            counts = np.bincount(codes, minlength=centroids.size)
-            sums = np.bincount(codes, values, centroids.size)
+            sums, counts = np.zeros(centroids.size), np.zeros(centroids.size, np.int64)
+            for chunk in chunks(values.size):
+                nearest = self._nearest(values[chunk], centroids)
+                sums += np.bincount(nearest, values[chunk], centroids.size)
+                counts += np.bincount(nearest, minlength=centroids.size)
             centroids = np.where(counts > 0, sums / np.maximum(counts, 1), centroids).astype(np.float32)
-        wide = np.zeros(values.size + 8, np.uint8)  # the packing rounds up to eight codes
-        wide[: values.size] = self._nearest(values, centroids)
+        codes = np.zeros(values.size + 8, np.uint8)  # the packing rounds up to eight codes
+        for chunk in chunks(values.size):
+            codes[chunk] = self._nearest(values[chunk], centroids)
         out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
-        kernels.pack_block(wide, values.size, self.bits, out)
+        kernels.pack_block(codes, values.size, self.bits, out)
         return centroids.astype("<f4").tobytes() + out.tobytes()
 
     @staticmethod

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from slsim.codecs import kernels
 from slsim.codecs.base import Rng, Values, check_finite, check_received, register
-from slsim.codecs.sizes import Shape, kept_elements, packed_bytes, parts
+from slsim.codecs.sizes import Shape, chunks, kept_elements, packed_bytes, parts
 from slsim.codecs.topk import Bytes, TopK
 from slsim.errors import CodecError
 
@@ -146,13 +146,17 @@ class MS(TopK):
 
     def _means(self, values: Values, mask: Bytes) -> bytes:
         """The mean of each level's elements: of their magnitudes, except for level 0, which has no signs."""
-        codes = np.empty(values.size, np.float32)
-        kernels.unpack_table(mask, np.arange(1 << self.bits, dtype=np.float32), self.bits, codes)
-        indices = codes.astype(np.int64)
-        weights = np.where(indices == 0, values, np.abs(values))
-        sums = np.bincount(indices, weights, self._levels + 1)[: self._levels]
-        counts = np.bincount(indices, minlength=self._levels + 1)[: self._levels]
-        return (sums / np.maximum(counts, 1)).astype("<f4").tobytes()
+        table = np.arange(1 << self.bits, dtype=np.float32)
+        sums, counts = np.zeros(table.size), np.zeros(table.size, np.int64)
+        for chunk in chunks(values.size):
+            packed = mask[chunk.start * self.bits // 8 : packed_bytes(chunk.stop, self.bits)]
+            codes, own = np.empty(chunk.stop - chunk.start, np.float32), values[chunk]
+            kernels.unpack_table(packed, table, self.bits, codes)
+            indices = codes.astype(np.intp)
+            sums += np.bincount(indices, np.where(indices == 0, own, np.abs(own)), table.size)
+            counts += np.bincount(indices, minlength=table.size)
+        means = sums[: self._levels] / np.maximum(counts[: self._levels], 1)
+        return means.astype("<f4").tobytes()
 
     def _signs(self, tops: list[tuple[Values, Values, Selection]]) -> list[bytes]:
         """The packed signs of each part's elements that lie between 0 and the top."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from pydantic import Field
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, register
 from slsim.codecs.lossless import Segment
-from slsim.codecs.sizes import Shape, packed_bytes
+from slsim.codecs.sizes import CHUNK, Shape, chunks, packed_bytes
 from slsim.errors import CodecError
 
 
@@ -32,34 +33,48 @@ class QSGD(Codec):
 
     def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
         del shape
+        codes, norms = np.zeros(values.size + 8, np.uint8), []  # the packing rounds up to eight codes
+        for chunk in self._chunks(values.size):
+            norm, own = self._encode_buckets(values[chunk], rng)
+            norms.append(norm)
+            codes[chunk] = own
+        out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
+        kernels.pack_block(codes, values.size, self.bits, out)
+        return b"".join([norm.tobytes() for norm in norms]) + out.tobytes()
+
+    def _encode_buckets(self, values: Values, rng: Rng) -> tuple[Values, NDArray[np.uint8]]:
+        """Norms and codes of whole buckets, the last of which may be shorter."""
         padded = self._buckets(values.astype(np.float64))
-        norms = np.sqrt((padded**2).sum(axis=1))
         with np.errstate(over="ignore"):  # told by check_finite
-            sent: Values = norms.astype("<f4")
-        check_finite(bool(np.isfinite(sent).all()), self)
-        used = np.where(sent > 0, sent, 1).astype(np.float64)[:, None]
+            norms: Values = np.sqrt((padded**2).sum(axis=1)).astype("<f4")
+        check_finite(bool(np.isfinite(norms).all()), self)
+        used = np.where(norms > 0, norms, 1).astype(np.float64)[:, None]
         scaled = np.minimum(np.abs(padded) / used, 1) * self._levels
         draws = 0.5 if rng is None else rng.random(padded.shape)
         signed = np.copysign(np.floor(scaled + draws), padded).astype(np.int16) + self._levels
-        codes = np.zeros(values.size + 8, np.uint8)
-        codes[: values.size] = np.clip(signed, 0, 2 * self._levels).ravel()[: values.size]
-        out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
-        kernels.pack_block(codes, values.size, self.bits, out)
-        return sent.tobytes() + out.tobytes()
+        codes = np.clip(signed, 0, 2 * self._levels).astype(np.uint8).ravel()
+        return norms, codes[: values.size]
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         count = self._num_buckets(shape)
-        sent = np.frombuffer(content, "<f4", count)
-        if not (np.isfinite(sent).all() and (sent >= 0).all()):
+        norms = np.frombuffer(content, "<f4", count)
+        if not (np.isfinite(norms).all() and (norms >= 0).all()):
             raise CodecError("a norm is negative or not finite: the payload is damaged")
-        norms = sent.astype(np.float64)
-        steps = np.empty(math.prod(shape), np.float32)
+        out = np.empty(math.prod(shape), np.float32)
         table = np.minimum(np.arange(1 << self.bits), 2 * self._levels) - self._levels
         codes = np.frombuffer(content, np.uint8, offset=4 * count)
-        kernels.unpack_table(codes, table.astype(np.float32), self.bits, steps)
-        decoded = self._buckets(steps.astype(np.float64)) * norms[:, None] / self._levels
-        values: Values = decoded.ravel()[: steps.size].astype(np.float32)
-        return values
+        kernels.unpack_table(codes, table.astype(np.float32), self.bits, out)
+        for chunk in self._chunks(out.size):
+            own = norms[chunk.start // self.bucket_size : -(-chunk.stop // self.bucket_size)]
+            steps = self._buckets(out[chunk].astype(np.float64))
+            decoded = steps * own.astype(np.float64)[:, None] / self._levels
+            out[chunk] = decoded.ravel()[: chunk.stop - chunk.start]
+        return out
+
+    def _chunks(self, num_elements: int) -> Iterator[slice]:
+        """Slices of whole buckets, few enough that temporaries stay small."""
+        size = min(self.bucket_size, num_elements)
+        return chunks(num_elements, self.bucket_size * max(1, CHUNK // max(size, 1)))
 
     @property
     def _levels(self) -> int:

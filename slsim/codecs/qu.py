@@ -12,7 +12,7 @@ from pydantic import Field
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, register
 from slsim.codecs.lossless import Segment
-from slsim.codecs.sizes import Shape, packed_bytes
+from slsim.codecs.sizes import Shape, chunks, packed_bytes
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class QU(Codec):
             kernels.unpack_table(codes, self._levels(ranges)[0], self.bits, out)
         elif count:
             kernels.unpack_table(codes, np.arange(1 << self.bits, dtype=np.float32), self.bits, out)
-            at = out.astype(np.int64).reshape(self._grid(shape))
-            owner = np.arange(count).reshape(self._range_grid(shape))
-            out = np.ascontiguousarray(self._levels(ranges)[owner, at].ravel())
+            levels, owner = self._levels(ranges), np.arange(count).reshape(self._range_grid(shape))
+            for sample, grid in enumerate(out.reshape(self._grid(shape))):
+                grid[:] = levels[owner[sample % len(owner)], grid.astype(np.intp)]
         return out
 
     @property
@@ -125,15 +125,21 @@ class QU(Codec):
         self, values: Values, shape: Shape, ranges: NDArray[np.float32], rng: Rng
     ) -> NDArray[np.uint8]:
         """One code a byte in the tensor's order, and room for the packing to round up to eight."""
-        grid = values.reshape(self._grid(shape)).astype(np.float64)
-        low, high = ranges.astype(np.float64).T.reshape(2, *self._range_grid(shape))
-        scaled = (grid - low) * np.where(high > low, self._top / np.where(high > low, high - low, 1), 0)
-        if rng is None or self.rounding == "nearest":
-            rounded = np.rint(scaled)
-        else:
-            rounded = np.floor(scaled + rng.random(scaled.shape))
         codes = np.zeros(values.size + 8, np.uint8)
-        codes[: values.size] = np.minimum(rounded, self._top).ravel()
+        low, high = ranges.astype(np.float64).T.reshape(2, *self._range_grid(shape))
+        scale = np.where(high > low, self._top / np.where(high > low, high - low, 1), 0)
+        if self.scope == "tensor":
+            pieces = [(codes[chunk], values[chunk], 0) for chunk in chunks(values.size)]
+        else:
+            grids = codes[: values.size].reshape(self._grid(shape)), values.reshape(self._grid(shape))
+            pieces = [(*piece, sample % len(low)) for sample, piece in enumerate(zip(*grids, strict=True))]
+        for out, own, position in pieces:
+            scaled = (own.astype(np.float64) - low[position]) * scale[position]
+            if rng is None or self.rounding == "nearest":
+                rounded = np.rint(scaled)
+            else:
+                rounded = np.floor(scaled + rng.random(scaled.shape))
+            out[:] = np.minimum(rounded, self._top).reshape(out.shape)
         return codes
 
     def body_bytes(self, shape: Shape) -> int:

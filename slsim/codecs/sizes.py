@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
 Scope = Literal["tensor", "sample"]
+
+
+CHUNK = 1 << 16  # elements that float64 and index temporaries are made for at a time; a multiple of 8
+
+
+def chunks(num_elements: int, size: int = CHUNK) -> Iterator[slice]:
+    """Slices of `size` that cover `num_elements`; the last may be shorter."""
+    return (slice(start, min(start + size, num_elements)) for start in range(0, num_elements, size))
 
 
 def kept_elements(sparsity: float, num_elements: int) -> int:
