@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -58,9 +58,18 @@ class Entry(Generic[C]):
     source_file: Path | None = None  # only of components named by file path
 
     def parameters(self) -> dict[str, str]:
-        """Parameter names with their defaults as text, for `slsim list`."""
+        """Parameter names with their defaults, and other allowed values, as text, for `slsim list`."""
         fields = self.cls.model_fields
-        return {name: str(self.defaults.get(name, _default_of(info))) for name, info in fields.items()}
+        return {
+            name: _shown(self.defaults.get(name, _default_of(fields[name])), fields[name])
+            for name in self.order()
+        }
+
+    def order(self) -> list[str]:
+        """The parameters' names: those of the component first, then those that all of its kind have."""
+        kind: type[Component] = next(filter(_is_kind, reversed(self.cls.__mro__)), Component)
+        common = kind.model_fields
+        return sorted(self.cls.model_fields, key=lambda name: name in common)
 
     def resolve(self, params: Mapping[str, Any], other_keys: tuple[str, ...] = ()) -> C:
         """The component with `params` over its defaults; raises `FaultsError` naming each bad one.
@@ -69,6 +78,26 @@ class Entry(Generic[C]):
             return self.cls.model_validate({**self.defaults, **params})
         except ValidationError as error:
             raise FaultsError(faults_of(error, self.cls, ("name", *other_keys))) from None
+
+
+def _is_kind(cls: type) -> TypeGuard[type[Component]]:
+    """Whether `cls` is the base of a kind: an abstract component."""
+    return issubclass(cls, Component) and cls is not Component and inspect.isabstract(cls)
+
+
+def _shown(default: Any, info: FieldInfo) -> str:
+    """A default with what else is allowed where that is a short list: "floor (nearest, centroid)"."""
+    names = [value for value in _literals(info.annotation) if value != default]
+    text = "none" if default is None else str(default)
+    return f"{text} ({', '.join(map(str, names))})" if names else text
+
+
+def _literals(annotation: Any) -> list[Any]:
+    """The values of a Literal, alone or in a union."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return list(arguments)
+    return [value for argument in arguments for value in _literals(argument)]
 
 
 def _default_of(info: FieldInfo) -> Any:

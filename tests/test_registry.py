@@ -347,3 +347,11 @@ def test_a_file_that_exits_is_an_error_like_any_other(codecs, tmp_path):
     for _ in range(2):
         with pytest.raises(UnknownNameError, match="SystemExit"):
             codecs.create(f"{tmp_path / 'exits.py'}:Mine")
+
+
+def test_parameters_are_listed_own_first_with_other_allowed_values():
+    parameters = registry_of("codec").entry("ms").parameters()
+    assert list(parameters) == ["sparsity", "scope", "bits", "rounding", "lossless", "zstd_level"]
+    assert parameters["rounding"] == "floor (nearest, centroid)"
+    assert parameters["lossless"] == "none (zstd)"
+    assert parameters["zstd_level"] == "none"

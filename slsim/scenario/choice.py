@@ -81,7 +81,8 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         name = _beside_scenario(name, info)
     entry = registry_of(kind).entry(name)
     component = entry.resolve(params, own_keys)
-    return Choice(kind, name, component.model_dump(mode="json", exclude_none=True))
+    params = component.model_dump(mode="json", exclude_none=True)
+    return Choice(kind, name, {key: params[key] for key in entry.order() if key in params})
 
 
 def _beside_scenario(name: str, info: ValidationInfo) -> str:
