@@ -108,6 +108,9 @@ class StudyFolder:
     def save_table(self, name: str, table: pd.DataFrame) -> None:
         self._write(self.path / f"{name}.csv", table.to_csv(index=False))
 
+    def has_table(self, name: str) -> bool:
+        return (self.path / f"{name}.csv").is_file()
+
     def load_table(self, name: str) -> pd.DataFrame:
         """A saved table. Raises `StudyError` when it is missing or damaged."""
         import pandas as pd

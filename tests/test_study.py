@@ -175,6 +175,14 @@ def test_a_training_that_diverges_is_recorded_and_the_sweep_goes_on(
     assert all(check.passed for check in study.check())
 
 
+def test_trainings_of_one_codec_are_told_apart(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    tiny["sweep"] = {"training.learning_rate": [0.01, 0.05], "seed": [0]}
+    log = Log()
+    run(write(tiny), tmp_path / "results", observer=log)
+    assert len(set(log.trained)) == 2
+    assert all(label.startswith("identity (") for label in log.trained)
+
+
 def test_ctrl_c_keeps_what_is_finished_and_running_again_does_the_rest(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:

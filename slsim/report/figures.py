@@ -25,7 +25,14 @@ LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 
 
 def draw(folder: StudyFolder) -> list[str]:
-    """Draws every figure that the tables of `folder` allow; gives the names of the files."""
+    """Draws every figure that the tables of `folder` allow; gives the names of the files. Raises
+    `StudyError` when there is no table."""
+    names = draw_errors(folder) if folder.has_table("errors") else []
+    return names if names and not folder.has_table("summary") else names + draw_runs(folder)
+
+
+def draw_runs(folder: StudyFolder) -> list[str]:
+    """Accuracy over time and bytes; where link rates vary, time to the target over them."""
     summary, curves = folder.load_table("summary"), folder.load_table("curves")
     names = []
     time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))

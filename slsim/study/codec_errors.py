@@ -39,8 +39,8 @@ def settings() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.DataFrame, StudyFolder]:
     """Trains the plan's first case uncompressed, encodes the activations of its test images batch by
-    batch, and saves `errors.csv` and its figure. Columns: series, codec, bits an element, lossless,
-    bytes, compression_ratio, relative_error (l2, over all batches)."""
+    batch, and saves `errors.csv` and its figure. Columns: series, codec, lossless, bytes,
+    compression_ratio, relative_error (l2, over all batches)."""
     training = Training.of(asked.cases[0].scenario.baseline())
     observer.study_planned([training.label])
     trainer, recording = train(training, observer)
@@ -57,6 +57,8 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
         for stage in ({}, {"lossless": "zstd"})
     ]
     folder = StudyFolder.of(results / asked.name)
+    if not folder.scenario_file.exists():
+        folder.save_scenario(asked.document())
     table = pd.DataFrame(rows)
     folder.save_table("errors", table)
     figures.draw_errors(folder)

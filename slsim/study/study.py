@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ from slsim.study.training import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+LONGEST_NAME = 80  # of a replay's folder; longer ones end in a checksum
 
 
 class Interrupted(StudyError):
@@ -64,7 +68,7 @@ class Study:
         """Writes the tables, and the figures drawn from them."""
         self._folder.save_table("summary", self.summary)
         self._folder.save_table("curves", analysis.curves(self.runs))
-        figures.draw(self._folder)
+        figures.draw_runs(self._folder)
 
     def check(self) -> list[Check]:
         """Whether bytes, multipliers, times and the saved summary follow from the recordings."""
@@ -214,8 +218,9 @@ def replay(folder: StudyFolder, overrides: Mapping[str, Any]) -> Study:
     if not runs:
         raise StudyError(f"{folder.path} has no finished training yet; `slsim run` its scenario again")
     label = slug("_".join(f"{key}={full_label(value)}" for key, value in overrides.items()))
-    study_path = folder.trainings.parent
-    replayed = folder.replay(study_path, label[:100])
+    if len(label) > LONGEST_NAME:
+        label = f"{label[:LONGEST_NAME]}-{zlib.crc32(label.encode()):08x}"
+    replayed = folder.replay(folder.trainings.parent, label)
     replayed.save_scenario(asked.document())
     study = Study(replayed, runs)
     study.save()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,24 +41,21 @@ class Silent:
 
 @dataclass(frozen=True)
 class Training:
-    """A training that a plan needs: its setting, its key, and what to call it."""
+    """A training that a plan needs: its setting, its key, and what a reader calls it."""
 
     scenario: Scenario
     key: str
+    label: str
 
     @classmethod
     def of(cls, scenario: Scenario) -> Training:
-        return cls(scenario, training_key(scenario))
-
-    @property
-    def label(self) -> str:
-        """What a reader calls it: the uplink codec."""
-        return self.scenario.codec.uplink.label
+        """Called by its uplink codec."""
+        return cls(scenario, training_key(scenario), scenario.codec.uplink.label)
 
     @property
     def name(self) -> str:
         """Its folder's name."""
-        return f"{slug(self.label)}-{self.key}"
+        return f"{slug(self.scenario.codec.uplink.label)}-{self.key}"
 
 
 def training_key(scenario: Scenario) -> str:
@@ -84,11 +81,18 @@ def _strings(value: object) -> list[str]:
 
 
 def trainings_of(cases: Sequence[Case]) -> list[Training]:
-    """The distinct trainings that `cases` need, baselines first where a target depends on them."""
+    """The distinct trainings that `cases` need, baselines first where a target depends on them. Those with
+    one codec are told apart by their keys."""
     scenarios = [case.scenario for case in cases]
     baselines = [s.baseline() for s in scenarios if s.training.target_margin is not None]
     distinct = {training.key: training for training in map(Training.of, [*baselines, *scenarios])}
-    return list(distinct.values())
+    labels = [training.label for training in distinct.values()]
+    return [
+        training
+        if labels.count(training.label) == 1
+        else replace(training, label=f"{training.label} ({training.key})")
+        for training in distinct.values()
+    ]
 
 
 def prepare(scenario: Scenario) -> Trainer:

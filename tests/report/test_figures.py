@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from slsim.errors import StudyError
 from slsim.report.figures import draw
 from slsim.results import StudyFolder
 
@@ -71,3 +72,12 @@ def test_many_runs_with_long_names_still_make_a_figure(tmp_path: Path, count: in
     )
     svg = (draw(folder), (folder.figures / "accuracy_over_time.svg").read_text())[1]
     assert f"codec with a long name {count - 1}" in svg
+
+
+def test_a_folder_with_errors_alone_has_their_figure_and_one_without_tables_is_told(tmp_path: Path) -> None:
+    folder = StudyFolder.of(tmp_path)
+    with pytest.raises(StudyError, match=r"summary\.csv cannot be read"):
+        draw(folder)
+    point = {"series": "QU", "codec": "qu 3", "bytes": 10, "compression_ratio": 10.0, "relative_error": 0.2}
+    folder.save_table("errors", pd.DataFrame([{**point, "lossless": False}, {**point, "lossless": True}]))
+    assert draw(folder) == ["errors_over_ratio.png", "errors_over_ratio.svg"]
