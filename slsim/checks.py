@@ -202,7 +202,7 @@ def check_summary(computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check
         yield Check(
             f"summary.csv, {run}",
             not wrong,
-            f"{len(numbers)} numbers agree with the recording",
+            f"{len(numbers)} numbers compared with the recording",
             _first(wrong),
         )
 
