@@ -327,7 +327,7 @@ def test_an_unfinished_codec_is_refused_and_what_it_lacks_is_named(codecs, tmp_p
         "from slsim.codecs import Codec\nclass Half(Codec):\n    'Unfinished.'\n"
     )
     with pytest.raises(
-        UnknownNameError, match="Half lacks methods: body_bytes, bytes_touched, decode_values"
+        UnknownNameError, match="Half lacks methods: body_bytes, decode_values, encode_values"
     ):
         codecs.create(f"{tmp_path / 'half.py'}:Half")
     with pytest.raises(TypeError, match="without abstract methods"):

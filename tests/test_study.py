@@ -314,12 +314,6 @@ class Half(Codec):
 
     def body_bytes(self, shape):
         return 2 * math.prod(shape)
-
-    def size_formula(self, shape):
-        return "2·d"
-
-    def bytes_touched(self):
-        return 6.0, 6.0
 '''
 
 

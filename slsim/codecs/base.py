@@ -46,7 +46,7 @@ class Codec(Component, ABC):
     `body_bytes(shape)`, the nominal size, plus at most `extra_bytes(shape)` that only some data need. With
     `lossless = "zstd"` the content travels compressed, and decodes to the same tensor bit by bit.
 
-    A subclass writes the five abstract methods. They see flat float32 arrays in row-major order, and may
+    A subclass writes the three abstract methods. They see flat float32 arrays in row-major order, and may
     trust them: dtype, finiteness and lengths are checked here.
     """
 
@@ -74,13 +74,14 @@ class Codec(Component, ABC):
     def body_bytes(self, shape: Shape) -> int:
         """The nominal size: the body's length in bytes for a tensor of `shape`."""
 
-    @abstractmethod
     def size_formula(self, shape: Shape) -> str:
         """`body_bytes` as a reader would write it, with d for the number of elements."""
+        return f"{self.body_bytes(shape):,}"
 
-    @abstractmethod
     def bytes_touched(self) -> tuple[float, float]:
-        """Bytes of memory read and written per element, encoding and decoding: the cost on the clock."""
+        """Bytes of memory read and written per element, encoding and decoding: the cost on the clock. Unless
+        a codec says otherwise, one read and one write of float32."""
+        return 8.0, 8.0
 
     @property
     def side_bytes(self) -> int:

@@ -45,6 +45,3 @@ class Identity(Codec):
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         del shape
         return [Segment(num_bytes, width=4)]
-
-    def bytes_touched(self) -> tuple[float, float]:
-        return 8.0, 8.0  # one read, one write
