@@ -29,6 +29,8 @@ class Run:
     recording: Recording
     timeline: Timeline
     baseline: Recording | None
+    sent: pd.DataFrame  # `cumulative` of the recording
+    baseline_sent: pd.DataFrame | None
 
     @property
     def target(self) -> float:
@@ -61,7 +63,7 @@ def curve(run: Run) -> pd.DataFrame:
     """One row an evaluation: accuracies over rounds, epochs, simulated seconds and bytes so far."""
     evaluations = run.recording.evaluations
     rounds = [evaluation.round for evaluation in evaluations]
-    sent = cumulative(run.recording).iloc[rounds].reset_index(drop=True)
+    sent = run.sent.iloc[rounds].reset_index(drop=True)
     return pd.DataFrame(
         {
             "run": run.label,
@@ -85,7 +87,7 @@ def rounds_to(recording: Recording, target: float) -> float:
 
 def summary_row(run: Run) -> dict[str, Any]:
     """One run as a row of the summary. Costs of a target never reached are inf, its multiplier is 0."""
-    sent = cumulative(run.recording)
+    sent = run.sent
     rounds = rounds_to(run.recording, run.target)
     reached = math.isfinite(rounds)
     at_target = sent.iloc[int(rounds)] if reached else pd.Series(math.inf, index=sent.columns)
@@ -105,8 +107,8 @@ def summary_row(run: Run) -> dict[str, Any]:
         "bytes_to_target": float(at_target["uplink_bytes"] + at_target["downlink_bytes"]),
         "uplink_bytes_to_target": float(at_target["uplink_bytes"]),
         "downlink_bytes_to_target": float(at_target["downlink_bytes"]),
-        "traffic_multiplier": _multiplier(run, float(at_target["activation_bytes"])),
-        "compression_ratio": compression_ratio(run.recording),
+        "traffic_multiplier": traffic_multiplier(run),
+        "compression_ratio": compression_ratio(sent),
         "rounds": len(run.recording.rounds),
         "makespan_s": run.timeline.makespan_s,
         "uplink_bytes": int(sent["uplink_bytes"].iloc[-1]),
@@ -115,23 +117,24 @@ def summary_row(run: Run) -> dict[str, Any]:
     }
 
 
-def _multiplier(run: Run, activation_bytes: float) -> float:
+def traffic_multiplier(run: Run) -> float:
     """Uplink activation bytes that the baseline needed to the target ÷ those that this run needed, as in
-    the paper's Table 1; NaN without a baseline, or when the baseline itself never reached the target."""
-    if run.baseline is None:
+    the paper's Table 1; 0 when this run never reached it, NaN without a baseline or when that never did."""
+    if run.baseline is None or run.baseline_sent is None:
         return math.nan
-    baseline_rounds = rounds_to(run.baseline, run.target)
+    baseline_rounds, rounds = rounds_to(run.baseline, run.target), rounds_to(run.recording, run.target)
     if not math.isfinite(baseline_rounds):
         return math.nan
-    return float(cumulative(run.baseline)["activation_bytes"].iloc[int(baseline_rounds)]) / activation_bytes
+    if not math.isfinite(rounds):
+        return 0.0
+    needed = run.sent["activation_bytes"].iloc[int(rounds)]
+    return float(run.baseline_sent["activation_bytes"].iloc[int(baseline_rounds)]) / float(needed)
 
 
-def compression_ratio(recording: Recording) -> float:
-    """Raw ÷ encoded bytes of all activations sent, headers included."""
-    totals = cumulative(recording).iloc[-1]
-    return (
-        float(totals["raw_activation_bytes"] / totals["activation_bytes"]) if recording.rounds else math.nan
-    )
+def compression_ratio(sent: pd.DataFrame) -> float:
+    """Raw ÷ encoded bytes of all activations sent, headers included; NaN when none was sent."""
+    totals = sent.iloc[-1]
+    return float(totals["raw_activation_bytes"] / totals["activation_bytes"]) if len(sent) > 1 else math.nan
 
 
 def summarise(runs: Sequence[Run]) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 from slsim import analysis, codecs
 from slsim.analysis import Run
 from slsim.codecs import Codec
-from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Message, Recording, Turn
+from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Direction, Message, Recording, Turn
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
@@ -120,17 +120,17 @@ def _first(lines: Sequence[str]) -> str:
 
 def check_multiplier(run: Run) -> Iterator[Check]:
     """A traffic multiplier against compression ratio × baseline's steps ÷ this run's steps."""
-    if run.baseline is None:
+    if run.baseline is None or run.baseline_sent is None:
         return
     steps, baseline_steps = (
         analysis.rounds_to(recording, run.target) for recording in (run.recording, run.baseline)
     )
     subject = f"traffic multiplier of {run.label}"
-    measured = analysis.summary_row(run)["traffic_multiplier"]
+    measured = analysis.traffic_multiplier(run)
     if not math.isfinite(steps) or not math.isfinite(baseline_steps):
         yield Check(subject, measured == 0 or math.isnan(measured), "target never reached: INF")
         return
-    ratio = analysis.compression_ratio(run.recording) / analysis.compression_ratio(run.baseline)
+    ratio = analysis.compression_ratio(run.sent) / analysis.compression_ratio(run.baseline_sent)
     expected = ratio * baseline_steps / steps
     agrees = math.isclose(measured, expected, rel_tol=MULTIPLIER_TOLERANCE)
     steps_ratio = f"{baseline_steps:.0f} / {steps:.0f} steps"
@@ -153,10 +153,11 @@ def _above_format(run: Run, measured: float) -> str:
 def check_time(run: Run) -> Iterator[Check]:
     """Simulated time against bytes ÷ rate: each link's busy time, and a lower bound of the makespan."""
     table, timeline = run.scenario.network, run.timeline
-    for direction, rate_bps in (("up", table.uplink), ("down", table.downlink)):
+    directions: tuple[tuple[Direction, float], ...] = (("up", table.uplink), ("down", table.downlink))
+    for direction, rate_bps in directions:
         names = [name for name in timeline.link_busy_s if name.startswith(direction)]
         busy_s = sum(timeline.link_busy_s[name] for name in names)
-        sent = sum(record.num_bytes("up" if direction == "up" else "down") for record in run.recording.rounds)
+        sent = sum(record.num_bytes(direction) for record in run.recording.rounds)
         yield Check(
             f"{direction}link time of {run.label}",
             math.isclose(busy_s, 8 * sent / rate_bps, rel_tol=RELATIVE_TOLERANCE),

@@ -153,11 +153,10 @@ class Codec(Component, ABC):
     def _checked_content(self, payload: Payload) -> memoryview:
         """The content, decompressed, of a length that the shape allows."""
         nominal = self.side_bytes + self.body_bytes(payload.shape)
-        content, extra = payload.content, 0
+        content = payload.content
+        extra = len(content) - nominal
         if self.lossless:
             content, extra = self._decompress(content, payload.shape, nominal)
-        else:
-            extra = len(content) - nominal
         if not 0 <= extra <= self.extra_bytes(payload.shape) or payload.extended != (extra > 0):
             raise CodecError(
                 f"a tensor of shape {payload.shape} takes {nominal} bytes after the header, "

@@ -43,9 +43,8 @@ class KMeans(Codec):
         codes = np.zeros(values.size + 8, np.uint8)  # the packing rounds up to eight codes
         for chunk in chunks(values.size):
             codes[chunk] = self._nearest(values[chunk], centroids)
-        out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
-        kernels.pack_block(codes, values.size, self.bits, out)
-        return centroids.astype("<f4").tobytes() + out.tobytes()
+        packed = kernels.pack_codes(codes, values.size, self.bits)
+        return centroids.astype("<f4").tobytes() + packed.tobytes()
 
     @staticmethod
     def _nearest(values: Values, centroids: Values) -> NDArray[np.intp]:

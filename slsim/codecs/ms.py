@@ -11,7 +11,7 @@ from pydantic import Field
 from slsim.codecs import kernels
 from slsim.codecs.base import Rng, Values, check_finite, check_received, register
 from slsim.codecs.sizes import Shape, chunks, kept_elements, packed_bytes, parts
-from slsim.codecs.topk import Bytes, TopK
+from slsim.codecs.topk import Bytes, TopK, check_marked
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class MS(TopK):
             sent = means[number * self._levels : (number + 1) * self._levels]
             levels = sent if self.rounding == "centroid" else self._stands_for(kept)
             check_received(levels, self)
-            self._decode_part(mask, levels.astype(np.float32), kept, part)
+            levels = levels.astype(np.float32)
+            check_marked(kernels.unpack_levels(mask, levels, kept, self.bits, part), kept)
             if signs.size and self.bits > 1:
                 signed = kernels.apply_signs(mask, self.bits, signs[used:], part)
                 used += packed_bytes(signed, 1)
@@ -112,13 +113,6 @@ class MS(TopK):
                 f"the mask asks for {used} bytes of signs, {signs.size} were sent: the payload is damaged"
             )
         return out
-
-    def _decode_part(self, mask: Bytes, levels: Values, kept: Values, out: Values) -> None:
-        marked = kernels.unpack_levels(mask, levels, kept, self.bits, out)
-        if marked != kept.size:
-            raise CodecError(
-                f"the mask marks {marked} elements and {kept.size} were sent: the payload is damaged"
-            )
 
     @property
     def _levels(self) -> int:

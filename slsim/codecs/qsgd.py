@@ -38,9 +38,8 @@ class QSGD(Codec):
             norm, own = self._encode_buckets(values[chunk], rng)
             norms.append(norm)
             codes[chunk] = own
-        out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
-        kernels.pack_block(codes, values.size, self.bits, out)
-        return b"".join([norm.tobytes() for norm in norms]) + out.tobytes()
+        packed = kernels.pack_codes(codes, values.size, self.bits)
+        return b"".join([norm.tobytes() for norm in norms]) + packed.tobytes()
 
     def _encode_buckets(self, values: Values, rng: Rng) -> tuple[Values, NDArray[np.uint8]]:
         """Norms and codes of whole buckets, the last of which may be shorter."""

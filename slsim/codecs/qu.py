@@ -47,13 +47,17 @@ class QU(Codec):
         check_finite(bool(np.isfinite(ranges).all()), self)
         if not values.size:
             return ranges.tobytes()
+        if self.scope != "tensor" or (rng is not None and self.rounding == "stochastic"):
+            codes = self._codes(values, shape, ranges, rng)
+            return ranges.tobytes() + kernels.pack_codes(codes, values.size, self.bits).tobytes()
+        low, high = (float(bound) for bound in ranges.ravel())
         out = np.empty(packed_bytes(values.size, self.bits), np.uint8)
-        if self.scope == "tensor" and (rng is None or self.rounding == "nearest"):
-            low, high = (float(bound) for bound in ranges.ravel())
-            kernels.pack_uniform(values, low, self._top / (high - low) if high > low else 0.0, self.bits, out)
-        else:
-            kernels.pack_block(self._codes(values, shape, ranges, rng), values.size, self.bits, out)
+        kernels.pack_uniform(values, low, self._uniform_scale(low, high), self.bits, out)
         return ranges.tobytes() + out.tobytes()
+
+    def _uniform_scale(self, low: float, high: float) -> float:
+        """Codes per unit of value."""
+        return self._top / (high - low) if high > low else 0.0
 
     def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
         """For one range and rounding to nearest; the other ways are for the host."""
@@ -65,7 +69,7 @@ class QU(Codec):
         check_finite(device.is_finite(flat), self)
         bounds = np.array([[flat.min().item() + 0.0, flat.max().item() + 0.0]], "<f4")
         low, high = (float(bound) for bound in bounds.ravel())
-        codes = device.uniform_codes(flat, low, self._top / (high - low) if high > low else 0.0)
+        codes = device.uniform_codes(flat, low, self._uniform_scale(low, high))
         return bounds.tobytes() + device.to_bytes(device.pack(codes, self.bits))
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:

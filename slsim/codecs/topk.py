@@ -24,6 +24,14 @@ Bytes = NDArray[np.uint8]
 Positions = NDArray[np.uint32]
 
 
+def check_marked(marked: int, kept: Values) -> None:
+    """Raises `CodecError` unless a mask marks as many elements as were sent."""
+    if marked != kept.size:
+        raise CodecError(
+            f"the mask marks {marked} elements and {kept.size} were sent: the payload is damaged"
+        )
+
+
 class TopK(Codec):
     """Keeps k = floor((1 - sparsity) · d) elements exactly, whose places a mask tells; k may be 0.
 
@@ -112,8 +120,5 @@ class MaskedK(TopK):
         out = np.empty(math.prod(shape), np.float32)
         for mask, kept, part in self._parts(content, shape, out):
             marked = kernels.unpack_table(mask, np.zeros(2, np.float32), 1, part, kept)
-            if marked != kept.size:
-                raise CodecError(
-                    f"the mask marks {marked} elements and {kept.size} were sent: the payload is damaged"
-                )
+            check_marked(marked, kept)
         return out

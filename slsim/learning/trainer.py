@@ -45,7 +45,6 @@ class Trainer:
         self.uplink, self.downlink = uplink, downlink
         self._settings = scenario.training
         self._batch_size = scenario.clients.batch_size
-        self._seed = scenario.seed
         self._images = _Images(data)
         self.parts = partition_samples(scenario.data.partition, data, scenario.clients.count, scenario.seed)
         self._order = [seeds.generator(scenario.seed, "batches", c) for c in range(scenario.clients.count)]

@@ -27,8 +27,9 @@ LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 def draw(folder: StudyFolder) -> list[str]:
     """Draws every figure that the tables of `folder` allow; gives the names of the files. Raises
     `StudyError` when there is no table."""
-    names = draw_errors(folder) if folder.has_table("errors") else []
-    return names if names and not folder.has_table("summary") else names + draw_runs(folder)
+    if not folder.has_table("errors"):
+        return draw_runs(folder)
+    return draw_errors(folder) + (draw_runs(folder) if folder.has_table("summary") else [])
 
 
 def draw_runs(folder: StudyFolder) -> list[str]:

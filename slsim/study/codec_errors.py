@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from slsim import codecs
@@ -67,8 +68,6 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
 
 def _measure(codec: Codec, batches: list[torch.Tensor]) -> dict[str, Any]:
     """Bytes and relative l2 error of a codec over all batches. RT draws as it does in training."""
-    import numpy as np
-
     rng = np.random.default_rng(0)
     sent = raw = 0
     difference = norm = 0.0

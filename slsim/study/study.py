@@ -159,12 +159,14 @@ def _finish(
 def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run]:
     """Each case's recording on its clock; cases whose trainings are not there (yet) are left out."""
     labels = run_labels(cases)
+    sent = {key: analysis.cumulative(recording) for key, recording in recordings.items()}
     timelines: dict[str, Timeline] = {}
     runs = []
     for case, label in zip(cases, labels, strict=True):
         training = Training.of(case.scenario)
         needs_baseline = case.scenario.training.target_margin is not None
-        baseline = recordings.get(training_key(case.scenario.baseline()))
+        baseline_key = training_key(case.scenario.baseline())
+        baseline = recordings.get(baseline_key)
         recording = recordings.get(training.key)
         if recording is None or (needs_baseline and baseline is None):
             continue
@@ -172,7 +174,17 @@ def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run
         if clock not in timelines:
             timelines[clock] = Simulation.of(case.scenario, recording.costs).run(recording.rounds)
         runs.append(
-            Run(label, case.values, case.scenario, training.name, recording, timelines[clock], baseline)
+            Run(
+                label=label,
+                values=case.values,
+                scenario=case.scenario,
+                training=training.name,
+                recording=recording,
+                timeline=timelines[clock],
+                baseline=baseline,
+                sent=sent[training.key],
+                baseline_sent=sent.get(baseline_key),
+            )
         )
     return runs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def training_key(scenario: Scenario) -> str:
 def made_by_this_version(recording: Recording) -> bool:
     """Whether a run may reuse it: another version of slsim may learn differently. Any version's recording
     can be opened, replayed and checked."""
-    return bool(recording.provenance["versions"]["slsim"] == environment()["versions"]["slsim"])
+    return bool(recording.provenance["versions"]["slsim"] == importlib.metadata.version("slsim"))
 
 
 def _strings(value: object) -> list[str]:

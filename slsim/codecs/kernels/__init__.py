@@ -31,14 +31,14 @@ if TYPE_CHECKING:
         pack_marks,
         sorted_distinct,
     )
-    from slsim.codecs.kernels.packing import pack_block
+    from slsim.codecs.kernels.packing import pack_codes
     from slsim.codecs.kernels.selection import Selection, select
     from slsim.codecs.kernels.tables import unpack_table
 
 _HOMES = {
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
-    "packing": ("pack_block",),
+    "packing": ("pack_codes",),
     "selection": ("Selection", "select"),
     "tables": ("unpack_table",),
 }
@@ -51,7 +51,7 @@ __all__ = [
     "exchange",
     "extent",
     "gather_marked",
-    "pack_block",
+    "pack_codes",
     "pack_levels",
     "pack_marks",
     "pack_uniform",

@@ -19,11 +19,11 @@ from slsim.codecs.kernels.packing import (
     kernel,
     pack_1,
     pack_block,
-    packed_bytes,
     unpack_block,
 )
 from slsim.codecs.kernels.selection import MAGNITUDE, Bits, Magnitude, Values
 from slsim.codecs.kernels.tables import unpack_table
+from slsim.codecs.sizes import packed_bytes
 
 
 def _bits(value: float | np.float32) -> np.uint32:

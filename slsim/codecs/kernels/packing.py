@@ -17,6 +17,8 @@ import numpy as np
 from numba.cpython.unsafe.numbers import leading_zeros
 from numpy.typing import NDArray
 
+from slsim.codecs.sizes import packed_bytes
+
 assert sys.byteorder == "little"
 
 Codes: TypeAlias = NDArray[np.uint8]  # a code a byte, or packed
@@ -43,11 +45,6 @@ BYTES, PAIRS, QUADS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFF
 LOWEST = np.array([2**64 - 1, 0x5555555555555555, 0x1111111111111111, 0x0101010101010101], np.uint64)
 
 
-def packed_bytes(num_elements: int, bits: int) -> int:
-    """ceil(bits · d / 8)."""
-    return (num_elements * bits + 7) // 8
-
-
 @kernel
 def copy(source: Codes, out: Codes) -> None:
     for i in range(source.size):
@@ -55,6 +52,14 @@ def copy(source: Codes, out: Codes) -> None:
 
 
 # --- packing -------------------------------------------------------------------------------------------
+
+
+def pack_codes(codes: Codes, count: int, bits: int) -> Codes:
+    """The first `count` codes, one a byte, packed. `codes` has room up to the next multiple of 8 behind
+    them, which is overwritten."""
+    out = np.empty(packed_bytes(count, bits), np.uint8)
+    pack_block(codes, count, bits, out)
+    return out
 
 
 @kernel

@@ -14,13 +14,13 @@ from slsim.codecs.kernels.packing import (
     BLOCK,
     Codes,
     kernel,
-    packed_bytes,
     positions_of_ones,
     scatter,
     scratch,
     unpack_block,
 )
 from slsim.codecs.kernels.selection import Values
+from slsim.codecs.sizes import packed_bytes
 
 
 def unpack_table(packed: Codes, table: Values, bits: int, out: Values, kept: Values | None = None) -> int:
