@@ -39,6 +39,7 @@ class Kind(StrEnum):
     data = "data"
     devices = "devices"
     protocols = "protocols"
+    transports = "transports"
 
 
 StudyPath = Annotated[Path, typer.Argument(help="A results folder, such as results/quickstart.")]
@@ -67,7 +68,7 @@ def run(
 
     with progress(console) as observer:
         study = conduct(asked, results, fresh=fresh, observer=observer)
-    print_study(console, study.summary, study.path)
+    print_study(console, study.summary, study.breakdown, study.path)
 
 
 @app.command()
@@ -79,7 +80,7 @@ def replay(study: StudyPath, settings: Settings = None) -> None:
     from slsim.results import StudyFolder
 
     replayed = studies.replay(StudyFolder.open(study), overrides)
-    print_study(console, replayed.summary, replayed.path)
+    print_study(console, replayed.summary, replayed.breakdown, replayed.path)
 
 
 @app.command()
@@ -125,11 +126,52 @@ def errors(
     console.print(f"Table and figure: {folder.path}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def calibrate(
+    model: Annotated[str, typer.Option(help="A model, such as vgg19.")],
+    cut: Annotated[str, typer.Option(help="A cut of it, such as medium, or a number of layers.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the model; again for another."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples of a mini-batch.")] = 10,
+    image_shape: Annotated[str, typer.Option(help="Channels x height x width.")] = "3x32x32",
+    classes: Annotated[int, typer.Option(min=2, help="How many the model tells apart.")] = 10,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help="A codec, by name or as a scenario's table; again for another. All if left out."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements, of which the median is told.")] = 20,
+    output: Annotated[Path, typer.Option(help="The device file to write.")] = Path("device.toml"),
+) -> None:
+    """Measure this machine's time for a model's halves and for codecs, as a device for scenarios."""
+    from slsim import calibration
+    from slsim.devices.measured import save
+
+    request = calibration.Request(
+        model=calibration.model_table(model, cut, parse_settings(settings)),
+        codecs=calibration.codec_choices([_value(text) for text in codec or ()]),
+        image_shape=calibration.image_shape(image_shape),
+        classes=classes,
+        batch_size=batch_size,
+        repeats=repeats,
+    )
+    calibration.writable(output)
+    with Console(stderr=True).status("Measuring; the machine should have nothing else to do …"):
+        device = calibration.calibrate(request)
+    save(device, output)
+    console.print(calibration.heading(device), soft_wrap=True, highlight=False)
+    console.print(*calibration.tables(device), sep="\n")
+    if unsteady := calibration.unsteady(device):
+        console.print(f"Unsteady, measure again on an idle machine: {', '.join(unsteady)}", highlight=False)
+    console.print(f'Device file: {output}; a scenario uses it by device = "{output}"', soft_wrap=True)
+
+
 @app.command(name="list")
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; all, when left out.")] = None,
 ) -> None:
-    """List codecs, models, data sets, devices and protocols, with their parameters."""
+    """List codecs, models, data sets, devices, protocols and transports, with their parameters."""
     from slsim.report.tables import print_components
 
     for listed in [kind] if kind else Kind:
@@ -143,6 +185,34 @@ def schema() -> None:
     from slsim.scenario.schema import json_schema
 
     sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command(name="validate-clock")
+def validate_clock(
+    quick: Annotated[bool, typer.Option("--quick", help="One rate and few sizes, in seconds.")] = False,
+    delay: Annotated[bool, typer.Option("--delay", help="Slow start too, over paths with delay.")] = False,
+    output: Annotated[Path | None, typer.Option(help="A folder for the measurements, as CSV.")] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="Play the first round of each of its trainings, not slsim's own.")
+    ] = None,
+) -> None:
+    """Hold the clock against real TCP between network namespaces of this machine (as root, on Linux)."""
+    from dataclasses import replace
+
+    from slsim import validation
+    from slsim.validation.tables import make_folder, print_validation, save
+
+    rounds = validation.rounds_of(study) if study else ()
+    if output:
+        make_folder(output)
+    with Console(stderr=True).status("building the network") as status:
+        plan = validation.QUICK if quick else validation.FULL
+        plan = replace(plan, delays_s=validation.DELAYS_S) if delay else plan
+        found = validation.validate(plan, rounds, tell=status.update)
+    print_validation(console, found)
+    if output:
+        save(found, output)
+        console.print(f"Measurements: {output}", highlight=False, soft_wrap=True)
 
 
 def parse_settings(settings: list[str] | None) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Fault:
 
     def under(self, prefix: str) -> Fault:
         """The same fault, seen from the table that holds it."""
-        path = f"{prefix}.{self.path}" if self.path else prefix
+        joint = "." if prefix and self.path and not self.path.startswith("[") else ""
+        path = f"{prefix}{joint}{self.path}"
         return Fault(path, self.message)
 
 
@@ -78,3 +79,7 @@ class ScenarioError(FaultsError):
 
 class TrainingDiverged(SlsimError):
     """The loss or the activations became NaN or infinite: the training ends there, with its curve."""
+
+
+class ClockError(SlsimError):
+    """Times that contradict each other: a fault in slsim, or in a protocol of one's own."""

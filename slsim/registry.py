@@ -1,10 +1,10 @@
-"""Names to components: the one mechanism by which codecs, models, data sets, devices and protocols
-are found, listed, checked and extended.
+"""Names to components: the one mechanism by which codecs, models, data sets, devices, protocols
+and transports are found, listed, checked and extended.
 
 A component is a frozen pydantic model: its fields are the parameters that a scenario may set, its
 docstring's first line is what `slsim list` prints. A third party adds one by decorator
 (`@slsim.codecs.register("mine")`), by an entry point of the group `slsim.codec` (`.model`, `.data`,
-`.device`, `.protocol`), or by writing `"path/to/file.py:Name"` where a scenario wants a name.
+`.device`, `.protocol`, `.transport`), or by writing `"path/to/file.py:Name"` where a scenario wants a name.
 
 Rooms are found by name at the first look-up, never imported here, so this file stays on floor 0.
 """
@@ -34,6 +34,7 @@ HOMES: Mapping[str, str] = {
     "data": "slsim.learning.data",
     "device": "slsim.devices",
     "protocol": "slsim.protocols.base",
+    "transport": "slsim.network.transport",
 }
 
 
@@ -112,6 +113,7 @@ class Registry(Generic[C]):
         self._base = base
         self._entries: dict[str, Entry[C]] = {}
         self._plugins_loaded = False
+        self._file_type: tuple[str, type[C], Callable[[Path], dict[str, Any]]] | None = None
 
     def register(self, name: str, **defaults: Any) -> Callable[[type[S]], type[S]]:
         """Class decorator: make the class known as `name`."""
@@ -134,6 +136,20 @@ class Registry(Generic[C]):
                 f"the {self.kind} {name!r} is already registered as {self._entries[name].cls.__name__}"
             )
 
+    def add_file_type(self, suffix: str, cls: type[C], read: Callable[[Path], dict[str, Any]]) -> None:
+        """From now on a name that ends in `suffix` is a file with the parameters of `cls`, among them its
+        `format`; `read` gives them, checked."""
+        self._file_type = (suffix, cls, read)
+
+    def is_file(self, name: str) -> bool:
+        """Whether `name` is that of a file with parameters."""
+        return self._file_type is not None and name.endswith(self._file_type[0])
+
+    def read_file(self, path: Path) -> dict[str, Any]:
+        """The parameters in the file at `path`. Raises `FaultsError` with every fault of the file."""
+        assert self._file_type is not None
+        return self._file_type[2](path)
+
     def names(self) -> list[str]:
         """All names, sorted, third-party ones included."""
         if not self._plugins_loaded:
@@ -153,6 +169,8 @@ class Registry(Generic[C]):
             return self._entries[name]
         if ".py:" in name:
             return self._from_file(name)
+        if self._file_type is not None and self.is_file(name):
+            return Entry(name, self._file_type[1], {}, first_line(self._file_type[1]))
         names = self.names()
         if name not in self._entries:
             raise UnknownNameError(
@@ -197,7 +215,7 @@ def _load_file(path: Path) -> Any:
 
 
 def registry_of(kind: str) -> Registry[Any]:
-    """The registry of "codec", "model", "data", "device" or "protocol", its room imported on first use."""
+    """The registry of a kind (a key of `HOMES`), its room imported on first use."""
     home = importlib.import_module(HOMES[kind])
     importlib.import_module(HOMES[kind].removesuffix(".base"))
     return cast("Registry[Any]", home.registry)

@@ -1,8 +1,8 @@
 """Quantities with units: "100 Mbps" → bit/s, "5 ms" → s, and back for printing.
 
 Prefixes are powers of ten (Mbps is 10⁶ bit/s, MB is 10⁶ bytes). A bare number where a unit is due is an
-error. `Rate`, `Duration`, `Compute` and
-`MemoryRate` are the same quantities as field types of pydantic models.
+error. `Rate`, `Duration`, `Compute`, `MemoryRate`
+and `Size` are the same quantities as field types of pydantic models.
 """
 
 from __future__ import annotations
@@ -121,3 +121,4 @@ Rate = Annotated[float, *_field(RATE)]
 Duration = Annotated[float, *_field(DURATION)]
 Compute = Annotated[float, *_field(COMPUTE)]
 MemoryRate = Annotated[float, *_field(MEMORY_RATE)]
+Size = Annotated[float, *_field(SIZE)]

@@ -39,13 +39,17 @@ def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsi
     checks, failed = checked(study.path)
     assert failed == []
     subjects = [check.subject for check in checks]
-    # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, two links, makespan, summary)
-    assert len(checks) == 3 * 3 + 3 * 5
+    # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, bytes and busy time of two links, makespan,
+    # summary)
+    assert len(checks) == 3 * 3 + 3 * 7
     sizes = next(check for check in checks if "ms" in check.subject and "activations" in check.subject)
     # 5 samples of 16: d = 80; 2 bits each: 20 bytes; k = 8: 32 bytes; 36 rounds of 4 clients.
     assert "144 messages; d = 80: ceil(2·d / 8) + 4·8 = 52 bytes + 10 of header" in sizes.arithmetic
     assert "ratio 320 / 62 = 5.161, measured 46,080 / 8,928 = 5.161" in sizes.arithmetic
-    assert "uplink time of identity" in subjects
+    assert "busy time of uplink0, identity" in subjects
+    carried = next(check for check in checks if check.subject == "bytes on the uplinks of identity")
+    # 144 messages of 330 + 5 bytes, each in one segment
+    assert "48,240 bytes + 144 segments × 66 bytes of header = 57,744" in carried.arithmetic
     assert all(check.arithmetic for check in checks)
 
 

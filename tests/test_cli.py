@@ -56,16 +56,18 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     table = done.stdout[done.stdout.index("Target: test accuracy of 80.0 %") :]
     for heading in ("codec", "accuracy", "time to", "bytes to target", "multiplier", "compression"):
         assert heading in table
-    rows = {line.split()[1]: line for line in table.splitlines() if line.startswith("│")}
+    summary, _, breakdown = table.partition("An average round, in ms")
+    rows = {line.split()[1]: line for line in summary.splitlines() if line.startswith("│")}
     assert {"identity", "qu", "ms"} <= set(rows)
     assert "5.16×" in rows["ms"]
+    assert "bottleneck" in breakdown
     assert str(tmp_path / "results" / "tiny") in done.stdout
 
 
 def test_a_target_never_reached_prints_inf(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
     done = slsim("run", write(tiny), "--results", tmp_path / "results")
-    (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp"))
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp "))
     assert row.count("INF") == 3
 
 
@@ -124,7 +126,7 @@ def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(study
 def test_check_passes_and_exits_1_when_a_number_was_changed(study: Path) -> None:
     done = slsim("check", study)
     assert done.returncode == 0
-    assert "24 checks, 0 failed" in done.stdout
+    assert "30 checks, 0 failed" in done.stdout
     summary = study / "summary.csv"
     summary.write_text(summary.read_text().replace("finished,1.0", "finished,0.5", 1))
     failing = slsim("check", study)

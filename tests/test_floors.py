@@ -16,6 +16,7 @@ FLOORS = {
     "slsim.units": 0,
     "slsim.seeds": 0,
     "slsim.registry": 0,
+    "slsim.traces": 0,
     "slsim.scenario": 1,
     "slsim.recording": 1,
     "slsim.codecs": 2,
@@ -23,6 +24,7 @@ FLOORS = {
     "slsim.devices": 2,
     "slsim.learning": 3,
     "slsim.testing": 3,
+    "slsim.calibration": 4,
     "slsim.protocols": 4,
     "slsim.simulation": 5,
     "slsim.results": 6,
@@ -30,6 +32,7 @@ FLOORS = {
     "slsim.checks": 7,
     "slsim.report": 8,
     "slsim.study": 9,
+    "slsim.validation": 9,
     "slsim.cli": 10,
     "slsim.__main__": 11,
     "slsim": 10,
@@ -37,6 +40,7 @@ FLOORS = {
 WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
     "slsim.units": {"slsim.errors"},
     "slsim.registry": {"slsim.errors", "slsim.units"},
+    "slsim.traces": {"slsim.errors", "slsim.units"},
     "slsim.checks": {"slsim.analysis"},
 }
 FORBIDDEN = {

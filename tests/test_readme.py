@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from slsim.codecs import registry
-from slsim.report.tables import print_link_rates, print_summary
+from slsim.report.tables import print_breakdown, print_link_rates, print_summary
 from slsim.results import StudyFolder
 from slsim.study import open_study
 from slsim.testing import check_codec
@@ -41,6 +41,13 @@ def rendered(path: Path) -> str:
 @pytest.mark.parametrize("path", [REFERENCE, REPLAY], ids=["quickstart", "replay"])
 def test_the_tables_are_those_of_the_reference_results(path: Path) -> None:
     assert rendered(path) in README
+
+
+def test_the_average_round_is_that_of_the_reference_results() -> None:
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    print_breakdown(console, StudyFolder.open(REFERENCE).load_table("breakdown"))
+    assert isinstance(console.file, io.StringIO)
+    assert stripped(console.file.getvalue()) in README
 
 
 @pytest.mark.parametrize("path", [REFERENCE, REPLAY], ids=["quickstart", "replay"])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import astuple, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from slsim import codecs
-from slsim.errors import FaultsError
-from slsim.protocols import SplitFed, Stage
+from slsim.errors import ClockError, FaultsError
+from slsim.network import LinkUsage
+from slsim.protocols import Process, Protocol, SplitFed, Stage
 from slsim.recording import Costs, Message, RoundRecord, Turn
 from slsim.scenario import Scenario, plan
-from slsim.simulation import Simulation
+from slsim.simulation import Simulation, Timeline, columns, invariants
 
 COSTS = Costs(
     1e6, 2e6, 3e6, 6e6, {"activations": 9.0, "gradients": 8.0}, {"activations": 5.0, "gradients": 8.0}
@@ -25,8 +32,8 @@ def scenario(**tables: object) -> Scenario:
     return plan({**base, **tables}, "test", Path()).cases[0].scenario
 
 
-def random_rounds(count: int) -> list[RoundRecord]:
-    """Rounds of 3 clients from a few sizes, so that some are equal."""
+def random_rounds(count: int, clients: int = 3) -> list[RoundRecord]:
+    """Rounds of some clients from a few sizes, so that some are equal."""
     rng = np.random.default_rng(3)
 
     def turn(client: int) -> Turn:
@@ -37,45 +44,146 @@ def random_rounds(count: int) -> list[RoundRecord]:
             client, samples, (up, Message("labels", "up", 2, 2), Message("gradients", "down", raw, raw))
         )
 
-    return [RoundRecord(tuple(turn(client) for client in range(3))) for _ in range(count)]
+    return [RoundRecord(tuple(turn(client) for client in range(clients))) for _ in range(count)]
 
 
-@pytest.mark.parametrize("sharing", ["dedicated", "shared"])
-def test_rounds_played_once_each_take_the_time_of_one_long_simulation(sharing: str) -> None:
-    """The same rounds as one SimPy process on one clock that never restarts."""
-    rounds = random_rounds(40)
-    setting = scenario(
-        clients={"count": 3, "device": "raspberry-pi-4"}, network={"uplink": "1 Mbps", "sharing": sharing}
-    )
-    simulation = Simulation.of(setting, COSTS)
-    timeline = simulation.run(rounds)
+NETWORKS: dict[str, dict[str, Any]] = {
+    "dedicated": {"uplink": "1 Mbps"},
+    "shared": {"uplink": "1 Mbps", "sharing": "shared"},
+    "fifo": {"uplink": "1 Mbps", "sharing": "fifo"},
+    "classes": {"uplink": [{"rate": "1 Mbps", "share": 0.5}, {"rate": "9 Mbps", "share": 0.5}]},
+    "medium": {"medium": "1 Mbps"},
+    "tree": {"access_points": [{"count": 2, "rate": "2 Mbps"}, {"count": 1, "rate": "3 Mbps"}]},
+    "edge": {"ingress": "1 Mbps", "egress": "2 Mbps"},
+    "loss": {"loss": 0.1},
+    "fresh tcp": {"transport": {"name": "tcp", "connections": "fresh", "window": 1}, "latency": "30 ms"},
+    "tcp": {"transport": {"name": "tcp", "window": 1}, "latency": "30 ms"},
+    "burst": {"uplink": "1 Mbps", "burst": "2 kB"},
+    "jitter": {"uplink": "1 Mbps", "jitter": {"spread": 0.5, "every": "3 ms"}},
+}
+VARYING = ("tcp", "burst", "jitter")  # a round's time depends on what went before
+BY_ARITHMETIC = ("dedicated", "shared", "fifo", "classes")
 
+
+def on_one_clock(simulation: Simulation, rounds: list[RoundRecord]) -> tuple[Stage, list[float]]:
+    """The rounds as one SimPy process on one clock that never restarts: the stage, and each round's end."""
     stage = Stage(simulation._cast)
     ends: list[float] = []
 
-    def all_rounds() -> object:
+    def all_rounds() -> Process:
         for record in rounds:
             yield from SplitFed().play(stage, record)
             ends.append(stage.env.now)
 
     stage.env.run(until=stage.env.process(all_rounds()))
+    return stage, ends
+
+
+def simulation_over(network: str, **tables: Any) -> Simulation:
+    mixed = [{"device": "raspberry-pi-4", "share": 0.5}, {"device": "atlas-200-dk", "share": 0.5}]
+    clients = {"count": 4, "device": mixed}
+    return Simulation.of(scenario(clients=clients, network=NETWORKS[network], **tables), COSTS)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_timeline_is_that_of_one_long_simulation(network: str) -> None:
+    rounds = random_rounds(40, clients=4)
+    simulation = simulation_over(network)
+    timeline = simulation.run(rounds)
+    stage, ends = on_one_clock(simulation, rounds)
     assert timeline.round_ends_s == pytest.approx(ends, rel=1e-9)
     assert timeline.makespan_s == timeline.round_ends_s[-1]
     for name, usage in stage.flows.usage().items():
-        assert timeline.link_bytes[name] == pytest.approx(usage.num_bytes, rel=1e-9)
-        assert timeline.link_busy_s[name] == pytest.approx(usage.busy_s, rel=1e-9)
-    assert len(simulation._known) < len(rounds)
+        assert timeline.links[name].num_bytes == pytest.approx(usage.num_bytes, rel=1e-9)
+        assert timeline.links[name].busy_s == pytest.approx(usage.busy_s, rel=1e-9)
+        assert timeline.links[name].capacity_bytes == pytest.approx(usage.capacity_bytes, rel=1e-9)
 
 
-def test_link_bytes_are_the_recordings_bytes() -> None:
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name not in (*VARYING, *BY_ARITHMETIC)])
+def test_equal_rounds_are_simulated_once(network: str) -> None:
+    rounds = random_rounds(40, clients=1)
+    simulation = simulation_over(network)
+    simulation.run(rounds)
+    assert 0 < len(simulation._known) < len(rounds)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_arithmetic_on_columns_is_used_where_it_holds(network: str) -> None:
+    simulation = simulation_over(network)
+    assert columns.can_play(simulation._protocol, simulation._cast) == (network in BY_ARITHMETIC)
+
+
+sizes = st.sampled_from([0, 1, 500, 1448, 5000, 5001, 20_000])
+
+
+@st.composite
+def some_rounds(draw: st.DrawFn) -> list[RoundRecord]:
+    """Up to three rounds of some of five clients, in any order, with any sizes."""
+
+    def turn(client: int) -> Turn:
+        up = Message("activations", "up", draw(sizes), 4 * draw(st.integers(0, 2000)))
+        down = Message("gradients", "down", draw(sizes), 4 * draw(st.integers(0, 2000)))
+        samples = draw(st.integers(1, 9))
+        return Turn(client, samples, (up, Message("labels", "up", samples, samples), down))
+
+    participants = st.lists(st.integers(0, 4), min_size=1, max_size=5, unique=True)
+    rounds = draw(st.lists(participants, min_size=1, max_size=3))
+    return [RoundRecord(tuple(turn(client) for client in clients)) for clients in rounds]
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    some_rounds(),
+    st.sampled_from(BY_ARITHMETIC),
+    st.sampled_from([1, 2, 9]),
+    st.sampled_from(["0 s", "1 ms", "70 ms"]),
+)
+def test_arithmetic_on_columns_and_simpy_agree(
+    rounds: list[RoundRecord], network: str, slots: int, latency: str
+) -> None:
+    mixed = [{"device": "raspberry-pi-4", "share": 0.5}, {"device": "atlas-200-dk", "share": 0.5}]
+    setting = scenario(
+        clients={"count": 5, "device": mixed},
+        server={"device": "raspberry-pi-4", "parallel": slots},
+        network={**NETWORKS[network], "latency": latency},
+    )
+    simulation = Simulation.of(setting, COSTS)
+    by_columns, by_simpy = simulation.run(rounds), simulation.run_with_simpy(rounds)
+    assert by_columns.round_ends_s == pytest.approx(by_simpy.round_ends_s, rel=1e-9)
+    assert {name: astuple(use) for name, use in by_columns.links.items()} == {
+        name: pytest.approx(astuple(use), rel=1e-9) for name, use in by_simpy.links.items()
+    }
+    assert by_clients(by_columns) == pytest.approx(by_clients(by_simpy), rel=1e-9, abs=1e-12)
+
+
+def by_clients(timeline: Timeline) -> np.ndarray:
+    """Seconds of every turn and phase, each round's turns in order of clients."""
+    round_of = np.repeat(np.arange(len(timeline.round_ends_s)), np.diff(timeline.offsets))
+    return timeline.seconds[np.lexsort((timeline.clients, round_of))]
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_phases_add_up_to_the_round(network: str) -> None:
+    timeline = simulation_over(network).run(random_rounds(12, clients=4))
+    durations_s = np.repeat(timeline.durations_s, 4)
+    assert timeline.seconds.sum(axis=1) == pytest.approx(durations_s, rel=1e-9)
+    assert sum(timeline.average_round().values()) == pytest.approx(timeline.makespan_s / 12, rel=1e-9)
+    critical = timeline.critical_round()
+    assert sum(critical.values()) == pytest.approx(timeline.makespan_s / 12, rel=1e-9)
+    assert critical["barrier wait"] == pytest.approx(0, abs=1e-9)
+
+
+def test_link_bytes_are_the_recordings_bytes_and_their_headers() -> None:
     rounds = random_rounds(7)
     timeline = Simulation.of(scenario(clients={"count": 3}), COSTS).run(rounds)
     for direction in ("up", "down"):
-        carried = sum(timeline.link_bytes[f"{direction}link{client}"] for client in range(3))
-        assert carried == pytest.approx(sum(record.num_bytes(direction) for record in rounds), rel=1e-12)
+        carried = sum(timeline.links[f"{direction}link{client}"].num_bytes for client in range(3))
+        messages = [turn.num_bytes(direction) for record in rounds for turn in record.turns]
+        headers = 66 * sum(-(-message // 1448) for message in messages)
+        assert carried == pytest.approx(sum(messages) + headers, rel=1e-12)
 
 
-def test_phases_add_up_to_the_time_of_every_client_but_its_waiting_at_the_barrier() -> None:
+def test_spans_of_a_client_follow_one_another() -> None:
     (record,) = random_rounds(1)
     timing = Simulation.of(scenario(clients={"count": 3}), COSTS).play(record)
     for client in range(3):
@@ -86,11 +194,62 @@ def test_phases_add_up_to_the_time_of_every_client_but_its_waiting_at_the_barrie
     assert max(span.end_s for span in timing.spans) == timing.duration_s
 
 
+class Hasty(Protocol):
+    """A protocol with a fault: its round ends while messages are on their way."""
+
+    replayable: ClassVar[bool] = True
+
+    def learn(self, trainer: object) -> Iterator[RoundRecord]:
+        raise NotImplementedError
+
+    def play(self, stage: Stage, record: RoundRecord) -> Process:
+        stage.together([stage.upload(turn.client, 10**6) for turn in record.turns])
+        yield stage.env.timeout(0.01)
+
+
+def test_a_transfer_that_does_not_end_is_an_error() -> None:
+    simulation = Simulation(Hasty(), simulation_over("medium")._cast)
+    with pytest.raises(ClockError, match="a round ended while 3 messages were on their way"):
+        simulation.run(random_rounds(1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"round_ends_s": [2.0, 1.0]}, "ends before the one before it"),
+        ({"seconds": -1.0}, "less than no time"),
+        ({"seconds": 0.5}, "of client 0 in one round, the phases add up to"),
+        ({"links": (100.0, 0.1, 100.0)}, "bytes were sent over link uplink0, 100.0 arrived"),
+        ({"links": (None, 0.1, 10.0)}, "rate × busy time is 10.0"),
+        ({"links": (None, 0.1, 1e9)}, "rate × busy time is 1000000000.0"),
+        ({"links": (None, 1e3, None)}, "was busy for 1000.0 of"),
+    ],
+)
+def test_a_timeline_that_contradicts_itself_is_an_error(damage: dict[str, Any], message: str) -> None:
+    simulation = simulation_over("dedicated")
+    rounds = random_rounds(2)
+    timeline = simulation.run(rounds)
+    due = {name: round(use.num_bytes) for name, use in timeline.links.items()}
+    invariants.check(timeline, simulation._cast, due)
+    if "round_ends_s" in damage:
+        timeline = replace(timeline, round_ends_s=np.array(damage["round_ends_s"]))
+    if "seconds" in damage:
+        timeline.seconds[0, 0] = damage["seconds"]
+    if "links" in damage:
+        right = timeline.links["uplink0"]
+        values = (
+            new if new is not None else old for new, old in zip(damage["links"], astuple(right), strict=True)
+        )
+        timeline = replace(timeline, links={**timeline.links, "uplink0": LinkUsage(*values)})
+    with pytest.raises(ClockError, match=re.escape(message)):
+        invariants.check(timeline, simulation._cast, due)
+
+
 def test_slower_devices_take_longer() -> None:
     rounds = random_rounds(3)
     times = [
         Simulation.of(scenario(clients={"count": 3, "device": device}), COSTS).run(rounds).makespan_s
-        for device in ("raspberry-pi-4", "atlas-200-dk")
+        for device in ("raspberry-pi-4", "raspberry-pi-5")
     ]
     assert times[0] > times[1]
 
@@ -116,7 +275,7 @@ def test_encoding_and_decoding_cost_what_codec_and_device_say() -> None:
         spans[device] = {span.phase: span.end_s - span.start_s for span in timing.spans}
     assert spans["raspberry-pi-4"]["encode"] == pytest.approx(9000 / 5.5e9)
     assert spans["raspberry-pi-4"]["decode"] == pytest.approx(8000 / 5.5e9)
-    assert spans["atlas-200-dk"]["encode"] == pytest.approx(9000 / 51.2e9)
+    assert spans["atlas-200-dk"]["encode"] == pytest.approx(0.001 + 9000 / 51.2e9)  # and its fixed cost
 
 
 def test_a_codec_that_touches_more_memory_costs_a_slow_client_more_time() -> None:

@@ -1,4 +1,4 @@
-"""Models, and where they may be cut: the registry, and two small ones for quick work.
+"""Models, and where they may be cut: the registry, two small ones for quick work, and the paper's VGG19.
 
 A model is a sequence of layers; a cut after layer n gives the first n to the client and the others to
 the server. Describing a model costs no torch import; building it does.
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Model(Component, ABC):
     """A model that can be cut. A subclass is final; its fields are what a scenario's [model] may set.
 
-    `cuts` names some of the places where it may be cut, as the number of layers on the client. Layers
-    must treat the samples of a batch independently (no batch normalization as yet): clients' batches
-    run as one.
+    `cuts` names some of the places where it may be cut, as the number of layers on the client. To be
+    trained, layers must treat the samples of a batch independently (no batch normalization as yet):
+    clients' batches run as one.
     """
 
     cuts: ClassVar[Mapping[str, int]]
@@ -97,3 +97,34 @@ class Mlp(Model):
             nn.Sequential(nn.Linear(self.hidden, self.hidden), nn.ReLU()),
             nn.Linear(self.hidden, num_classes),
         )
+
+
+@register("vgg19")
+class Vgg19(Model):
+    """VGG19 for images of 32×32: 16 convolutions with batch normalization (calibration only, so far).
+
+    Simonyan and Zisserman, ICLR 2015, configuration E, in the form used for CIFAR: batch normalization
+    after every convolution and one linear layer for classifier. A layer is a 3×3 convolution with all that
+    follows it, up to the next; the cuts are the paper's, whose client has the max-pool too.
+    """
+
+    cuts: ClassVar[Mapping[str, int]] = {"shallow": 2, "medium": 8, "deep": 15}
+    num_layers = 17
+
+    def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
+        from torch import nn
+
+        depth, height, width = image_shape
+        if min(height, width) < 32:
+            raise DataError(
+                f"{height}×{width} pixels are too few: vgg19 halves them five times, so 32×32 is the least"
+            )
+        layers = []
+        for convolutions, out in ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)):
+            for number in range(1, convolutions + 1):
+                convolution = nn.Conv2d(depth, out, kernel_size=3, padding=1)
+                pool = [nn.MaxPool2d(2)] if number == convolutions else []
+                layers.append(nn.Sequential(convolution, nn.BatchNorm2d(out), nn.ReLU(), *pool))
+                depth = out
+        classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(depth, num_classes))
+        return nn.Sequential(*layers, classifier)

@@ -36,8 +36,20 @@ class SplitModel:
 def split(
     model: Model, cut: str | int, image_shape: tuple[int, int, int], classes: int, seed: int
 ) -> SplitModel:
+    """`halve`, for training: raises `DataError` also when the model's layers depend on the other samples of
+    a batch (see `Model`)."""
+    halves = halve(model, cut, image_shape, classes, seed)
+    modules = [*halves.client.modules(), *halves.server.modules()]
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
+        raise DataError("models with batch normalization cannot be trained yet: clients' batches run as one")
+    return halves
+
+
+def halve(
+    model: Model, cut: str | int, image_shape: tuple[int, int, int], classes: int, seed: int
+) -> SplitModel:
     """Builds `model` with weights drawn from `seed` and cuts it. Raises `DataError` when its layers do not
-    fit the images, or depend on the other samples of a batch (see `Model`)."""
+    fit the images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.integer(seed, "weights"))
         try:
@@ -49,8 +61,6 @@ def split(
             logits, server_flops = _measure(server, activations.requires_grad_())
         except RuntimeError as error:
             raise DataError(f"the model does not take images of shape {image_shape}: {error}") from error
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in layers.modules()):
-        raise DataError("models with batch normalization cannot be trained yet: clients' batches run as one")
     if logits.shape != (1, classes):
         raise DataError(
             f"the model gives {tuple(logits.shape[1:])} values a sample, there are {classes} classes"

@@ -1,23 +1,25 @@
 """The live network: transfers that cross links inside a SimPy environment.
 
 Between two events every flow has a constant rate, so its finish is known when its rate is set. Whenever
-flows start or end, or a link's rate changes, only the flows that are connected with them through shared
-links are filled anew; then one event is scheduled for the first finish of that group. When it fires, exactly
-the flows it was scheduled for have arrived: no remainder is compared with a tolerance, so nothing stalls,
-however large the clock is.
+flows start or end, or a link's rate changes, only the flows that may depend on it get new rates (see
+`solver.py`); then one event is scheduled for the first finish among them. When it fires, exactly the flows
+that it was scheduled for have arrived: no remainder is compared with a tolerance, so nothing stalls, however
+large the clock is.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Generator, Iterable
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
 
 import simpy
-from simpy.events import EventPriority
+from simpy.events import NORMAL, EventPriority
 
-from slsim.network.links import Link, LinkUsage, RateChange, Transfer, check_link_exists
-from slsim.network.sharing import max_min_rates
-from slsim.network.state import FlowState, LinkState, Path, connected
+from slsim.network.links import Link, LinkUsage, RateChange, Transfer, check_link_exists, check_rate
+from slsim.network.placement import Placement
+from slsim.network.solver import Solver, by_number
+from slsim.network.state import FlowState, LinkState, Path
 
 _AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own: URGENT is 0, NORMAL is 1
 
@@ -25,23 +27,33 @@ _AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own: URGENT is 0, NORMAL is 1
 class Flows:
     """A network at work in `env`; `Network.attach` makes one.
 
-    `links` have different names, and `rate_changes` are sorted by time and refer to these links. Rate
-    changes that are due before `env.now` are in force from the start. Rate changes to come, and finishes
-    that have become void, stay in the queue of `env`: run it until an event of yours, not until it is empty,
-    if `env.now` is to be the time of the last delivery.
+    `links` have different names, and `rate_changes` are sorted by time; they may be endless. Rate changes
+    that are due before `env.now` are in force from the start. Rate changes to come, and finishes that have
+    become void, stay in the queue of `env`: run it until an event of yours, not until it is empty, if
+    `env.now` is to be the time of the last delivery.
     """
 
     def __init__(
-        self, env: simpy.Environment, links: Iterable[Link], rate_changes: Iterable[RateChange] = ()
+        self, env: simpy.Environment, links: Iterable[Link], rate_changes: Iterator[RateChange] | None = None
     ) -> None:
         self._env = env
-        self._links = {link.name: LinkState(link) for link in links}
+        self._links = {link.name: LinkState(link, float(env.now)) for link in links}
         self._paths: dict[tuple[str, ...], Path] = {}  # of the routes used so far
-        self._numbers = itertools.count()
-        self._started: dict[FlowState, None] = {}  # ordered sets: what has changed at this instant
-        self._touched: dict[LinkState, None] = {}
+        self._num_sent = 0
+        self._num_arrived = 0
+        self._num_queued = 0
+        self._placement = Placement()
+        self._reached: list[FlowState] = []  # at this instant, after their latency
+        self._entering: dict[FlowState, None] = {}  # ordered sets: what else happens at this instant
+        self._going_on: list[FlowState] = []  # with their next segment
+        self._limits_changed: dict[FlowState, None] = {}
         self._will_settle = False
-        env.process(self._play(rate_changes))
+        self._end_of_instant = simpy.Event(env)  # one for all instants
+        self._end_of_instant._ok, self._end_of_instant._value = True, None
+        self._at_end_of_instant: list[Callable[[Any], None]] = [self._settle]
+        self._deliveries: list[Callable[[Any], None]] = [self._deliver]
+        if rate_changes is not None:
+            env.process(self._play(rate_changes))
 
     def send(self, route: tuple[str, ...], num_bytes: int, rate_cap_bps: float | None = None) -> simpy.Event:
         """Send `num_bytes` over `route` now; no faster than `rate_cap_bps` (bit/s), if given.
@@ -54,12 +66,29 @@ class Flows:
 
         Raises NetworkError for an unknown link, and for all that a `Transfer` refuses.
         """
-        transfer = Transfer(route, num_bytes, rate_cap_bps=rate_cap_bps)
-        path = self._path(transfer.route)
-        flow = FlowState(path, transfer.num_bytes, transfer.rate_cap_bps, arrived=self._env.event())
-        latency = self._env.timeout(path.latency_s)
-        latency.callbacks.append(lambda _: self._reach(flow))
-        return flow.arrived
+        flow = self._new_flow(route, num_bytes, rate_cap_bps)
+        if flow.path.latency_s:
+            _At(self._env, self._after_latency, flow, flow.path.latency_s)
+        elif flow.num_bits and self._will_settle:
+            self._reached.append(flow)  # as _reach does
+        else:
+            self._reach(flow)
+        return flow
+
+    def flow(self, route: tuple[str, ...], num_bytes: int, rate_cap_bps: float | None = None) -> simpy.Event:
+        """As `send`, without the latency: for who has waited `latency_s` already, and sends in pieces."""
+        flow = self._new_flow(route, num_bytes, rate_cap_bps)
+        self._reach(flow)
+        return flow
+
+    def latency_s(self, route: tuple[str, ...]) -> float:
+        """The sum of a route's latencies, in seconds. Raises NetworkError as `send` does."""
+        return self._path(Transfer(route, 0).route).latency_s
+
+    @property
+    def in_flight(self) -> int:
+        """How many have been sent and have not arrived."""
+        return self._num_sent - self._num_arrived
 
     def usage(self) -> dict[str, LinkUsage]:
         """What every link has carried, and how long it was busy, from the beginning to `env.now`."""
@@ -76,95 +105,186 @@ class Flows:
             path = self._paths[route] = Path(self._links[name] for name in route)
         return path
 
-    def _play(self, rate_changes: Iterable[RateChange]) -> Generator[simpy.Event, None, None]:
+    def _new_flow(self, route: tuple[str, ...], num_bytes: int, rate_cap_bps: float | None) -> FlowState:
+        path = self._paths.get(route) if type(route) is tuple else None
+        if path is None or type(num_bytes) is not int or num_bytes < 0:
+            transfer = Transfer(route, num_bytes)  # which refuses what is wrong
+            path, num_bytes = self._path(transfer.route), transfer.num_bytes
+        if rate_cap_bps is None:
+            rate_cap_bps = math.inf
+        else:
+            check_rate("rate_cap_bps", rate_cap_bps, f"the transfer over {route}")
+        self._num_sent += 1
+        return FlowState(self._env, path, num_bytes, rate_cap_bps, self._num_sent)
+
+    def _play(self, rate_changes: Iterator[RateChange]) -> Generator[simpy.Event, None, None]:
         for change in rate_changes:
             if change.time_s > self._env.now:
                 yield self._env.timeout(change.time_s - self._env.now)
-            link = self._links[change.link]
-            link.rate_bps = change.rate_bps
-            self._touch(link)
+            check_link_exists(change.link, self._links, f"the rate change at {change.time_s} s")
+            self._change_rate(self._links[change.link], change.rate_bps)
 
-    def _reach(self, flow: FlowState) -> None:
-        """The latency is over: queue at the FIFO links, and flow if first at all of them."""
-        if flow.num_bits == 0:
-            flow.arrived.succeed(self._now_s())
+    def _change_rate(self, link: LinkState, rate_bps: float) -> None:
+        link.set_rate(rate_bps, self._now_s())
+        if not link.flowing:
             return
-        flow.number = next(self._numbers)
-        for link in flow.path.fifo:
-            link.queue.append(flow)
-        self._start_if_first(flow)
-
-    def _start_if_first(self, flow: FlowState) -> None:
-        # All queues are in order of arrival, so the oldest flow of all is first everywhere: no deadlock.
-        if all(link.queue[0] is flow for link in flow.path.fifo):
-            for link in flow.path.links:
-                link.enter(flow, self._now_s())
-            self._started[flow] = None
+        if link.solver is not None:
+            self._placement.change_rate(link)
+        elif link.sole is not None:
+            self._limits_changed[link.sole] = None
+        else:
+            self._limits_changed.update(link.flowing)
+        if not self._will_settle:
             self._settle_later()
 
-    def _finish(self, flow: FlowState) -> None:
-        """The last byte has arrived: free the links, and let the next in the queues flow."""
-        for link in flow.path.links:
-            link.leave(flow, self._now_s())
-        for link in flow.path.fifo:
-            link.queue.popleft()
-        for link in flow.path.fifo:
-            if link.queue:
-                self._start_if_first(link.queue[0])
-        for link in flow.path.shared:
-            self._touch(link)
-        flow.arrived.succeed(self._now_s())
+    def _after_latency(self, latency: simpy.Event) -> None:
+        self._reach(latency._value)
 
-    def _touch(self, link: LinkState) -> None:
-        self._touched[link] = None
-        self._settle_later()
+    def _reach(self, flow: FlowState) -> None:
+        """The latency is over."""
+        if flow.num_bits:
+            self._reached.append(flow)
+            if not self._will_settle:
+                self._settle_later()
+        else:
+            self._num_arrived += 1
+            flow.succeed(float(self._env.now))
 
     def _settle_later(self) -> None:
-        if not self._will_settle:
-            self._will_settle = True
-            _EndOfInstant(self._env, self._settle)
+        self._will_settle = True
+        self._end_of_instant.callbacks = self._at_end_of_instant  # SimPy takes them off when it calls them
+        self._env.schedule(self._end_of_instant, _AFTER_ALL_OTHERS)
 
     def _settle(self, _: simpy.Event) -> None:
-        """Everything that happens at this instant has happened: fill once for all of it."""
-        changed = list(self._started)
-        for link in self._touched:
-            changed.extend(link.flowing)
-        self._started.clear()
-        self._touched.clear()
+        """Everything that happens at this instant has happened: let flow what may, then find rates once."""
+        now_s = float(self._env.now)
         self._will_settle = False
-        settled: set[FlowState] = set()
-        for flow in changed:
-            if flow not in settled:
-                flows, link_rates_bps = connected(flow)
-                self._fill(flows, link_rates_bps)
-                settled.update(flows)
+        if self._going_on or self._entering:
+            self._go_on(now_s)
+        if self._reached:
+            reached, self._reached = self._reached, []
+            for flow in by_number(reached) if len(reached) > 1 else reached:
+                path = flow.path
+                if path.is_plain:  # as _enter does
+                    for link in path.links:
+                        link.enter(flow, now_s)
+                    self._placement.enter(flow, flow.num_bits, now_s)
+                elif not path.fifo or self._is_first_after_queueing(flow):
+                    self._enter(flow, now_s)
+        if self._limits_changed:
+            for flow in self._limits_changed:
+                self._placement.replace(flow, now_s)
+            self._limits_changed = {}
+        changed = self._placement.changed
+        for solver in changed:
+            solver.settle(now_s)
+            if solver.first_s < solver.wake_s:
+                self._wait_for_first(solver, now_s)
+        changed.clear()
 
-    def _fill(self, flows: list[FlowState], link_rates_bps: dict[LinkState, float]) -> None:
-        """Give a group of connected flows its rates and schedule its first finish."""
-        now_s = self._now_s()
-        limits_bps = [flow.own_limit_bps() for flow in flows]
-        rates_bps = max_min_rates([flow.path.shared for flow in flows], link_rates_bps, limits_bps)
-        for flow, rate_bps in zip(flows, rates_bps, strict=True):
-            flow.set_rate(rate_bps, now_s)
-        first_s = min(flow.finish_s for flow in flows)
-        heads = sorted((flow for flow in flows if flow.finish_s == first_s), key=lambda flow: flow.number)
-        wake = self._env.timeout(max(0.0, first_s - now_s))
-        wake.callbacks.append(lambda _: self._deliver(wake, heads))
-        for flow in flows:
-            flow.wake = wake
+    def _go_on(self, now_s: float) -> None:
+        """Flows that are here already: the next segment of those that flow, and who is first in a queue."""
+        for flow in self._going_on:
+            self._start_segment(flow, now_s)
+        self._going_on = []
+        for flow in sorted(self._entering, key=lambda flow: flow.turn):
+            self._enter(flow, now_s)
+        self._entering = {}
 
-    def _deliver(self, wake: simpy.Event, heads: list[FlowState]) -> None:
-        if heads[0].wake is wake:  # otherwise the group has been filled anew since
-            for flow in heads:
-                self._finish(flow)
+    def _is_first_after_queueing(self, flow: FlowState) -> bool:
+        self._num_queued += 1
+        flow.turn = self._num_queued
+        for link in flow.path.fifo:
+            link.queue.append(flow)
+        return _is_first(flow)
+
+    def _enter(self, flow: FlowState, now_s: float) -> None:
+        path = flow.path
+        for link in path.links:
+            link.enter(flow, now_s)
+        if path.shaped:
+            flow.take_credits()
+            self._start_segment(flow, now_s)
+        else:
+            self._placement.enter(flow, flow.num_bits, now_s)
+
+    def _start_segment(self, flow: FlowState, now_s: float) -> None:
+        bits, fair = flow.next_segment()
+        self._placement.go_on(flow, fair, bits, now_s)
+
+    def _wait_for_first(self, solver: Solver, now_s: float) -> None:
+        """Schedule the delivery of what ends first."""
+        solver.wake_s = solver.first_s
+        delay_s = solver.first_s - now_s
+        if solver.fired is None:
+            solver.wake = _At(self._env, self._deliver, solver, delay_s if delay_s > 0 else 0.0)
+        else:  # the event can be used again: SimPy has taken off its callbacks
+            solver.wake, solver.fired = solver.fired, None
+            solver.wake.callbacks = self._deliveries
+            self._env.schedule(solver.wake, NORMAL, delay_s if delay_s > 0 else 0.0)
+
+    def _deliver(self, wake: simpy.Event) -> None:
+        solver: Solver = wake._value
+        if wake is not solver.wake:
+            return  # there was one for an earlier time
+        wake_s = solver.wake_s
+        solver.wake, solver.wake_s, solver.fired = None, math.inf, wake
+        now_s = float(self._env.now)
+        if solver.first_s > wake_s:
+            if solver.first_s < math.inf:
+                self._wait_for_first(solver, now_s)
+            return
+        is_awaited = False
+        for flow in solver.due():
+            if flow.callbacks:
+                is_awaited = True
+            if flow.bits_after:
+                self._going_on.append(flow)
+            else:
+                self._finish(flow, now_s)
+        if is_awaited or self._will_settle or self._going_on or self._entering:
+            self._placement.changed[solver] = None
+            if not self._will_settle:
+                self._settle_later()
+        else:  # nobody waits for it, so nothing follows at this instant: save an event
+            solver.settle(now_s)
+            if solver.first_s < math.inf:
+                self._wait_for_first(solver, now_s)
+
+    def _finish(self, flow: FlowState, now_s: float) -> None:
+        """The last byte has arrived: free the links, and let the next in the queues flow."""
+        path = flow.path
+        for link in path.links:
+            link.leave(flow, now_s)
+        for link in flow.fair:
+            link.num_sharing -= 1
+            if not link.num_sharing:
+                link.solver = link.sole = None
+        if path.fifo:
+            for link in path.fifo:
+                link.queue.popleft()
+            for link in path.fifo:
+                if link.queue and _is_first(link.queue[0]):
+                    self._entering[link.queue[0]] = None
+        self._num_arrived += 1
+        flow._value = now_s  # as succeed does, which would look whether it is the first time
+        self._env.schedule(flow)
 
 
-class _EndOfInstant(simpy.Event):
-    """Fires at the current time, after every other event of that time."""
+def _is_first(flow: FlowState) -> bool:
+    # All queues are in order of arrival, so the oldest flow of all is first everywhere: no deadlock.
+    return all(link.queue[0] is flow for link in flow.path.fifo)
 
-    def __init__(self, env: simpy.Environment, callback: Callable[[simpy.Event], None]) -> None:
-        super().__init__(env)
-        self.callbacks.append(callback)
-        self._ok = True
-        self._value = None
-        env.schedule(self, _AFTER_ALL_OTHERS)
+
+class _At(simpy.Event):
+    """Calls `callback` after `delay_s`, with itself; it has the value given. Lighter than a process."""
+
+    _ok = True
+
+    def __init__(
+        self, env: simpy.Environment, callback: Callable[[simpy.Event], None], value: object, delay_s: float
+    ) -> None:
+        self.env = env
+        self.callbacks = [callback]
+        self._value = value
+        env.schedule(self, NORMAL, delay_s)

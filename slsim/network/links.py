@@ -28,23 +28,32 @@ class Link:
     - `"per_flow"`: every transfer may use all of it, whatever the others do;
     - `"fifo"`: one transfer at a time, in the order in which they arrived at their route.
 
-    Raises NetworkError for a rate that is not > 0 and finite, a latency that is negative or not finite, an
-    empty name, or an unknown `sharing`.
+    `burst_bytes` is the bucket of a token-bucket shaper, such as Linux's tc tbf: full at time 0, it fills at
+    the link's rate while the link is idle. A transfer that enters it takes the tokens that are
+    there, up to its size: so many bytes of it this link does not limit.
+
+    Raises NetworkError for a rate that is not > 0 and finite, a latency or a burst that is negative or not
+    finite, an empty name, or an unknown `sharing`.
     """
 
     name: str
     rate_bps: float
     latency_s: float = 0.0
     sharing: Sharing = "fair"
+    burst_bytes: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.name:
             raise NetworkError("name(='') of a link must not be empty: routes refer to links by name.")
-        _check_rate("rate_bps", self.rate_bps, f"link {self.name!r}")
+        check_rate("rate_bps", self.rate_bps, f"link {self.name!r}")
         _check_seconds("latency_s", self.latency_s, f"link {self.name!r}")
         if self.sharing not in get_args(Sharing):
             allowed = ", ".join(repr(sharing) for sharing in get_args(Sharing))
             raise NetworkError(f"sharing(={self.sharing!r}) of link {self.name!r} must be one of {allowed}.")
+        if not (self.burst_bytes >= 0 and math.isfinite(self.burst_bytes)):
+            raise NetworkError(
+                f"burst_bytes(={self.burst_bytes!r}) of link {self.name!r} must be >= 0 bytes and finite."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Transfer:
         object.__setattr__(self, "num_bytes", self._checked_num_bytes())
         _check_seconds("start_s", self.start_s, f"the transfer over {self.route}")
         if self.rate_cap_bps is not None:
-            _check_rate("rate_cap_bps", self.rate_cap_bps, f"the transfer over {self.route}")
+            check_rate("rate_cap_bps", self.rate_cap_bps, f"the transfer over {self.route}")
 
     def _checked_num_bytes(self) -> int:
         try:
@@ -96,7 +105,7 @@ class RateChange:
 
     def __post_init__(self) -> None:
         _check_seconds("time_s", self.time_s, f"a rate change of link {self.link!r}")
-        _check_rate("rate_bps", self.rate_bps, f"the rate change of link {self.link!r} at {self.time_s} s")
+        check_rate("rate_bps", self.rate_bps, f"the rate change of link {self.link!r} at {self.time_s} s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,14 @@ class LinkUsage:
     """What one link has done so far.
 
     `num_bytes` it has carried (a fraction while a byte is on its way), and `busy_s`, the seconds in which
-    at least one transfer was flowing over it.
+    at least one transfer was flowing over it. `capacity_bytes` is what it could have carried in these
+    seconds: its rate times their number (on a per-flow link, for every transfer), and the tokens taken from
+    its bucket. So `num_bytes` is at most that, and as much where no other limit holds its transfers.
     """
 
     num_bytes: float
     busy_s: float
+    capacity_bytes: float
 
 
 def check_link_exists(name: str, links: Collection[str], where: str) -> None:
@@ -138,7 +150,8 @@ def _checked_route(route: tuple[str, ...]) -> tuple[str, ...]:
     return route
 
 
-def _check_rate(field: str, rate_bps: float, where: str) -> None:
+def check_rate(field: str, rate_bps: float, where: str) -> None:
+    """Raise NetworkError unless `rate_bps` is > 0 and finite; it is the `field` of `where`."""
     if not (rate_bps > 0 and math.isfinite(rate_bps)):
         raise NetworkError(f"{field}(={rate_bps!r}) of {where} must be > 0 bit/s and finite.")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Generator, Iterable
-from typing import cast
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TypeAlias, cast
 
 import simpy
 
@@ -12,20 +13,27 @@ from slsim.errors import NetworkError
 from slsim.network.flows import Flows
 from slsim.network.links import Link, RateChange, Transfer, check_link_exists
 
+Stream: TypeAlias = Callable[[], Iterator[RateChange]]
+"""Rate changes sorted by time, from the beginning at every call; they may go on for ever."""
+
 
 class Network:
     """Links that share their rates as a pure fluid: no packets, no headers, no TCP.
 
     It holds a description only. Every `attach` and every `completion_times` starts afresh from it, and rate
-    changes count from time 0 of that run's clock. Of several changes of one link at one time, the last
-    given holds.
+    changes, of `rate_changes` and of every stream, count from time 0 of that run's clock. Of several changes
+    of one link at one time, the last given holds; streams come after `rate_changes`.
 
-    Raises NetworkError for two links of one name, or a rate change of a link that is not in the network.
+    Raises NetworkError for two links of one name, or a rate change of a link that is not in the network. In
+    a stream, it is found when the clock gets there.
     """
 
-    def __init__(self, links: Iterable[Link], rate_changes: Iterable[RateChange] = ()) -> None:
+    def __init__(
+        self, links: Iterable[Link], rate_changes: Iterable[RateChange] = (), streams: Iterable[Stream] = ()
+    ) -> None:
         self.links = tuple(links)
-        self.rate_changes = tuple(sorted(rate_changes, key=lambda change: change.time_s))
+        self.rate_changes = tuple(sorted(rate_changes, key=_time_s))
+        self.streams = tuple(streams)
         counts = Counter(link.name for link in self.links)
         for name, count in counts.items():
             if count > 1:
@@ -33,9 +41,17 @@ class Network:
         for change in self.rate_changes:
             check_link_exists(change.link, counts, f"the rate change at {change.time_s} s")
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether what is sent while all is idle always takes the same time: no changes, no bursts."""
+        return not (self.rate_changes or self.streams or any(link.burst_bytes for link in self.links))
+
     def attach(self, env: simpy.Environment) -> Flows:
         """The network at work in `env`, idle so far."""
-        return Flows(env, self.links, self.rate_changes)
+        if not self.rate_changes and not self.streams:
+            return Flows(env, self.links)
+        streams = (stream() for stream in self.streams)
+        return Flows(env, self.links, heapq.merge(self.rate_changes, *streams, key=_time_s))
 
     def completion_times(self, transfers: Iterable[Transfer]) -> list[float]:
         """When the last byte of every transfer has arrived, in seconds, in the order given.
@@ -44,18 +60,34 @@ class Network:
         """
         transfers = list(transfers)
         names = {link.name: None for link in self.links}  # in order, for the message
-        for transfer in transfers:
-            for name in transfer.route:
-                check_link_exists(name, names, f"route {transfer.route}")
+        for route in dict.fromkeys(transfer.route for transfer in transfers):
+            for name in route:
+                check_link_exists(name, names, f"route {route}")
         env = simpy.Environment()
-        flows = self.attach(env)
-        deliveries = [env.process(_send_at_start(env, flows, transfer)) for transfer in transfers]
-        env.run(until=env.all_of(deliveries))
-        return [cast(float, delivery.value) for delivery in deliveries]
+        starts_s = [transfer.start_s for transfer in transfers]
+        in_order = sorted(range(len(transfers)), key=starts_s.__getitem__)
+        arrivals: list[simpy.Event] = []
+        sending = _send_all(env, self.attach(env), [transfers[number] for number in in_order], arrivals)
+        env.run(until=env.process(sending))
+        end_s = [0.0] * len(transfers)
+        for number, arrival in zip(in_order, arrivals, strict=True):
+            end_s[number] = cast(float, arrival.value)
+        return end_s
 
 
-def _send_at_start(
-    env: simpy.Environment, flows: Flows, transfer: Transfer
-) -> Generator[simpy.Event, float, float]:
-    yield env.timeout(transfer.start_s)
-    return (yield flows.send(transfer.route, transfer.num_bytes, transfer.rate_cap_bps))
+def _send_all(
+    env: simpy.Environment, flows: Flows, transfers: Iterable[Transfer], arrivals: list[simpy.Event]
+) -> Generator[simpy.Event, None, None]:
+    """Send transfers, sorted by start, put their arrivals into `arrivals`, and wait for the last."""
+    for transfer in transfers:
+        wait_s = transfer.start_s - env.now
+        if wait_s > 0:
+            yield env.timeout(wait_s)
+        arrivals.append(flows.send(transfer.route, transfer.num_bytes, transfer.rate_cap_bps))
+    for arrival in arrivals:
+        if not arrival.processed:
+            yield arrival
+
+
+def _time_s(change: RateChange) -> float:
+    return change.time_s

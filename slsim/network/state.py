@@ -7,125 +7,182 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from slsim.network.links import Link, LinkUsage
 
+if TYPE_CHECKING:
+    from slsim.network.solver import Solver
+
 
 class LinkState:
-    """A link with its current rate (bit/s), the flows on it, and what it has done so far."""
+    """A link with its current rate (bit/s), the flows on it, and what it has done so far.
 
-    __slots__ = ("_busy_s", "_busy_since_s", "_carried_bits", "flowing", "link", "queue", "rate_bps")
+    A fair link that a single flow uses is folded: it is one more limit of that flow, `sole`. When a second
+    one enters, it becomes a pool, whose rate `solver` divides, until it is empty.
+    """
 
-    def __init__(self, link: Link) -> None:
+    __slots__ = (
+        "_busy_s",
+        "_capacity_bits",
+        "_carried_bits",
+        "_credit_bits",
+        "_is_per_flow",
+        "_is_shaped",
+        "_since_s",
+        "flowing",
+        "link",
+        "num_sharing",
+        "queue",
+        "rate_bps",
+        "sole",
+        "solver",
+    )
+
+    def __init__(self, link: Link, now_s: float) -> None:
         self.link = link
         self.rate_bps = link.rate_bps
         self.flowing: dict[FlowState, None] = {}  # an ordered set: the results do not depend on hashes
         self.queue: deque[FlowState] = deque()  # of a FIFO link: all that arrived, first the one served
+        self.num_sharing = 0  # flows on a fair link that it limits: all but the one that has its credit
+        self.sole: FlowState | None = None  # the flow that a fair link is folded into
+        self.solver: Solver | None = None  # that divides the rate of a pool
         self._carried_bits = 0.0  # by flows that have left
-        self._busy_s = 0.0  # until the link last fell idle
-        self._busy_since_s = 0.0
+        self._capacity_bits = 0.0  # could have been carried while busy, until _since_s
+        self._credit_bits = 8 * link.burst_bytes  # at _since_s
+        self._busy_s = 0.0  # until _since_s
+        self._since_s = now_s
+        self._is_per_flow = link.sharing == "per_flow"
+        self._is_shaped = link.burst_bytes > 0
 
     def enter(self, flow: FlowState, now_s: float) -> None:
-        """`flow` begins to flow over this link; to say so twice changes nothing."""
-        if not self.flowing:
-            self._busy_since_s = now_s
-        self.flowing[flow] = None
+        """`flow` begins to flow over this link."""
+        flowing = self.flowing
+        if flowing:
+            if self._is_per_flow:
+                self._account(now_s)
+        elif self._is_shaped:
+            self._account(now_s)
+        else:
+            self._since_s = now_s
+        flowing[flow] = None
 
     def leave(self, flow: FlowState, now_s: float) -> None:
         """`flow` has carried all its bytes over this link."""
-        del self.flowing[flow]
+        flowing = self.flowing
+        if self._is_per_flow:
+            self._account(now_s)
+        elif len(flowing) == 1:
+            elapsed_s = now_s - self._since_s
+            self._since_s = now_s
+            self._busy_s += elapsed_s
+            self._capacity_bits += self.rate_bps * elapsed_s
+        del flowing[flow]
         self._carried_bits += flow.num_bits
-        if not self.flowing:
-            self._busy_s += now_s - self._busy_since_s
+
+    def take_credit(self, num_bits: int) -> float:
+        """Tokens (bits) for a flow of `num_bits` that has just entered: what those before have left."""
+        taken = min(self._credit_bits, num_bits)
+        self._credit_bits -= taken
+        self._capacity_bits += taken
+        return taken
+
+    def set_rate(self, rate_bps: float, now_s: float) -> None:
+        """From now on the link has another rate; whoever divides it has to be told."""
+        self._account(now_s)
+        self.rate_bps = rate_bps
 
     def usage(self, now_s: float) -> LinkUsage:
-        """Bytes carried and seconds busy up to now."""
+        """Bytes carried, seconds busy, and bytes that could have been carried then, up to now."""
         bits = self._carried_bits + sum(flow.num_bits - flow.bits_left(now_s) for flow in self.flowing)
-        busy_s = self._busy_s + (now_s - self._busy_since_s if self.flowing else 0.0)
-        return LinkUsage(bits / 8, busy_s)
+        self._account(now_s)
+        return LinkUsage(bits / 8, self._busy_s, self._capacity_bits / 8)
+
+    def _account(self, now_s: float) -> None:
+        """Until now: what a busy link could have carried, or what an idle one's bucket got."""
+        elapsed_s = now_s - self._since_s
+        bits = self.rate_bps * elapsed_s
+        self._since_s = now_s
+        if self.flowing:
+            self._busy_s += elapsed_s
+            self._capacity_bits += bits * len(self.flowing) if self._is_per_flow else bits
+        elif self._is_shaped:
+            self._credit_bits = min(self._credit_bits + bits, 8 * self.link.burst_bytes)
 
 
 class Path:
     """The links of a route, sorted by what they do to a flow."""
 
-    __slots__ = ("fifo", "latency_s", "links", "per_flow", "shared")
+    __slots__ = ("fair", "fifo", "is_plain", "latency_s", "limits", "links", "shaped")
 
     def __init__(self, links: Iterable[LinkState]) -> None:
         self.links = tuple(links)
         self.latency_s = math.fsum(state.link.latency_s for state in self.links)
-        self.per_flow = tuple(state for state in self.links if state.link.sharing == "per_flow")
-        self.shared = tuple(state for state in self.links if state.link.sharing != "per_flow")
+        self.fair = tuple(state for state in self.links if state.link.sharing == "fair")
         self.fifo = tuple(state for state in self.links if state.link.sharing == "fifo")
+        self.limits = tuple(state for state in self.links if state.link.sharing != "fair")
+        self.shaped = tuple(state for state in self.links if state.link.burst_bytes)
+        self.is_plain = not self.fifo and not self.shaped
 
 
-class FlowState:
-    """A transfer from its sending to its last byte.
+class FlowState(simpy.Event):
+    """A transfer from its sending to its last byte: the event that fires with the time of that.
 
-    `finish_s` follows from the rate and holds until the rate changes. `wake` is the event that its group of
-    flows (see `connected`) has scheduled for its first finish; any older event of the group is void.
+    It flows in segments. In each, the links of `limits` limit it on its own (per-flow links, and FIFO links,
+    which serve one flow at a time), and those of `fair` together with others. `credits` has the links to
+    come: after so many of its bits, in rising order.
     """
 
-    __slots__ = (
-        "_bits_left",
-        "_since_s",
-        "arrived",
-        "finish_s",
-        "num_bits",
-        "number",
-        "path",
-        "rate_bps",
-        "rate_cap_bps",
-        "wake",
-    )
+    _ok = True
+    turn = 0  # the order of arrival at FIFO links
+    credits: Sequence[tuple[float, LinkState]] = ()
+    bits_done = 0.0  # at the end of this segment
+    bits_after = 0.0  # in the segments that follow
 
-    def __init__(self, path: Path, num_bytes: int, rate_cap_bps: float | None, arrived: simpy.Event) -> None:
+    # What follows belongs to the solver that the flow is with.
+    solver: Solver | None = None
+    limit_bps = math.inf  # whatever the other flows do
+    pools: tuple[LinkState, ...] = ()
+    entry: tuple[float, int, FlowState] | None = None  # the one that counts in a heap
+    is_sharing = False  # or limited, of a fair queue
+    bits = 0.0  # to go at since_s
+    since_s = 0.0
+    group: Any = None  # of a mesh
+
+    def __init__(
+        self, env: simpy.Environment, path: Path, num_bytes: int, cap_bps: float, number: int
+    ) -> None:
+        self.env = env  # as simpy.Event does
+        self.callbacks: list[Any] = []
         self.path = path
         self.num_bits = 8 * num_bytes
-        self.rate_cap_bps = math.inf if rate_cap_bps is None else rate_cap_bps
-        self.arrived = arrived  # fires with the time at which the last byte has arrived
-        self.number = -1  # the order of arrival at the route, over the whole network
-        self.rate_bps = 0.0
-        self.finish_s = math.inf
-        self.wake: simpy.Event | None = None
-        self._bits_left = float(self.num_bits)  # at _since_s
-        self._since_s = 0.0
+        self.cap_bps = cap_bps  # math.inf is none
+        self.number = number  # the order of sending, over the whole network
+        self.limits = path.limits
+        self.fair = path.fair
 
-    def own_limit_bps(self) -> float:
-        """The most this flow can go whatever the others do: its cap and its per-flow links."""
-        return min([self.rate_cap_bps, *(link.rate_bps for link in self.path.per_flow)])
+    def take_credits(self) -> None:
+        """It has just entered its links: take what tokens are in their buckets."""
+        credits = [(link.take_credit(self.num_bits), link) for link in self.path.shaped]
+        self.credits = sorted((credit for credit in credits if credit[0]), key=itemgetter(0))
+        self.fair = ()
+
+    def next_segment(self) -> tuple[float, tuple[LinkState, ...]]:
+        """The bits of the segment that begins, and the fair links that limit the flow from now on."""
+        start = self.bits_done
+        self.credits = [credit for credit in self.credits if credit[0] > start]
+        free = {link for _, link in self.credits}
+        before, self.fair = self.fair, tuple(link for link in self.path.fair if link not in free)
+        self.limits = tuple(link for link in self.path.limits if link not in free)
+        self.bits_done = self.credits[0][0] if self.credits else float(self.num_bits)
+        self.bits_after = self.num_bits - self.bits_done
+        return self.bits_done - start, tuple(link for link in self.fair if link not in before)
 
     def bits_left(self, now_s: float) -> float:
         """What has not crossed yet, in bits."""
-        return max(0.0, self._bits_left - self.rate_bps * (now_s - self._since_s))
-
-    def set_rate(self, rate_bps: float, now_s: float) -> None:
-        """Flow at `rate_bps` from now on. The same rate as before changes nothing, so nothing is rounded."""
-        if rate_bps != self.rate_bps:
-            self._bits_left = self.bits_left(now_s)
-            self._since_s = now_s
-            self.rate_bps = rate_bps
-            self.finish_s = now_s + self._bits_left / rate_bps
-
-
-def connected(flow: FlowState) -> tuple[list[FlowState], dict[LinkState, float]]:
-    """The flows whose rates depend on `flow`'s, itself included, and the rates of the links they share.
-
-    Two flows depend on each other if both are flowing over one fair or FIFO link, or if a chain of such
-    flows joins them.
-    """
-    flows = {flow: None}
-    rates_bps: dict[LinkState, float] = {}
-    to_visit = [flow]
-    while to_visit:
-        for link in to_visit.pop().path.shared:
-            if link in rates_bps:
-                continue
-            rates_bps[link] = link.rate_bps
-            for other in link.flowing:
-                if other not in flows:
-                    flows[other] = None
-                    to_visit.append(other)
-    return list(flows), rates_bps
+        bits = self.solver.bits_left(self, now_s) if self.solver else 0.0
+        return self.bits_after + max(0.0, bits)

@@ -1,35 +1,153 @@
-"""Which links there are between the clients and the server, from a scenario's [network]."""
+"""Which links there are between the clients and the server, from a scenario's [network].
+
+A client's messages cross, on their way up: its access link, the medium of its cell, its access point and
+what is above that, and the server's ingress; on their way down, the same places in reverse order.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
-from slsim.network.links import Link
+from slsim import seeds
+from slsim.network.framing import Framing
+from slsim.network.links import Link, RateChange, Sharing
 from slsim.network.network import Network
-from slsim.scenario import NetworkTable
+from slsim.network.transport import Transport
+from slsim.scenario import LinkClass, NetworkTable
+from slsim.scenario.network import JitterTable, TreeLevel
+from slsim.scenario.shares import assign
+from slsim.traces import Trace
+
+Route = tuple[str, ...]
+Stream = Callable[[], Iterator[RateChange]]
+MATHIS = math.sqrt(3 / 2)
 
 
 @dataclass(frozen=True)
 class Topology:
-    """A network, and each client's route up to the server and down from it (names of links)."""
+    """A network, each client's route up to the server and down from it (names of links), and what messages
+    are sent with. `rate_caps_bps` are what loss leaves each client, up and down; None without loss."""
 
     network: Network
-    uplinks: tuple[tuple[str, ...], ...]
-    downlinks: tuple[tuple[str, ...], ...]
+    uplinks: tuple[Route, ...]
+    downlinks: tuple[Route, ...]
+    transport: Transport
+    framing: Framing = field(default_factory=Framing)
+    rate_caps_bps: tuple[float, ...] | None = None
+
+    def latency_s(self, client: int) -> tuple[float, float]:
+        """One way up and one way down, in seconds."""
+        up, down = self.uplinks[client], self.downlinks[client]
+        return sum(map(self._latencies_s.__getitem__, up)), sum(map(self._latencies_s.__getitem__, down))
+
+    @cached_property
+    def _latencies_s(self) -> dict[str, float]:
+        return {link.name: link.latency_s for link in self.network.links}
+
+    def round_trip_s(self, client: int) -> float:
+        """There and back, in seconds."""
+        return sum(self.latency_s(client))
 
 
-def build(table: NetworkTable, clients: int) -> Topology:
-    """ "dedicated": an uplink and a downlink for each client. "shared": one uplink and one downlink that
-    all clients share fairly. Uplink and downlink never disturb each other (full duplex)."""
-    owners = [f"{client}" for client in range(clients)] if table.sharing == "dedicated" else [""]
+def build(table: NetworkTable, clients: int, seed: int = 0) -> Topology:
+    """The topology that a scenario's [network] describes, for that many clients. `seed` is for jitter."""
+    access_up, access_down = (_Access(table, name, clients, seed) for name in ("uplink", "downlink"))
+    above_up, above_down = _Above(table, "up"), _Above(table, "down")
     links = [
-        Link(f"{direction}link{owner}", rate_bps=rate_bps, latency_s=table.latency)
-        for owner in owners
-        for direction, rate_bps in (("up", table.uplink), ("down", table.downlink))
+        *itertools.chain(*zip(access_up.links, access_down.links, strict=True)),
+        *dict.fromkeys([*above_up.links, *above_down.links]),
     ]
-    shares = owners * (clients // len(owners))
-    return Topology(
-        Network(links),
-        tuple((f"uplink{owner}",) for owner in shares),
-        tuple((f"downlink{owner}",) for owner in shares),
+    network = Network(links, streams=[*access_up.streams, *access_down.streams])
+    framing = Framing(table.framing.segment, table.framing.header)
+    topology = Topology(
+        network,
+        tuple((access_up.name(client), *above_up.route(client)) for client in range(clients)),
+        tuple((*reversed(above_down.route(client)), access_down.name(client)) for client in range(clients)),
+        table.transport.create(),
+        framing,
     )
+    if not table.loss:
+        return topology
+    packet_bits = 8 * (framing.segment_bytes + framing.header_bytes)
+    caps = (_mathis_bps(packet_bits, topology.round_trip_s(client), table.loss) for client in range(clients))
+    return Topology(network, topology.uplinks, topology.downlinks, topology.transport, framing, tuple(caps))
+
+
+def _mathis_bps(packet_bits: int, round_trip_s: float, loss: float) -> float:
+    """What TCP keeps up where a share `loss` of its packets is lost, in bit/s on the wire: a packet a round
+    trip, times √(3/2) / √loss. Source: Mathis, Semke, Mahdavi and Ott, "The macroscopic behavior of the
+    TCP congestion avoidance algorithm", Computer Communication Review 27(3), 1997."""
+    return packet_bits / round_trip_s * MATHIS / math.sqrt(loss)
+
+
+class _Access:
+    """The access links of one direction: one for each client, or one for all."""
+
+    def __init__(self, table: NetworkTable, direction: str, clients: int, seed: int) -> None:
+        self._direction = direction
+        self._for_all = table.sharing != "dedicated"
+        sharing: Sharing = "fifo" if table.sharing == "fifo" else "fair"
+        classes = table.access(direction)
+        count = 1 if self._for_all else clients
+        self.links: list[Link] = []
+        self.streams: list[Stream] = []
+        traces: dict[LinkClass, Trace | None] = {one: one.read_trace() for one in classes}
+        for client, one in enumerate(assign([(one, one.share) for one in classes], count)):
+            name, trace = self.name(client), traces[one]
+            shift_s = client * (one.shift or 0.0)
+            rate_bps = next(trace.changes(shift_s))[1] if trace else one.rate
+            assert rate_bps is not None
+            self.links.append(Link(name, rate_bps, table.latency_s(one), sharing, burst_bytes=table.burst))
+            if trace:
+                self.streams.append(partial(_follow, name, trace, shift_s))
+            elif table.jitter:
+                self.streams.append(partial(_jitter, name, rate_bps, table.jitter, seed))
+
+    def name(self, client: int) -> str:
+        return self._direction if self._for_all else f"{self._direction}{client}"
+
+
+def _follow(link: str, trace: Trace, shift_s: float) -> Iterator[RateChange]:
+    for time_s, rate_bps in itertools.islice(trace.changes(shift_s), 1, None):  # it has the first already
+        yield RateChange(time_s, link, rate_bps)
+
+
+def _jitter(link: str, rate_bps: float, jitter: JitterTable, seed: int) -> Iterator[RateChange]:
+    rng = seeds.generator(seed, f"jitter {link}")
+    for step in itertools.count():
+        factor = rng.uniform(1 - jitter.spread, 1 + jitter.spread)
+        yield RateChange(step * jitter.every, link, rate_bps * factor)
+
+
+class _Above:
+    """What lies between the access links and the server, in one direction, from the clients upward."""
+
+    def __init__(self, table: NetworkTable, direction: str) -> None:
+        edge = table.ingress if direction == "up" else table.egress
+        self._edge = [Link("ingress" if direction == "up" else "egress", edge)] if edge else []
+        self._medium = [Link("medium", table.medium)] if table.medium else []
+        self._levels = [
+            [_tree_link(level, number, place, direction) for place in range(level.count)]
+            for number, level in enumerate(table.access_points, start=1)
+        ]
+
+    @property
+    def links(self) -> list[Link]:
+        return [*self._medium, *itertools.chain(*self._levels), *self._edge]
+
+    def route(self, client: int) -> Route:
+        """Clients are dealt out to access points in turn, these to what is above them, and so on."""
+        places, place = [], client
+        for level in self._levels:
+            place %= len(level)
+            places.append(level[place])
+        return tuple(link.name for link in (*self._medium, *places, *self._edge))
+
+
+def _tree_link(level: TreeLevel, number: int, place: int, direction: str) -> Link:
+    name = f"tree{number}.{place}" + ("" if level.duplex == "half" else f".{direction}")
+    return Link(name, level.rate, level.latency)

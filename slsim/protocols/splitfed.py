@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from slsim.devices import Work
-from slsim.protocols.base import Protocol, register
-from slsim.protocols.stage import Process, Stage
-from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Message, RoundRecord, Turn
+from slsim.protocols.base import Synchronous, register
+from slsim.protocols.steps import Compute, Download, Serve, Step, Upload, Workload
+from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Message, RoundRecord, Turn, Turns
 
 if TYPE_CHECKING:
     from slsim.learning.trainer import Trainer
 
 
 @register("splitfed")
-class SplitFed(Protocol):
+class SplitFed(Synchronous):
     """Every client in parallel, gradients of clients and server averaged over clients after each step.
 
     *Mask-Encoded Sparsification* (ECAI 2024), Section 3 and Eq. 2; SplitFed: Thapa et al., AAAI 2022. A
@@ -23,8 +22,6 @@ class SplitFed(Protocol):
     server returns their gradients, and a barrier follows. Exchanging the clients' own gradients for the
     average is not charged, as in the paper.
     """
-
-    replayable = True
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
         for batches in trainer.rounds():
@@ -45,17 +42,21 @@ class SplitFed(Protocol):
                 turns.append(Turn(batch.client, batch.indices.size, messages))
             yield RoundRecord(tuple(turns))
 
-    def play(self, stage: Stage, record: RoundRecord) -> Process:
-        yield stage.together([self._turn(stage, turn) for turn in record.turns])
-
-    def _turn(self, stage: Stage, turn: Turn) -> Process:
-        client, samples, costs = turn.client, turn.samples, stage.costs
+    def chain(self, turn: Turn | Turns, workload: Workload) -> tuple[Step, ...]:
         up, down = turn.message(ACTIVATIONS), turn.message(GRADIENTS)
-        yield from stage.compute(client, "client forward", Work(samples * costs.client_forward_flops))
-        yield from stage.compute(client, "encode", Work(0, costs.encoding(up)))
-        yield from stage.upload(client, turn.num_bytes("up"))
-        server_flops = samples * (costs.server_forward_flops + costs.server_backward_flops)
-        yield from stage.serve(client, Work(server_flops, costs.decoding(up) + costs.encoding(down)))
-        yield from stage.download(client, turn.num_bytes("down"))
-        yield from stage.compute(client, "decode", Work(0, costs.decoding(down)))
-        yield from stage.compute(client, "client backward", Work(samples * costs.client_backward_flops))
+        return (
+            Compute("client forward", (workload.half("client forward", turn),)),
+            Compute("encode", (workload.encode(up),)),
+            Upload(turn.num_bytes("up")),
+            Serve(
+                (
+                    workload.decode(up),
+                    workload.half("server forward", turn),
+                    workload.half("server backward", turn),
+                    workload.encode(down),
+                )
+            ),
+            Download(turn.num_bytes("down")),
+            Compute("decode", (workload.decode(down),)),
+            Compute("client backward", (workload.half("client backward", turn),)),
+        )

@@ -1,48 +1,49 @@
 """The stage on which a protocol plays its rounds: clients that compute, a server that queues, a network.
 
-Built new for each round, at time 0; every verb is a SimPy process to `yield from`, and notes the span of
-simulated time that it took.
+Every verb is a SimPy process to `yield from`, and notes the span of simulated time that it took.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import simpy
 
 from slsim.devices import Device, Work
 from slsim.network.topology import Topology
-from slsim.recording import Costs
+from slsim.network.transport import Connection, Line
+from slsim.protocols.steps import Compute, Download, Phase, Serve, Step, Upload, Workload
+from slsim.recording import Direction
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a client was in the midst of, from `start_s` to `end_s` of its round."""
+    """What a client was in the midst of, from `start_s` to `end_s` of the clock."""
 
     client: int
-    phase: str
+    phase: Phase
     start_s: float
     end_s: float
 
 
 @dataclass(frozen=True)
 class Cast:
-    """Everyone on stage: the clients' devices, the server, the links between them, and the costs."""
+    """Everyone on stage: the clients' devices, the server, the links between them, and the work there is."""
 
     clients: Sequence[Device]
     server: Device
     server_slots: int
     topology: Topology
-    costs: Costs
+    workload: Workload
 
 
 @dataclass
 class Stage:
-    """One round in progress."""
+    """A clock with everyone on it, idle at time 0. It may be kept from round to round."""
 
     cast: Cast
     env: simpy.Environment = field(default_factory=simpy.Environment)
@@ -51,42 +52,76 @@ class Stage:
     def __post_init__(self) -> None:
         self.flows = self.cast.topology.network.attach(self.env)
         self._slots = simpy.Resource(self.env, capacity=self.cast.server_slots)
+        self._connections: dict[tuple[int, Direction], Connection] = {}
+        self._sent: dict[tuple[str, ...], int] = {}  # bytes on the wire, by route
 
     @property
-    def costs(self) -> Costs:
-        return self.cast.costs
+    def workload(self) -> Workload:
+        return self.cast.workload
 
-    def compute(self, client: int, phase: str, work: Work) -> Process:
+    def perform(self, client: int, steps: Iterable[Step]) -> Process:
+        """A client's steps, one after another."""
+        for step in steps:
+            match step:
+                case Compute(phase, works):
+                    yield from self.compute(client, phase, *works)
+                case Upload(num_bytes):
+                    yield from self.upload(client, cast(int, num_bytes))
+                case Serve(works):
+                    yield from self.serve(client, *works)
+                case Download(num_bytes):
+                    yield from self.download(client, cast(int, num_bytes))
+
+    def compute(self, client: int, phase: Phase, *works: Work) -> Process:
         """The client's device works."""
         start_s = self.env.now
-        yield self.env.timeout(self.cast.clients[client].seconds(work))
+        yield self.env.timeout(cast(float, self.cast.clients[client].seconds(*works)))
         self._note(client, phase, start_s)
 
     def upload(self, client: int, num_bytes: int) -> Process:
         """A message crosses from the client to the server."""
         start_s = self.env.now
-        yield self.flows.send(self.cast.topology.uplinks[client], num_bytes)
+        yield from self._send(client, "up", self.cast.topology.uplinks[client], num_bytes)
         self._note(client, "uplink", start_s)
 
     def download(self, client: int, num_bytes: int) -> Process:
         """A message crosses from the server to the client."""
         start_s = self.env.now
-        yield self.flows.send(self.cast.topology.downlinks[client], num_bytes)
+        yield from self._send(client, "down", self.cast.topology.downlinks[client], num_bytes)
         self._note(client, "downlink", start_s)
 
-    def serve(self, client: int, work: Work) -> Process:
+    def serve(self, client: int, *works: Work) -> Process:
         """The server works for the client, after those who came before (first come, first served)."""
         start_s = self.env.now
         with self._slots.request() as slot:
             yield slot
-            self._note(client, "server queue", start_s)
+            self._note(client, "server wait", start_s)
             start_s = self.env.now
-            yield self.env.timeout(self.cast.server.seconds(work))
+            yield self.env.timeout(cast(float, self.cast.server.seconds(*works)))
         self._note(client, "server compute", start_s)
 
     def together(self, processes: Sequence[Process]) -> simpy.Event:
         """All of `processes` at once; the event is the barrier at which the last one arrives."""
         return self.env.all_of([self.env.process(process) for process in processes])
 
-    def _note(self, client: int, phase: str, start_s: float) -> None:
+    def bytes_due(self) -> Mapping[str, int]:
+        """What each link must have carried by the time that all messages have arrived, headers included."""
+        due: dict[str, int] = {}
+        for route, num_bytes in self._sent.items():
+            for link in route:
+                due[link] = due.get(link, 0) + num_bytes
+        return due
+
+    def _send(self, client: int, direction: Direction, route: tuple[str, ...], num_bytes: int) -> Process:
+        topology = self.cast.topology
+        connection = self._connections.get((client, direction))
+        if connection is None:
+            cap_bps = topology.rate_caps_bps[client] if topology.rate_caps_bps else None
+            round_trip_s = topology.round_trip_s(client)
+            line = Line(self.env, self.flows, route, round_trip_s, topology.framing, cap_bps)
+            connection = self._connections[client, direction] = topology.transport.connect(line)
+        self._sent[route] = self._sent.get(route, 0) + topology.framing.framed(num_bytes)
+        yield from connection.send(num_bytes)
+
+    def _note(self, client: int, phase: Phase, start_s: float) -> None:
         self.spans.append(Span(client, phase, start_s, self.env.now))

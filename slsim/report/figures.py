@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from slsim.protocols.steps import Phase, phase_column
 from slsim.results import StudyFolder, describing_disk_errors
+from slsim.scenario import only_rates
 from slsim.units import RATE
 
 if TYPE_CHECKING:
@@ -20,6 +22,18 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by colour-blind readers.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")
 DASHES = ("-", "--", ":", "-.")
+PHASE_COLOURS: dict[Phase, str] = {
+    "client forward": "#D55E00",
+    "encode": "#E69F00",
+    "uplink": "#0072B2",
+    "server wait": "#CCCCCC",
+    "server compute": "#009E73",
+    "downlink": "#56B4E9",
+    "decode": "#F0E442",
+    "client backward": "#CC79A7",
+    "barrier wait": "#EEEEEE",
+}
+MOST_BARS = 30
 SPREAD = 5  # runs that end this many times apart are drawn on a logarithmic axis
 LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 
@@ -36,6 +50,8 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     """Accuracy over time and bytes; where link rates vary, time to the target over them."""
     summary, curves = folder.load_table("summary"), folder.load_table("curves")
     names = []
+    if folder.has_table("breakdown"):
+        names += _save(folder, "average_round", _average_round(folder.load_table("breakdown")))
     time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))
     figures = {
         "accuracy_over_time": _accuracy(
@@ -46,7 +62,7 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     figures |= {
         f"time_to_target_over_{name}": _time_to_target(summary, column, name)
         for column, name in LINK_COLUMNS.items()
-        if column in summary and summary[column].nunique() > 1
+        if column in summary and summary[column].nunique() > 1 and only_rates(list(summary[column]))
     }
     for name, figure in figures.items():
         names += _save(folder, name, figure)
@@ -143,6 +159,22 @@ def _time_to_target(summary: pd.DataFrame, column: str, name: str) -> Figure:
     _log_scale(axes.set_yscale, axes.yaxis)
     axes.set(xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
     _legend(figure, axes)
+    return figure
+
+
+def _average_round(breakdown: pd.DataFrame) -> Figure:
+    """Where the milliseconds of an average round go: a bar a run, a piece a phase."""
+    shown = breakdown.head(MOST_BARS).iloc[::-1]
+    figure, axes = _new()
+    figure.set_size_inches(7, 1.6 + 0.35 * len(shown))
+    left = 0.0 * shown["round_s"]
+    for phase, colour in PHASE_COLOURS.items():
+        width = 1000 * shown[phase_column(phase)]
+        axes.barh(shown["run"], width, left=left, color=colour, label=phase, height=0.7)
+        left = left + width
+    axes.set(xlabel="an average round (ms)")
+    axes.grid(False, axis="y")
+    figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return figure
 
 

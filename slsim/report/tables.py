@@ -12,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from slsim.protocols.steps import CULPRITS, PHASES, phase_column
 from slsim.registry import Registry
+from slsim.scenario import only_rates
 from slsim.units import DURATION, RATE, SIZE
 
 if TYPE_CHECKING:
@@ -23,15 +25,18 @@ if TYPE_CHECKING:
 
 FASTER_BY = 1.05  # below that, a codec counts as not paying
 LINKS = ("network.uplink", "network.downlink")
+RUNS_ABREAST, MOST_LINES = 5, 30  # of runs in a breakdown; the file has all
 
 
-def print_study(console: Console, summary: pd.DataFrame, path: Path) -> None:
-    """A study's summary, or what its link rates say where they vary; and where its files are."""
-    swept_links = [column for column in LINKS if column in summary and summary[column].nunique() > 1]
+def print_study(console: Console, summary: pd.DataFrame, breakdown: pd.DataFrame, path: Path) -> None:
+    """A study's summary, or what its link rates say where they vary; where an average round's seconds go;
+    and where its files are."""
+    swept_links = [column for column in LINKS if varies_in_rate(summary, column)]
     if not swept_links:
         print_summary(console, summary)
     for column in swept_links:
         print_link_rates(console, summary, column)
+    print_breakdown(console, breakdown)
     console.print(f"Tables, records and figures: {path}", highlight=False, soft_wrap=True)
 
 
@@ -80,6 +85,11 @@ def _bytes(row: pd.Series) -> str:
     return "INF" if math.isinf(up) else f"{SIZE.pretty(up)} + {SIZE.pretty(down)}"
 
 
+def varies_in_rate(summary: pd.DataFrame, column: str) -> bool:
+    """Whether the runs differ in that link's rate, and each has a plain one."""
+    return column in summary and summary[column].nunique() > 1 and only_rates(list(summary[column]))
+
+
 def print_link_rates(console: Console, summary: pd.DataFrame, column: str) -> None:
     """Time to target by codec and link rate, with the speed-up over `identity`, and where each codec
     stops paying. Where more than one run has a codec and a rate, the quickest counts."""
@@ -118,6 +128,51 @@ def stops_paying(speed_ups: dict[str, float]) -> str:
         return "never"
     later = list(speed_ups)[list(speed_ups).index(paying[-1]) + 1 :]
     return later[0] if later else f"beyond {paying[-1]}"
+
+
+def print_breakdown(console: Console, breakdown: pd.DataFrame) -> None:
+    """Where an average round's milliseconds go, and the bottleneck: phase by phase for a few runs, a line a
+    run for more."""
+    if len(breakdown) <= RUNS_ABREAST:
+        console.print(_phases_table(breakdown))
+        return
+    console.print(_culprits_table(breakdown.head(MOST_LINES)))
+    more = f", {len(breakdown) - MOST_LINES} more runs too" if len(breakdown) > MOST_LINES else ""
+    console.print(f"Phase by phase: breakdown.csv{more}", highlight=False)
+
+
+def _phases_table(breakdown: pd.DataFrame) -> Table:
+    table = Table(title="An average round, in ms", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for run in breakdown["run"]:
+        table.add_column(escape(str(run)), justify="right", overflow="fold")
+    for phase in PHASES:
+        table.add_row(phase, *map(milliseconds, breakdown[phase_column(phase)]))
+    table.add_section()
+    table.add_row("round", *map(milliseconds, breakdown["round_s"]))
+    table.add_row("bottleneck", *breakdown["bottleneck"])
+    table.add_row("its share", *(f"{100 * share:.0f} %" for share in breakdown["bottleneck_share"]))
+    return table
+
+
+def _culprits_table(breakdown: pd.DataFrame) -> Table:
+    table = Table(title="An average round, in ms, and how much of it was spent on what", title_justify="left")
+    table.add_column("run", overflow="fold")
+    for heading in ("round", *CULPRITS):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bottleneck", no_wrap=True)
+    for _, row in breakdown.iterrows():
+        spent = [sum(row[phase_column(phase)] for phase in phases) for phases in CULPRITS.values()]
+        cells = map(milliseconds, [row["round_s"], *spent])
+        table.add_row(escape(str(row["run"])), *cells, row["bottleneck"])
+    return table
+
+
+def milliseconds(value: float) -> str:
+    """Seconds as milliseconds, to three figures: "0.21", "12.6", "1,350"."""
+    scaled = 1000 * value
+    decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
+    return f"{scaled:,.{decimals}f}"
 
 
 def print_errors(console: Console, table: pd.DataFrame, beaten: Sequence[str]) -> None:

@@ -5,18 +5,21 @@
 
 from slsim.scenario.choice import Choice, Partition
 from slsim.scenario.labels import full_label, run_labels
+from slsim.scenario.network import LinkClass, NetworkTable, only_rates
 from slsim.scenario.plan import Case, Plan, load, override, plan, read
-from slsim.scenario.tables import NetworkTable, Scenario
+from slsim.scenario.tables import Scenario
 
 __all__ = [
     "Case",
     "Choice",
+    "LinkClass",
     "NetworkTable",
     "Partition",
     "Plan",
     "Scenario",
     "full_label",
     "load",
+    "only_rates",
     "override",
     "plan",
     "read",

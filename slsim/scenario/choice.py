@@ -79,7 +79,11 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         )
     if ".py:" in name:
         name = _beside_scenario(name, info)
-    entry = registry_of(kind).entry(name)
+    registry = registry_of(kind)
+    if registry.is_file(name) and "format" not in params:  # a resolved scenario has the content already
+        params = {**registry.read_file(beside_scenario(name, info)), **params}
+        name = Path(name).name
+    entry = registry.entry(name)
     component = entry.resolve(params, own_keys)
     params = component.model_dump(mode="json", exclude_none=True)
     return Choice(kind, name, {key: params[key] for key in entry.order() if key in params})
@@ -88,9 +92,14 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
 def _beside_scenario(name: str, info: ValidationInfo) -> str:
     """A component's file, sought beside the scenario file first, then in the working directory."""
     file_name, _, attribute = name.rpartition(":")
+    return f"{beside_scenario(file_name, info)}:{attribute}"
+
+
+def beside_scenario(file_name: str, info: ValidationInfo) -> Path:
+    """A file that a scenario names, sought beside the scenario file first, then in the working directory."""
     folder = (info.context or {}).get("folder")
     beside = Path(folder) / file_name if folder else Path(file_name)
-    return f"{(beside if beside.is_file() else Path(file_name)).resolve()}:{attribute}"
+    return (beside if beside.is_file() else Path(file_name)).resolve()
 
 
 COMPONENT_MARK = "x-slsim-component"  # in a JSON schema: here belongs a component of this kind
@@ -109,6 +118,7 @@ def _field(kind: str) -> tuple[Any, ...]:
 
 CodecChoice = Annotated[Choice, *_field("codec")]
 ProtocolChoice = Annotated[Choice, *_field("protocol")]
+TransportChoice = Annotated[Choice, *_field("transport")]
 DeviceChoice = Annotated[Choice, *_field("device")]
 NestedChoice = Annotated[Choice, PlainSerializer(Choice.table)]
 

@@ -21,14 +21,18 @@ def short_label(value: object) -> str:
 def full_label(value: object) -> str:
     """A value of a scenario with every parameter: "ms 0.99 2"."""
     if isinstance(value, Mapping):
-        value = list(value.values())
+        value = value["name"] if "format" in value else list(value.values())  # a file is called by its name
     return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def run_labels(cases: Sequence[Case]) -> list[str]:
-    """A label for each case: its uplink codec, then everything else that is swept; each as short as still
+    """A label for each case: its uplink codec, then everything else that varies; each as short as still
     tells its values apart."""
-    others = [key for key in cases[0].values if not key.startswith("codec.uplink")]
+    others = [
+        key
+        for key, value in cases[0].values.items()
+        if not key.startswith("codec.uplink") and any(case.values[key] != value for case in cases)
+    ]
     codecs = [case.scenario.codec.uplink for case in cases]
     columns = [_shortest([short_label(codec.table()) for codec in codecs], [codec.label for codec in codecs])]
     for key in others:

@@ -41,7 +41,7 @@ def _choice(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
     """A component by name, or as a table of its name and parameters."""
     names = registry_of(kind).names()
     tables = [_component(kind, name, {}, []) for name in names]
-    by_file = {"type": "string", "pattern": r"\.py:"}
+    by_file = {"type": "string", "pattern": r"\.py:|\.toml$" if kind == "device" else r"\.py:"}
     own_file = {"type": "object", "properties": {"name": by_file}, "required": ["name"]}
     return {**rest, "anyOf": [{"enum": names}, by_file, *tables, own_file]}
 

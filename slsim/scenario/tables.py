@@ -15,8 +15,10 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
+from slsim.errors import FaultsError
 from slsim.scenario.choice import (
     ALTERNATIVE_MARK,
     COMPONENT_MARK,
@@ -31,7 +33,7 @@ from slsim.scenario.choice import (
     Table,
     choose,
 )
-from slsim.units import Duration, Rate
+from slsim.scenario.network import NetworkTable
 
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
@@ -117,17 +119,6 @@ class ServerTable(Table):
     parallel: int = Field(1, strict=True, ge=1, description="clients served at a time; the others queue")
 
 
-class NetworkTable(Table):
-    """[network]: the links between the clients and the server."""
-
-    uplink: Rate = Field(default="100 Mbps", validate_default=True, description="client → server")
-    downlink: Rate = Field(default="100 Mbps", validate_default=True, description="server → client")
-    latency: Duration = Field(default="2 ms", validate_default=True, description="one way")
-    sharing: Literal["dedicated", "shared"] = Field(
-        "dedicated", description="a link of its own for each client, or one uplink and one downlink for all"
-    )
-
-
 class CodecTable(Table):
     """[codec]: what encodes the activations on their way up and their gradients on their way down."""
 
@@ -186,6 +177,24 @@ class Scenario(Table):
     network: NetworkTable = Field(default_factory=dict, validate_default=True)
     codec: CodecTable = Field(default_factory=dict, validate_default=True)
     training: TrainingTable = Field(default_factory=dict, validate_default=True)
+
+    @model_validator(mode="after")
+    def _devices_know_their_times(self) -> Scenario:
+        """A device with measured or given times must have one for all that it will be asked to do."""
+        model = self.model.model_dump(mode="json", exclude_none=True)
+        up, down = self.codec.uplink.table(), self.codec.downlink.table()
+        client = {"client forward": model, "client backward": model, "encode": up, "decode": down}
+        server = {"server forward": model, "server backward": model, "encode": down, "decode": up}
+        places = [(f"clients.device[{i}]", one.device, client) for i, one in enumerate(self.clients.device)]
+        if len(places) == 1:
+            places = [("clients.device", self.clients.device[0].device, client)]
+        places.append(("server.device", self.server.device, server))
+        faults = [
+            fault.under(path) for path, device, duties in places for fault in device.create().faults(duties)
+        ]
+        if faults:
+            raise FaultsError(faults)
+        return self
 
     def table(self) -> dict[str, Any]:
         """As a scenario file would say it, every default written out."""

@@ -17,7 +17,7 @@ from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
 from slsim.errors import ReplayError, StudyError
-from slsim.recording import Recording
+from slsim.recording import Recording, Turns
 from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
@@ -59,6 +59,7 @@ class Study:
         self._folder = folder
         self.runs = tuple(runs)
         self.summary: pd.DataFrame = analysis.summarise(runs)
+        self.breakdown: pd.DataFrame = analysis.breakdown(runs)
 
     @property
     def path(self) -> Path:
@@ -68,6 +69,7 @@ class Study:
         """Writes the tables, and the figures drawn from them."""
         self._folder.save_table("summary", self.summary)
         self._folder.save_table("curves", analysis.curves(self.runs))
+        self._folder.save_table("breakdown", self.breakdown)
         figures.draw_runs(self._folder)
 
     def check(self) -> list[Check]:
@@ -161,6 +163,7 @@ def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run
     labels = run_labels(cases)
     sent = {key: analysis.cumulative(recording) for key, recording in recordings.items()}
     timelines: dict[str, Timeline] = {}
+    turns = {key: Turns.of(recording.rounds) for key, recording in recordings.items()}
     runs = []
     for case, label in zip(cases, labels, strict=True):
         training = Training.of(case.scenario)
@@ -172,7 +175,8 @@ def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run
             continue
         clock = json.dumps([training.key, case.scenario.table()["network"], _devices(case.scenario)])
         if clock not in timelines:
-            timelines[clock] = Simulation.of(case.scenario, recording.costs).run(recording.rounds)
+            simulation = Simulation.of(case.scenario, recording.costs)
+            timelines[clock] = simulation.run(recording.rounds, turns[training.key])
         runs.append(
             Run(
                 label=label,

@@ -7,6 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slsim.network import Link, Network, RateChange, Transfer
+from slsim.network.fair_queue import FairQueue
+from slsim.network.mesh import Mesh
+from slsim.network.solver import Apart
 
 # Whole bits a second, and times in 64ths: sums of times are exact in floats too, so that "at the same time",
 # on which the order at a FIFO link depends, means the same in both implementations.
@@ -14,31 +17,35 @@ rates_bps = st.integers(1, 64).map(lambda k: 500.0 * k)
 times_s = st.integers(0, 256).map(lambda k: k / 64)
 
 
+NO_BURST = st.just(0.0)
+
+
 @st.composite
-def networks(draw):
-    names = ["a", "b", "c", "d", "e"][: draw(st.integers(1, 5))]
+def networks(draw, max_links=5, max_transfers=9, bursts=NO_BURST):
+    names = "abcdefghijkl"[: draw(st.integers(1, max_links))]
     sharings = st.sampled_from(["fair", "fair", "fair", "per_flow", "fifo"])
     latencies_s = st.integers(0, 8).map(lambda k: k / 64)
-    links = [Link(name, draw(rates_bps), draw(latencies_s), draw(sharings)) for name in names]
+    links = [Link(name, draw(rates_bps), draw(latencies_s), draw(sharings), draw(bursts)) for name in names]
     changes = draw(st.lists(st.builds(RateChange, times_s, st.sampled_from(names), rates_bps), max_size=4))
     routes = st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True).map(tuple)
     sizes = st.one_of(st.integers(0, 4000), st.sampled_from([0, 1000]))
     transfer = st.builds(Transfer, routes, sizes, times_s, st.one_of(st.none(), rates_bps))
-    return links, changes, draw(st.lists(transfer, min_size=1, max_size=9))
+    return links, changes, draw(st.lists(transfer, min_size=1, max_size=max_transfers))
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
-@given(networks())
-def test_every_transfer_ends_when_exact_arithmetic_says(case):
+small = networks()
+large = networks(max_links=12, max_transfers=25)
+shaped = networks(max_links=8, max_transfers=14, bursts=st.sampled_from([0.0, 0.0, 100.0, 777.0, 2000.0]))
+
+
+def check_ends(case):
     links, changes, transfers = case
     course = play(links, changes, transfers)
     end_s = Network(links, changes).completion_times(transfers)
     assert end_s == pytest.approx([float(end) for end in course.end_s], rel=1e-9)
 
 
-@settings(derandomize=True, deadline=None, max_examples=75)
-@given(networks())
-def test_links_carry_and_are_busy_as_exact_arithmetic_says(case):
+def check_usage(case):
     links, changes, transfers = case
     course = play(links, changes, transfers)
 
@@ -50,6 +57,124 @@ def test_links_carry_and_are_busy_as_exact_arithmetic_says(case):
         yield flows.send(transfer.route, transfer.num_bytes, transfer.rate_cap_bps)
 
     env.run(until=env.all_of([env.process(client(transfer)) for transfer in transfers]))
+    assert flows.in_flight == 0
     for name, usage in flows.usage().items():
         assert usage.num_bytes == float(course.num_bits[name]) / 8
         assert usage.busy_s == pytest.approx(float(course.busy_s[name]), rel=1e-9, abs=1e-9)
+        capacity_bytes = float(course.capacity_bits[name]) / 8
+        assert usage.capacity_bytes == pytest.approx(capacity_bytes, rel=1e-9, abs=1e-6)
+        assert usage.num_bytes <= usage.capacity_bytes * (1 + 1e-9) + 1e-6
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(small)
+def test_every_transfer_ends_when_exact_arithmetic_says(case):
+    check_ends(case)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(large)
+def test_so_it_does_in_large_meshes(case):
+    check_ends(case)
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(shaped)
+def test_so_it_does_after_the_bursts_of_shapers(case):
+    check_ends(case)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(small)
+def test_links_carry_and_are_busy_as_exact_arithmetic_says(case):
+    check_usage(case)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(shaped)
+def test_so_they_are_with_bursts(case):
+    check_usage(case)
+
+
+@pytest.fixture
+def solvers(monkeypatch):
+    """The classes of the solvers that have found rates for some flow."""
+    used = set()
+    for solver_class in (Apart, FairQueue, Mesh):
+
+        def spy(solver, now_s, settle=solver_class.settle):
+            settle(solver, now_s)
+            if solver.flows():
+                used.add(type(solver))
+
+        monkeypatch.setattr(solver_class, "settle", spy)
+    return used
+
+
+SLOW = [Link(f"up{i}", 700.0 + 300 * i) for i in range(6)]
+DEDICATED = (SLOW, [(f"up{i}",) for i in range(6)])
+BOTTLENECK = ([*SLOW, Link("ingress", 7000.0)], [(f"up{i}", "ingress") for i in range(6)])
+TREE = (
+    [*SLOW, Link("x", 2900.0), Link("y", 5100.0), Link("ingress", 7000.0)],
+    [(f"up{i}", "xy"[i % 2], "ingress") for i in range(6)],
+)
+RING = (
+    [Link(f"r{i}", 1000.0 + 100 * i) for i in range(6)],
+    [tuple(f"r{(i + k) % 6}" for k in range(2 + i % 3)) for i in range(6)],
+)
+REACHED = [
+    (DEDICATED, {Apart}),
+    (BOTTLENECK, {Apart, FairQueue}),
+    (TREE, {Apart, FairQueue, Mesh}),
+    (RING, {Apart, FairQueue, Mesh}),
+]
+
+
+def sizes(number):
+    return [101 + (37 * number + 61 * turn) % 400 for turn in range(8)]
+
+
+@pytest.mark.parametrize(("topology", "reached"), REACHED)
+def test_an_open_loop_through_each_solver(topology, reached, solvers):
+    links, routes = topology
+    transfers = [
+        Transfer(route, num_bytes, (number + 7 * turn) / 64)
+        for number, route in enumerate(routes)
+        for turn, num_bytes in enumerate(sizes(number))
+    ]
+    changes = [RateChange(k / 4, links[-1].name, 3000.0 + 500 * (k % 5)) for k in range(12)]
+    check_ends((links, changes, transfers))
+    assert max(reached, key=[Apart, FairQueue, Mesh].index) in solvers
+
+
+@pytest.mark.parametrize(("topology", "reached"), REACHED)
+def test_a_closed_loop_through_each_solver(topology, reached, solvers):
+    """The exact model has no closed loop: it gets the times at which the clients here have sent."""
+    links, routes = topology
+    env = simpy.Environment()
+    flows = Network(links).attach(env)
+    sent, end_s = [], []
+
+    def client(number, route):
+        for num_bytes in sizes(number):
+            place = len(sent)
+            sent.append(Transfer(route, num_bytes, env.now))
+            end_s.append(0.0)
+            end_s[place] = yield flows.send(route, num_bytes)
+
+    env.run(until=env.all_of([env.process(client(*pair)) for pair in enumerate(routes)]))
+    course = play(links, [], sent)
+    assert end_s == pytest.approx([float(end) for end in course.end_s], rel=1e-9)
+    assert solvers <= reached
+    assert max(reached, key=[Apart, FairQueue, Mesh].index) in solvers
+
+
+def test_a_large_clock_does_not_stall_a_mesh():
+    # At 1e9 s the clock has steps of 1.2e-7 s: less than what a byte takes.
+    links, routes = RING
+    fast = [Link(link.name, 1e6 * link.rate_bps) for link in links]
+    early = [Transfer(route, num_bytes) for route in routes for num_bytes in (1, 10, 10**6, 10**7)]
+    late = [Transfer(transfer.route, transfer.num_bytes, 1e9) for transfer in early]
+    end_s = Network(fast).completion_times(late)
+    expected = [float(end) for end in play(fast, [], early).end_s]
+    assert [end - 1e9 for end in end_s] == pytest.approx(expected, rel=0, abs=1e-5)

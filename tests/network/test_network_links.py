@@ -26,6 +26,13 @@ def test_a_link_needs_a_latency_that_is_not_negative(latency_s):
         Link("up0", 1e6, latency_s)
 
 
+@pytest.mark.parametrize("burst_bytes", NOT_A_TIME)
+def test_a_burst_is_not_negative(burst_bytes):
+    message = r"burst_bytes\(=.*\) of link 'up0' must be >= 0 bytes and finite"
+    with pytest.raises(NetworkError, match=message):
+        Link("up0", 1e6, burst_bytes=burst_bytes)
+
+
 def test_a_link_names_the_ways_of_sharing():
     message = r"sharing\(='equal'\) of link 'up0' must be one of 'fair', 'per_flow', 'fifo'"
     with pytest.raises(NetworkError, match=message):
@@ -131,7 +138,7 @@ def test_send_refuses_what_a_transfer_refuses(route, num_bytes, rate_cap_bps):
 
 
 @pytest.mark.parametrize(
-    "value", [Link("a", 1.0), Transfer(("a",), 1), RateChange(0.0, "a", 1.0), LinkUsage(0.0, 0.0)]
+    "value", [Link("a", 1.0), Transfer(("a",), 1), RateChange(0.0, "a", 1.0), LinkUsage(0.0, 0.0, 0.0)]
 )
 def test_values_are_frozen(value):
     with pytest.raises((FrozenInstanceError, AttributeError)):

@@ -1,11 +1,15 @@
 """The network inside a SimPy environment: events, usage, and what is filled when."""
 
+import itertools
+import subprocess
+import sys
+
 import pytest
 import simpy
 
-from slsim.network import Link, LinkUsage, Network, RateChange
-from slsim.network import flows as flows_module
-from slsim.network.sharing import max_min_rates
+from slsim.errors import NetworkError
+from slsim.network import Link, LinkUsage, Network, RateChange, Transfer
+from slsim.network.fair_queue import FairQueue
 
 MB = 1_000_000  # bytes; at 8 Mbps one of them takes one second
 
@@ -17,15 +21,17 @@ def env():
 
 @pytest.fixture
 def fills(monkeypatch):
-    """The number of flows in every group that has been filled."""
-    sizes = []
+    """The link and the number of flows on it, each time that its rate is divided anew among some."""
+    log = []
+    settle = FairQueue.settle
 
-    def spy(routes, capacity_bps, cap_bps):
-        sizes.append(len(routes))
-        return max_min_rates(routes, capacity_bps, cap_bps)
+    def spy(queue, now_s):
+        settle(queue, now_s)
+        if queue.flows():
+            log.append((queue.pools()[0].link.name, len(queue.flows())))
 
-    monkeypatch.setattr(flows_module, "max_min_rates", spy)
-    return sizes
+    monkeypatch.setattr(FairQueue, "settle", spy)
+    return log
 
 
 def test_a_process_waits_for_the_last_byte(env):
@@ -80,7 +86,7 @@ def test_an_environment_may_have_begun_earlier():
     delivered = flows.send(("a",), 3 * MB)
     env.run(until=delivered)
     assert delivered.value == 7.0
-    assert flows.usage() == {"a": LinkUsage(3 * MB, 2.0)}
+    assert flows.usage() == {"a": LinkUsage(3 * MB, 2.0, 3 * MB)}
 
 
 def test_two_attachments_know_nothing_of_each_other(env):
@@ -96,16 +102,19 @@ def test_usage_of_a_full_link_is_rate_times_busy_time(env):
     flows.send(("a",), MB)
     flows.send(("a",), 2 * MB)
     env.run()
-    assert flows.usage() == {"a": LinkUsage(3 * MB, 3.0), "idle": LinkUsage(0.0, 0.0)}
+    assert flows.usage() == {"a": LinkUsage(3 * MB, 3.0, 3 * MB), "idle": LinkUsage(0.0, 0.0, 0.0)}
 
 
 def test_usage_counts_what_has_crossed_so_far(env):
     flows = Network([Link("a", 8e6, latency_s=0.5), Link("b", 16e6)]).attach(env)
     flows.send(("a", "b"), 4 * MB)
     env.run(until=0.5)
-    assert flows.usage() == {"a": LinkUsage(0.0, 0.0), "b": LinkUsage(0.0, 0.0)}
+    assert flows.usage() == {"a": LinkUsage(0.0, 0.0, 0.0), "b": LinkUsage(0.0, 0.0, 0.0)}
     env.run(until=1.25)
-    assert flows.usage() == {"a": LinkUsage(0.75 * MB, 0.75), "b": LinkUsage(0.75 * MB, 0.75)}
+    assert flows.usage() == {
+        "a": LinkUsage(0.75 * MB, 0.75, 0.75 * MB),
+        "b": LinkUsage(0.75 * MB, 0.75, 1.5 * MB),
+    }
 
 
 def test_usage_does_not_count_the_time_between_transfers(env):
@@ -118,7 +127,7 @@ def test_usage_does_not_count_the_time_between_transfers(env):
 
     env.process(client())
     env.run()
-    assert flows.usage() == {"a": LinkUsage(2 * MB, 2.0)}
+    assert flows.usage() == {"a": LinkUsage(2 * MB, 2.0, 2 * MB)}
 
 
 def test_usage_does_not_count_waiting_at_a_fifo_link(env):
@@ -126,7 +135,7 @@ def test_usage_does_not_count_waiting_at_a_fifo_link(env):
     flows.send(("queue",), MB)
     flows.send(("queue", "b"), MB)
     env.run()
-    assert flows.usage() == {"queue": LinkUsage(2 * MB, 2.0), "b": LinkUsage(MB, 1.0)}
+    assert flows.usage() == {"queue": LinkUsage(2 * MB, 2.0, 2 * MB), "b": LinkUsage(MB, 1.0, MB)}
 
 
 def test_usage_of_a_per_flow_link_may_exceed_its_rate(env):
@@ -134,14 +143,14 @@ def test_usage_of_a_per_flow_link_may_exceed_its_rate(env):
     flows.send(("a",), MB)
     flows.send(("a",), MB)
     env.run()
-    assert flows.usage() == {"a": LinkUsage(2 * MB, 1.0)}
+    assert flows.usage() == {"a": LinkUsage(2 * MB, 1.0, 2 * MB)}
 
 
 def test_usage_counts_no_bytes_as_nothing(env):
     flows = Network([Link("a", 8e6, latency_s=1.0)]).attach(env)
     flows.send(("a",), 0)
     env.run()
-    assert flows.usage() == {"a": LinkUsage(0.0, 0.0)}
+    assert flows.usage() == {"a": LinkUsage(0.0, 0.0, 0.0)}
 
 
 def test_changes_of_one_instant_are_filled_once(env, fills):
@@ -149,7 +158,7 @@ def test_changes_of_one_instant_are_filled_once(env, fills):
     for _ in range(10):
         flows.send(("a",), MB)
     env.run()
-    assert fills == [10]
+    assert fills == [("a", 10)]
 
 
 def test_all_that_follows_in_one_instant_is_filled_once(env, fills):
@@ -164,15 +173,24 @@ def test_all_that_follows_in_one_instant_is_filled_once(env, fills):
     for num_detours in range(10):
         env.process(client(num_detours))
     env.run()
-    assert fills == [10, 10, 10]
+    assert fills == [("a", 10)] * 3
 
 
 def test_only_those_that_share_links_with_a_change_are_filled(env, fills):
+    flows = Network([Link("a", 8e6), Link("b", 8e6)]).attach(env)
+    for client in range(3):
+        flows.send(("a",), (client + 1) * MB)
+        flows.send(("b",), (client + 1) * MB + 1)
+    env.run()
+    assert fills == [("a", 3), ("b", 3), ("a", 2), ("b", 2), ("a", 1), ("b", 1)]
+
+
+def test_a_link_that_one_uses_alone_connects_nothing(env, fills):
     flows = Network([Link(f"up{client}", 8e6) for client in range(10)]).attach(env)
     for client in range(10):
         flows.send((f"up{client}",), (client + 1) * MB)
     env.run()
-    assert fills == [1] * 10
+    assert fills == []
 
 
 def test_per_flow_links_connect_nothing(env, fills):
@@ -180,7 +198,7 @@ def test_per_flow_links_connect_nothing(env, fills):
     for client in range(10):
         flows.send(("air",), (client + 1) * MB)
     env.run()
-    assert fills == [1] * 10
+    assert fills == []
 
 
 def test_those_that_wait_at_a_fifo_link_are_not_filled(env, fills):
@@ -188,4 +206,76 @@ def test_those_that_wait_at_a_fifo_link_are_not_filled(env, fills):
     for _ in range(10):
         flows.send(("queue",), MB)
     env.run()
-    assert fills == [1] * 10
+    assert fills == []
+
+
+def test_in_flight_counts_what_has_been_sent_and_has_not_arrived(env):
+    flows = Network([Link("a", 8e6, latency_s=0.5), Link("b", 8e6)]).attach(env)
+    flows.send(("a",), MB)
+    flows.send(("b",), 2 * MB)
+    flows.send(("b",), 0)
+    assert flows.in_flight == 2
+    env.run(until=1.75)
+    assert flows.in_flight == 1
+    env.run()
+    assert flows.in_flight == 0
+
+
+def test_a_flow_does_not_wait_for_the_latency_of_its_route(env):
+    flows = Network([Link("a", 8e6, latency_s=0.5), Link("b", 16e6, latency_s=0.25)]).attach(env)
+    assert flows.latency_s(("a", "b")) == 0.75
+    piece = flows.flow(("a", "b"), MB, rate_cap_bps=4e6)
+    env.run(until=piece)
+    assert piece.value == 2.0
+
+
+@pytest.mark.parametrize("route", [(), ("b",), ("a", "a"), "a"])
+def test_only_a_route_has_a_latency(env, route):
+    flows = Network([Link("a", 8e6)]).attach(env)
+    with pytest.raises(NetworkError):
+        flows.latency_s(route)
+    with pytest.raises(NetworkError):
+        flows.flow(route, 1)
+
+
+def test_what_a_stream_changes_is_merged_with_the_rate_changes():
+    def halves():
+        yield RateChange(1.0, "a", 16e6)
+        yield RateChange(2.0, "a", 4e6)
+
+    # 1 MB until 1 s, 2 MB until 2 s; then 4 Mbps until 4 s and 8 Mbps.
+    network = Network([Link("a", 8e6)], [RateChange(4.0, "a", 8e6)], [halves])
+    assert network.completion_times([Transfer(("a",), 5 * MB)]) == [5.0]
+    assert network.completion_times([Transfer(("a",), 5 * MB)]) == [5.0]
+
+
+def test_an_endless_stream_ends_with_the_transfers():
+    def trace():
+        for second in itertools.count():
+            yield RateChange(float(second), "a", 8e6 if second % 2 else 16e6)
+
+    network = Network([Link("a", 8e6), Link("idle", 8e6)], streams=[trace])
+    assert network.completion_times([Transfer(("a",), 30 * MB), Transfer(("idle",), MB)]) == [20.0, 1.0]
+
+
+def test_a_stream_names_links_of_the_network(env):
+    flows = Network([Link("a", 8e6)], streams=[lambda: iter([RateChange(0.5, "b", 8e6)])]).attach(env)
+    flows.send(("a",), MB)
+    with pytest.raises(NetworkError, match=r"link\(='b'\) of the rate change at 0.5 s is not in the network"):
+        env.run()
+
+
+def test_a_network_is_steady_if_its_links_never_change():
+    assert Network([Link("a", 8e6)]).is_steady
+    assert not Network([Link("a", 8e6)], [RateChange(1.0, "a", 1e6)]).is_steady
+    assert not Network([Link("a", 8e6)], streams=[lambda: iter([])]).is_steady
+    assert not Network([Link("a", 8e6, burst_bytes=1.0)]).is_steady
+
+
+def test_a_network_of_single_links_needs_no_compiler():
+    code = (
+        "import sys; from slsim.network import Link, Network, Transfer;"
+        "Network([Link('a', 8e6)]).completion_times([Transfer(('a',), 1)] * 3);"
+        "sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slsim.devices import Device
+from slsim.devices import Rated
 from slsim.network import topology
-from slsim.protocols import Cast, SplitFed
+from slsim.protocols import Cast, SplitFed, Workload
 from slsim.recording import Costs, Message, RoundRecord, Turn
 from slsim.scenario import NetworkTable
 from slsim.simulation import RoundTiming, Simulation
@@ -19,8 +19,8 @@ COSTS = Costs(
     encode_bytes={"activations": 9.0, "gradients": 8.0},
     decode_bytes={"activations": 5.0, "gradients": 8.0},
 )
-CLIENT = Device(peak="10 GFLOPS", efficiency=0.5, memory="1 GB/s")
-SERVER = Device(peak="100 GFLOPS", efficiency=0.5, memory="10 GB/s")
+CLIENT = Rated(peak="10 GFLOPS", efficiency=0.5, memory="1 GB/s")
+SERVER = Rated(peak="100 GFLOPS", efficiency=0.5, memory="10 GB/s")
 
 
 def turn(client: int, samples: int = 10, activations: int = 50_000, gradients: int = 200_000) -> Turn:
@@ -37,8 +37,10 @@ def turn(client: int, samples: int = 10, activations: int = 50_000, gradients: i
 
 
 def played(turns: list[Turn], clients: int = 10, slots: int = 1, **network: str) -> RoundTiming:
-    table = NetworkTable(**{"uplink": "100 Mbps", "downlink": "100 Mbps", "latency": "2 ms", **network})
-    cast = Cast([CLIENT] * clients, SERVER, slots, topology.build(table, clients), COSTS)
+    defaults = {"uplink": "100 Mbps", "downlink": "100 Mbps", "latency": "2 ms", "framing": "none"}
+    table = NetworkTable(**{**defaults, **network})
+    workload = Workload(COSTS, {"activations": "ms", "gradients": "identity"})
+    cast = Cast([CLIENT] * clients, SERVER, slots, topology.build(table, clients), workload)
     return Simulation(SplitFed(), cast).play(RoundRecord(tuple(turns)))
 
 
@@ -68,7 +70,7 @@ def test_one_client_alone() -> None:
         "client forward": FORWARD,
         "encode": ENCODE,
         "uplink": UPLINK,
-        "server queue": 0.0,
+        "server wait": 0.0,
         "server compute": SERVE,
         "downlink": DOWNLINK,
         "decode": DECODE,
@@ -92,8 +94,8 @@ def test_on_a_shared_link_ten_uploads_take_ten_times_as_long() -> None:
     assert timing.duration_s == pytest.approx(
         FORWARD + ENCODE + up + SERVE + down + DECODE + BACKWARD, rel=1e-9
     )
-    assert timing.link_busy_s["uplink"] == pytest.approx(10 * 8 * 50_010 / 100e6, rel=1e-9)
-    assert timing.link_bytes["downlink"] == pytest.approx(2_000_000, rel=1e-12)
+    assert timing.links["uplink"].busy_s == pytest.approx(10 * 8 * 50_010 / 100e6, rel=1e-9)
+    assert timing.links["downlink"].num_bytes == pytest.approx(2_000_000, rel=1e-12)
 
 
 def test_the_barrier_waits_for_the_slowest_client() -> None:
@@ -119,3 +121,27 @@ def test_a_smaller_batch_costs_less_of_everything_it_should() -> None:
 def test_up_and_down_rates_are_their_own() -> None:
     slow_down = played([turn(0)], clients=1, downlink="10 Mbps").duration_s
     assert slow_down - 0.0369158 == pytest.approx(8 * 200_000 * (1 / 10e6 - 1 / 100e6), rel=1e-9)
+
+
+def test_headers_travel_too() -> None:
+    """50,010 bytes are 35 segments, 200,000 are 139; each carries 66 bytes more."""
+    framed = played([turn(0)], clients=1, framing={}).duration_s
+    assert framed - 0.0369158 == pytest.approx(8 * 66 * (35 + 139) / 100e6, rel=1e-9)
+
+
+def test_on_one_medium_up_and_down_disturb_each_other() -> None:
+    """Client 1 uploads 1 MB while client 0's gradients come down: both want the same 100 Mbps."""
+    timing = played([turn(0), turn(1, activations=1_000_000)], clients=2, medium="100 Mbps")
+    apart = played([turn(0), turn(1, activations=1_000_000)], clients=2)
+    assert timing.duration_s > apart.duration_s
+    carried = 50_010 + 1_000_010 + 2 * 200_000
+    assert timing.links["medium"].num_bytes == pytest.approx(carried, rel=1e-12)
+
+
+def test_fresh_tcp_connections_wait_for_acknowledgements() -> None:
+    """50,010 bytes are 35 segments: windows of 10 and 20, then 5. 2 ms one way at 100 Mbps: 10 segments take
+    1.16 ms of a round trip of 4 ms, 20 take 2.32 ms. Down, 200,000 bytes: 10, 20, then 40 (4.63 ms): full."""
+    fluid = played([turn(0)], clients=1)
+    fresh = played([turn(0)], clients=1, transport={"name": "tcp", "connections": "fresh"})
+    idle_s = 2 * (0.004 + 0.004 - 30 * 1448 * 8 / 100e6)
+    assert fresh.duration_s - fluid.duration_s == pytest.approx(idle_s, rel=1e-9)

@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from slsim.protocols import PHASES
 from slsim.report.tables import (
     duration,
+    milliseconds,
     multiplier,
+    print_breakdown,
     print_link_rates,
     print_study,
     print_summary,
@@ -47,6 +50,12 @@ def row(run: str, codec: str, uplink: str, time_s: float, **changes: Any) -> dic
         "compression_ratio": 13.766,
         **changes,
     }
+
+
+def round_of(run: str, uplink_s: float = 0.0521) -> dict[str, Any]:
+    phases = {f"{phase.replace(' ', '_')}_s": 0.001 for phase in PHASES}
+    spent = {"uplink_s": uplink_s, "round_s": 0.001, "bottleneck": "uplink", "bottleneck_share": 0.876}
+    return {"run": run, **phases, **spent}
 
 
 def test_a_summary_row() -> None:
@@ -108,5 +117,35 @@ def test_where_a_codec_stops_paying(speed_ups: dict[str, float], text: str) -> N
 def test_the_rates_table_replaces_the_summary_where_links_vary(tmp_path: Any) -> None:
     rows = [row("ms, 1 Mbps", "ms 0.99 2", "1 Mbps", 5.0), row("ms, 2 Mbps", "ms 0.99 2", "2 Mbps", 4.0)]
     output = console()
-    print_study(output, pd.DataFrame(rows), tmp_path)
-    assert printed(output) == [["ms", "5 s", "4 s", "never"]]  # without identity nothing can be said to pay
+    print_study(output, pd.DataFrame(rows), pd.DataFrame([round_of("ms")]), tmp_path)
+    assert printed(output)[0] == ["ms", "5 s", "4 s", "never"]  # without identity nothing can be said to pay
+
+
+def test_a_breakdown_is_in_milliseconds_and_names_the_bottleneck() -> None:
+    output = console()
+    print_breakdown(output, pd.DataFrame([round_of("ms"), round_of("identity", 0.61)]))
+    rows = {name: cells for name, *cells in printed(output)}
+    assert list(rows) == [*PHASES, "round", "bottleneck", "its share"]
+    assert rows["uplink"] == ["52.1", "610"]
+    assert rows["server wait"] == rows["round"] == ["1.00", "1.00"]
+    assert rows["bottleneck"] == ["uplink", "uplink"]
+    assert rows["its share"] == ["88 %", "88 %"]
+
+
+def test_a_breakdown_of_many_runs_has_a_line_a_run() -> None:
+    output = console()
+    print_breakdown(output, pd.DataFrame([round_of(f"run {number}") for number in range(35)]))
+    rows = printed(output)
+    assert len(rows) == 30
+    # devices: forward, encode, decode, backward; server: wait and compute
+    assert rows[7] == ["run 7", "1.00", "4.00", "52.1", "2.00", "1.00", "uplink"]
+    assert isinstance(output.file, io.StringIO)
+    assert output.file.getvalue().rstrip().endswith("Phase by phase: breakdown.csv, 5 more runs too")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.00"), (0.00021, "0.21"), (0.00999, "9.99"), (0.009996, "10.0"), (1.35, "1,350")],
+)
+def test_milliseconds_have_three_figures(seconds: float, text: str) -> None:
+    assert milliseconds(seconds) == text

@@ -20,6 +20,7 @@ MINIMAL: dict[str, Any] = {
     "data": {"name": "fashion-mini"},
     "model": {"name": "cnn", "cut": "medium"},
 }
+HALVES = [{"rate": "5 Mbps", "share": 0.5}, {"rate": "100 Mbps", "share": 0.5}]
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 
@@ -105,7 +106,41 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ({"network": {"latency": "-1 ms"}}, "network.latency", "at least 0"),
         ({"network": {"uplink": "0 Mbps"}}, "network.uplink", "more than 0"),
         ({"network": {"uplink": "3 mbps"}}, "network.uplink", 'did you mean "Mbps"?'),
-        ({"network": {"sharing": "half"}}, "network.sharing", "'dedicated' or 'shared'"),
+        ({"network": {"sharing": "half"}}, "network.sharing", "'dedicated', 'shared' or 'fifo'"),
+        ({"network": {"uplink": 5e6}}, "network.uplink", "5000000.0 has no unit"),
+        ({"network": {"uplink": []}}, "network.uplink", "[] is not a bandwidth"),
+        ({"network": {"uplink": {"rate": "0 bps"}}}, "network.uplink.rate", "more than 0"),
+        ({"network": {"uplink": {"rat": "1 bps"}}}, "network.uplink.rat", 'did you mean "rate"?'),
+        ({"network": {"uplink": {"share": 1.0}}}, "network.uplink", "either a rate or a trace"),
+        ({"network": {"uplink": {"trace": "no.csv"}}}, "network.uplink", "no.csv cannot be read: No such"),
+        ({"network": {"uplink": {"rate": "1 bps", "period": "1 s"}}}, "network.uplink", "are of a trace"),
+        ({"network": {"uplink": [{"rate": "1 bps", "share": 0.3}]}}, "network.uplink", "add up to 0.3"),
+        (
+            {"network": {"uplink": [{"rate": "1 bps", "share": 0.5}, {"rate": "1", "share": 0.5}]}},
+            "network.uplink[1].rate",
+            "'1' has no unit",
+        ),
+        (
+            {"network": {"sharing": "shared", "uplink": HALVES}},
+            "network",
+            'classes of uplinks need sharing = "dedicated"',
+        ),
+        ({"network": {"medium": "0 Mbps"}}, "network.medium", "more than 0"),
+        ({"network": {"access_points": {"rate": "1 bps"}}}, "network.access_points[0].count", "missing"),
+        (
+            {"network": {"access_points": [{"count": 0, "rate": "1 bps"}]}},
+            "network.access_points[0].count",
+            "greater than or equal to 1",
+        ),
+        ({"network": {"transport": "quic"}}, "network.transport", "there are: fluid, tcp"),
+        ({"network": {"transport": {"name": "tcp", "window": 0}}}, "network.transport.window", "equal to 1"),
+        ({"network": {"framing": {"segment": 0}}}, "network.framing.segment", "equal to 1"),
+        ({"network": {"framing": "some"}}, "network.framing", "found 'some'"),
+        ({"network": {"burst": "-1 kB"}}, "network.burst", "at least 0"),
+        ({"network": {"loss": 1.0}}, "network.loss", "less than 1"),
+        ({"network": {"loss": 0.01, "latency": "0 s"}}, "network", "loss needs a latency above 0 s"),
+        ({"network": {"jitter": {"spread": 1.0, "every": "1 s"}}}, "network.jitter.spread", "less than 1"),
+        ({"network": {"jitter": {"spread": 0.5, "every": "0 s"}}}, "network.jitter", "more than 0 s"),
         ({"codec": {"uplink": {"bits": 2}}}, "codec.uplink.name", "missing"),
         ({"codec": {"uplink": {"name": "qu", "bits": 9}}}, "codec.uplink.bits", "less than or equal to 8"),
         ({"codec": {"uplink": {"name": "ms", "bit": 2}}}, "codec.uplink.bit", 'did you mean "bits"?'),
@@ -233,3 +268,46 @@ def test_the_schema_accepts_the_scenarios_and_refuses_what_slsim_refuses() -> No
         {"sweep": {"codec.uplink": []}},
     ):
         assert not validator.is_valid({**MINIMAL, **wrong}), wrong
+
+
+def test_a_network_is_resolved_and_can_be_read_again(tmp_path: Path) -> None:
+    """Every way to write a network survives `slsim run`'s own scenario file; a trace is found by its path."""
+    (tmp_path / "lte.csv").write_text("time_s,rate\n0,1 Mbps\n")
+    network: dict[str, Any] = {
+        "uplink": {"trace": "lte.csv", "period": "60 s", "shift": "5 s"},
+        "downlink": [{"rate": "5 Mbps", "share": 0.3, "latency": "40 ms"}, {"rate": "1 Gbps", "share": 0.7}],
+        "medium": "54 Mbps",
+        "access_points": {"count": 2, "rate": "1 Gbps", "duplex": "half"},
+        "ingress": "2 Gbps",
+        "transport": {"name": "tcp", "connections": "fresh"},
+        "framing": "none",
+        "burst": "16 kB",
+        "loss": 0.01,
+    }
+    first = plan({**MINIMAL, "network": network}, "test", tmp_path)
+    again = plan(first.document(), "test", Path("/"))
+    assert again.cases[0].scenario == first.cases[0].scenario
+    written = first.document()["network"]
+    assert written["uplink"] == {
+        "trace": str((tmp_path / "lte.csv").resolve()),
+        "period": "1 min",
+        "shift": "5 s",
+    }
+    assert written["downlink"][1] == {"rate": "1 Gbps", "share": 0.7}
+    assert written["framing"] == {"segment": 1448, "header": 0}
+    jsonschema.Draft202012Validator(json_schema()).validate(first.document())
+
+
+def test_a_class_of_all_clients_is_a_plain_rate() -> None:
+    (case,) = planned({**MINIMAL, "network": {"uplink": [{"rate": "5 Mbps", "share": 1.0}]}}).cases
+    assert case.scenario.network.uplink == 5e6
+    assert case.scenario.table()["network"]["uplink"] == "5 Mbps"
+
+
+def test_a_device_without_a_time_that_is_needed_is_refused() -> None:
+    timed = {"name": "timed", "client_forward": "1 ms", "encode": "1 ns", "decode": "1 ns"}
+    with pytest.raises(ScenarioError) as error:
+        planned({**MINIMAL, "clients": {"device": timed}})
+    (fault,) = error.value.faults
+    assert fault.path == "clients.device"
+    assert "no time for client backward; give client_backward" in fault.message

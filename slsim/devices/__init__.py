@@ -1,0 +1,23 @@
+"""Devices: pieces of work → seconds. By rated figures, by explicit times, or as measured."""
+
+from slsim.devices import catalogue
+from slsim.devices.base import Device, Number, Part, Work, register, registry
+from slsim.devices.measured import Measured
+from slsim.devices.rated import Rated
+from slsim.devices.timed import Timed
+
+create = registry.create
+
+__all__ = [
+    "Device",
+    "Measured",
+    "Number",
+    "Part",
+    "Rated",
+    "Timed",
+    "Work",
+    "catalogue",
+    "create",
+    "register",
+    "registry",
+]

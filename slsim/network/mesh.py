@@ -1,0 +1,224 @@
+"""Several shared links at once, where flows cross two of them or more: all rates are filled anew whenever
+one may change, in compiled code."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from slsim.network import filling
+from slsim.network.filling import (
+    CHANGES,
+    CLOCK,
+    DUE,
+    GOAL,
+    GROUP,
+    IS_NEW,
+    LIMIT,
+    MORE,
+    POOL,
+    RATE,
+    SINCE,
+    SIZE,
+    SPEED,
+)
+from slsim.network.solver import FlowHeap, Solver, by_number
+from slsim.network.state import FlowState, LinkState
+
+Key = tuple[tuple[LinkState, ...], float]  # pools and limit
+
+
+class Group:
+    """Flows of equal pools and equal limit, by the virtual bits at which they end."""
+
+    __slots__ = ("by_goal", "column", "is_listed", "key", "num_counted")
+
+    def __init__(self, key: Key, column: int) -> None:
+        self.key = key
+        self.column = column  # of the mesh's arrays
+        self.by_goal = FlowHeap()
+        self.num_counted = 0  # flows at the last filling
+        self.is_listed = False  # on the lists of its pools
+
+
+class Mesh(Solver):
+    """The flows on pools that flows join, directly or by a chain of others.
+
+    A pool that has come stays until it is empty. The numbers are in arrays (see `filling.py`); single
+    elements are read and written by memoryviews, the fastest way from Python.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pools: dict[LinkState, int] = {}  # columns; 0 is no pool
+        self._groups: dict[Key, Group] = {}
+        self._by_column: list[Group | None] = []
+        self._free: list[int] = []  # columns of groups
+        self._changed: dict[Group, None] = {}  # an ordered set
+        self._empty: dict[Group, None] = {}  # have no flows, and keep their column for a while
+        self._must_fill = False
+        self._pool_floats, self._pool_ints = np.zeros((3, 8)), np.zeros((4, 8), np.int64)
+        self._pool_ints[filling.HEAD] = -1
+        self._group_floats, self._group_ints = np.zeros((7, 0)), np.zeros((3, 1), np.int64)
+        self._hops = np.zeros((2, 0, 2), np.int32)
+        self._changes = np.zeros((8, 3), np.int64)
+        self._floats = _elements(self._group_floats)
+
+    def flows(self) -> list[FlowState]:
+        return by_number([flow for group in self._groups.values() for flow in group.by_goal.flows()])
+
+    def pools(self) -> list[LinkState]:
+        return [link for link in self._pools if link.solver is self]
+
+    def join(self, link: LinkState) -> None:
+        """From now on the flows on this pool are here."""
+        column = self._pools.setdefault(link, len(self._pools) + 1)
+        if column >= self._pool_floats.shape[1]:
+            room = ((0, 0), (0, column))
+            self._pool_floats = np.pad(self._pool_floats, room)
+            self._pool_ints = np.pad(self._pool_ints, room, constant_values=0)
+            self._pool_ints[filling.HEAD, column:] = -1
+        link.solver = self
+        self.rate_changed(link)
+
+    def rate_changed(self, link: LinkState) -> None:
+        self._pool_floats[RATE, self._pools[link]] = link.rate_bps
+        self._must_fill = True
+
+    def add(self, flow: FlowState, bits: float, now_s: float) -> None:
+        key = (flow.pools, flow.limit_bps)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._new_group(key)
+        elif not group.by_goal.size and not group.num_counted:
+            self._floats[CLOCK, group.column] = 0.0  # it stands still; a small number is a more exact one
+        flow.solver, flow.group = self, group
+        group.by_goal.push(self._clock_at(group, now_s) + bits, flow)
+        self._changed[group] = None
+
+    def remove(self, flow: FlowState, now_s: float) -> float:
+        bits = max(0.0, self.bits_left(flow, now_s))
+        flow.group.by_goal.discard(flow)
+        self._changed[flow.group] = None
+        flow.solver = flow.group = None
+        return bits
+
+    def settle(self, now_s: float) -> None:
+        """Fill, unless as many flows of each group have come as have gone."""
+        num_changes = self._count_changes()
+        size = len(self._by_column)
+        if not num_changes and not self._must_fill:
+            self.first_s = filling.first_finish(self._group_floats, self._group_ints, size)
+            return
+        self._must_fill = False
+        changes = _elements(self._changes)
+        changes[0, SIZE], changes[0, CHANGES] = size, num_changes
+        self.first_s = filling.fill(
+            now_s,
+            self._pool_floats,
+            self._pool_ints,
+            self._group_floats,
+            self._group_ints,
+            self._hops,
+            self._changes,
+        )
+
+    def due(self) -> list[FlowState]:
+        flows = []
+        for column in self._due_columns():
+            group = self._by_column[column]
+            assert group is not None
+            since_s, clock = self._floats[SINCE, column], self._floats[CLOCK, column]
+            speed_bps = self._floats[SPEED, column]
+            while since_s + (group.by_goal.first() - clock) / speed_bps <= self.first_s:
+                flow = group.by_goal.pop()
+                flow.solver = flow.group = None
+                flows.append(flow)
+            self._changed[group] = None
+        return by_number(flows)
+
+    def bits_left(self, flow: FlowState, now_s: float) -> float:
+        assert flow.entry is not None
+        return flow.entry[0] - self._clock_at(flow.group, now_s)
+
+    def _count_changes(self) -> int:
+        """Write what has changed into the arrays; the number of groups that are larger or smaller."""
+        if len(self._changed) >= self._changes.shape[0]:
+            self._changes = np.pad(self._changes, ((0, 2 * len(self._changed)), (0, 0)))
+        floats, changes, row = self._floats, _elements(self._changes), 0
+        for group in self._changed:
+            size = group.by_goal.size
+            floats[GOAL, group.column] = group.by_goal.first()
+            if size != group.num_counted:
+                row += 1
+                changes[row, GROUP] = group.column
+                changes[row, MORE] = size - group.num_counted
+                changes[row, IS_NEW] = not group.is_listed
+                group.num_counted = size
+                group.is_listed = True
+            if size:
+                self._empty.pop(group, None)
+            else:
+                self._empty[group] = None
+        self._changed.clear()
+        return row
+
+    def _due_columns(self) -> list[int]:
+        ints = _elements(self._group_ints)
+        columns = [ints[DUE, 0]]
+        while (column := ints[DUE, len(columns)]) >= 0:
+            columns.append(column)
+        return columns
+
+    def _clock_at(self, group: Group, now_s: float) -> float:
+        floats, column = self._floats, group.column
+        clock: float = floats[CLOCK, column] + floats[SPEED, column] * (now_s - floats[SINCE, column])
+        return clock
+
+    def _new_group(self, key: Key) -> Group:
+        pools, limit_bps = key
+        if len(pools) > self._hops.shape[2]:
+            self._hops = np.pad(self._hops, ((0, 0), (0, 0), (0, len(pools) - self._hops.shape[2])))
+        if len(self._empty) > 64 + len(self._groups) // 4:
+            self._forget_empty_groups()
+        if not self._free:
+            self._double()
+        column = self._free.pop()
+        group = self._groups[key] = self._by_column[column] = Group(key, column)
+        self._group_floats[:, column] = 0.0
+        self._floats[LIMIT, column] = limit_bps
+        hops = _elements(self._hops)
+        for i in range(self._hops.shape[2]):
+            hops[POOL, column, i] = self._pools[pools[i]] if i < len(pools) else 0
+        return group
+
+    def _double(self) -> None:
+        """Make room for twice as many groups."""
+        old = len(self._by_column)
+        more = max(64, old)
+        self._group_floats = np.pad(self._group_floats, ((0, 0), (0, more)))
+        self._group_ints = np.pad(self._group_ints, ((0, 0), (0, more)))
+        self._hops = np.pad(self._hops, ((0, 0), (0, more), (0, 0)))
+        self._floats = _elements(self._group_floats)
+        self._by_column.extend([None] * more)
+        self._free.extend(range(old + more - 1, old - 1, -1))
+
+    def _forget_empty_groups(self) -> None:
+        """Free the columns of groups without flows, which may have had some again up to now."""
+        self._changes[0, SIZE] = len(self._by_column)
+        filling.forget_empty_groups(self._pool_ints, self._group_ints, self._hops, self._changes)
+        for group in self._empty:
+            group.is_listed = False
+            if not group.by_goal.size:
+                del self._groups[group.key]
+                self._by_column[group.column] = None
+                self._free.append(group.column)
+                self._floats[GOAL, group.column] = math.inf
+        self._empty = {group: None for group in self._empty if group.by_goal.size}
+
+
+def _elements(array: Any) -> Any:
+    """For single elements from Python, ten times as fast as the array."""
+    return memoryview(array)

@@ -1,0 +1,126 @@
+"""Which solver a flow is with: that depends on how many others use the links of its route.
+
+A fair link with one flow is folded into that flow's limit. With a second it becomes a pool, divided by a
+fair queue of its own for as long as all its flows are on no other pool; pools that a flow joins are divided
+by one mesh.
+"""
+
+from __future__ import annotations
+
+import math
+
+from slsim.network.fair_queue import FairQueue
+from slsim.network.solver import Apart, Solver
+from slsim.network.state import FlowState, LinkState
+
+
+class Placement:
+    """All flows that flow, each with its solver; `changed` has the solvers that have to settle."""
+
+    def __init__(self) -> None:
+        self.changed: dict[Solver, None] = {}  # an ordered set
+        self._apart = Apart()
+
+    def enter(self, flow: FlowState, bits: float, now_s: float) -> None:
+        """`flow` has `bits` to go, and enters all its fair links."""
+        limit_bps = _own_limit_bps(flow) if flow.limits else flow.cap_bps
+        pools: tuple[LinkState, ...] = ()
+        for link in flow.fair:
+            link.num_sharing += 1
+            if link.num_sharing == 1:
+                link.sole = flow
+                if link.rate_bps < limit_bps:
+                    limit_bps = link.rate_bps
+            else:
+                if link.solver is None:
+                    self._make_pool(link, now_s)
+                pools += (link,)
+        if len(pools) == 1 and (solver := pools[0].solver):  # as _add does
+            flow.limit_bps, flow.pools = limit_bps, pools
+            solver.add(flow, bits, now_s)
+            self.changed[solver] = None
+        else:
+            self._add(flow, limit_bps, pools, bits, now_s)
+
+    def go_on(self, flow: FlowState, links: tuple[LinkState, ...], bits: float, now_s: float) -> None:
+        """`flow` has `bits` to go until its next segment; of its fair links, it enters `links` just now."""
+        for link in links:
+            link.num_sharing += 1
+            if link.num_sharing == 1:
+                link.sole = flow
+            elif link.solver is None:
+                self._make_pool(link, now_s)
+        self._place(flow, bits, now_s)
+
+    def replace(self, flow: FlowState, now_s: float) -> None:
+        """One of the limits of `flow` has changed, or one of its links has become a pool."""
+        solver = flow.solver
+        if solver is not None:  # otherwise it is about to be placed, or has arrived
+            bits = solver.remove(flow, now_s)
+            self.changed[solver] = None
+            self._place(flow, bits, now_s)
+
+    def change_rate(self, link: LinkState) -> None:
+        """The rate of a pool has changed."""
+        assert link.solver is not None
+        link.solver.rate_changed(link)
+        self.changed[link.solver] = None
+
+    def _make_pool(self, link: LinkState, now_s: float) -> None:
+        """A second flow enters `link`."""
+        link.solver = FairQueue(link)
+        if link.sole is not None:
+            self.replace(link.sole, now_s)
+            link.sole = None
+
+    def _place(self, flow: FlowState, bits: float, now_s: float) -> None:
+        folded = (link.rate_bps for link in flow.fair if link.solver is None)
+        limit_bps = min(_own_limit_bps(flow), min(folded, default=math.inf))
+        pools = tuple(link for link in flow.fair if link.solver is not None)
+        self._add(flow, limit_bps, pools, bits, now_s)
+
+    def _add(
+        self, flow: FlowState, limit_bps: float, pools: tuple[LinkState, ...], bits: float, now_s: float
+    ) -> None:
+        flow.limit_bps, flow.pools = limit_bps, pools
+        if not pools:
+            solver: Solver = self._apart
+        elif len(pools) == 1:
+            assert pools[0].solver is not None
+            solver = pools[0].solver
+        else:
+            assert pools[0].solver is not None
+            solver = pools[0].solver
+            for link in pools:
+                if link.solver is not solver:
+                    solver = self._joined(pools, now_s)
+                    break
+        solver.add(flow, bits, now_s)
+        self.changed[solver] = None
+
+    def _joined(self, pools: tuple[LinkState, ...], now_s: float) -> Solver:
+        """One mesh for all these pools: one that is there, or a new one."""
+        from slsim.network.mesh import Mesh  # compiles; most networks do without
+
+        solvers = dict.fromkeys(link.solver for link in pools)
+        meshes = [solver for solver in solvers if isinstance(solver, Mesh)]
+        mesh = max(meshes, key=lambda mesh: len(mesh.pools()), default=None) if len(meshes) > 1 else None
+        mesh = mesh or (meshes[0] if meshes else Mesh())
+        for solver in solvers:
+            if solver is mesh or solver is None:
+                continue
+            for link in solver.pools():
+                mesh.join(link)
+            for flow in solver.flows():
+                mesh.add(flow, solver.remove(flow, now_s), now_s)
+            self.changed[solver] = None
+        return mesh
+
+
+def _own_limit_bps(flow: FlowState) -> float:
+    """The most that `flow` can go whatever the others do, but for its folded links."""
+    limit_bps = flow.cap_bps
+    for link in flow.limits:
+        if link.rate_bps < limit_bps:
+            limit_bps = link.rate_bps
+    return limit_bps

@@ -1,0 +1,45 @@
+"""The Recording: what a training sent and computed, round by round, byte by byte, and how it learned.
+
+It is where the two planes meet: learning writes it, the clock plays it.
+"""
+
+from slsim.recording.columns import Messages, Turns
+from slsim.recording.records import (
+    ACTIVATIONS,
+    GRADIENTS,
+    LABELS,
+    Costs,
+    Direction,
+    Evaluation,
+    Message,
+    RoundRecord,
+    Status,
+    Turn,
+)
+from slsim.recording.store import (
+    EVALUATIONS_FILE,
+    FORMAT_VERSION,
+    HEADER_FILE,
+    MESSAGES_FILE,
+    Recording,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "EVALUATIONS_FILE",
+    "FORMAT_VERSION",
+    "GRADIENTS",
+    "HEADER_FILE",
+    "LABELS",
+    "MESSAGES_FILE",
+    "Costs",
+    "Direction",
+    "Evaluation",
+    "Message",
+    "Messages",
+    "Recording",
+    "RoundRecord",
+    "Status",
+    "Turn",
+    "Turns",
+]

@@ -1,0 +1,86 @@
+"""What a recording is made of: messages, turns, rounds, evaluations, and what computing costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+ACTIVATIONS, LABELS, GRADIENTS = "activations", "labels", "gradients"
+MESSAGE_FIELDS = ("kind", "direction", "num_bytes", "raw_bytes", "extra_bytes")
+Direction = Literal["up", "down"]
+Status = Literal["finished", "diverged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a turn: bytes as sent, and bytes it would have been uncompressed; `extra_bytes` of
+    those sent go beyond the format's nominal size (signs that only some data need)."""
+
+    kind: str
+    direction: Direction
+    num_bytes: int
+    raw_bytes: int
+    extra_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One client's part of a round."""
+
+    client: int
+    samples: int
+    messages: tuple[Message, ...]
+
+    def message(self, kind: str) -> Message:
+        """The turn's message of that kind; it has exactly one."""
+        (found,) = (message for message in self.messages if message.kind == kind)
+        return found
+
+    def num_bytes(self, direction: Direction) -> int:
+        """Everything this client sent in that direction, in bytes."""
+        return sum(message.num_bytes for message in self.messages if message.direction == direction)
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round: a turn for each client that took part."""
+
+    turns: tuple[Turn, ...]
+
+    def num_bytes(self, direction: Direction) -> int:
+        """Bytes of all clients in that direction."""
+        return sum(turn.num_bytes(direction) for turn in self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Test accuracy (0 … 1) after `round` rounds: with activations through the uplink codec, as the
+    paper's authors measure it, and without it; and the mean training loss since the last evaluation."""
+
+    round: int
+    epoch: float
+    accuracy: float
+    accuracy_without_codec: float
+    training_loss: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the clock needs to turn messages and samples into work: FLOPs a sample of each half, and the
+    bytes of memory that encoding and decoding touch for each element of a message kind."""
+
+    client_forward_flops: float
+    client_backward_flops: float
+    server_forward_flops: float
+    server_backward_flops: float
+    encode_bytes: Mapping[str, float]
+    decode_bytes: Mapping[str, float]
+
+    def encoding(self, message: Message) -> float:
+        """Bytes of memory read and written to encode `message`."""
+        return self.encode_bytes[message.kind] * message.raw_bytes / 4
+
+    def decoding(self, message: Message) -> float:
+        """Bytes of memory read and written to decode `message`."""
+        return self.decode_bytes[message.kind] * message.raw_bytes / 4

@@ -1,0 +1,175 @@
+"""A protocol's rounds on the clock, by SimPy: who computes, sends and waits when.
+
+On links that do not change, and with connections that remember nothing, a round begins with everyone idle
+and ends at a barrier: equal records take equal time, and each distinct record is simulated once. Otherwise
+all rounds are simulated one after another on one clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from slsim.errors import ClockError
+from slsim.network import LinkUsage, topology
+from slsim.protocols import PHASES, Cast, Protocol, Span, Stage, Workload
+from slsim.recording import ACTIVATIONS, GRADIENTS, Costs, RoundRecord, Turns
+from slsim.scenario import Scenario
+from slsim.scenario.shares import assign
+from slsim.simulation import columns, invariants
+from slsim.simulation.timeline import Timeline
+
+PLACE = {phase: place for place, phase in enumerate(PHASES)}
+
+
+@dataclass(frozen=True)
+class RoundTiming:
+    """How long one round took, each client's spans within it (from its start), and what links did in it."""
+
+    duration_s: float
+    spans: tuple[Span, ...]
+    links: Mapping[str, LinkUsage]
+    bytes_due: Mapping[str, int]
+
+
+class Simulation:
+    """One protocol on one cast: plays rounds, one after another."""
+
+    def __init__(self, protocol: Protocol, cast: Cast) -> None:
+        self._protocol = protocol
+        self._cast = cast
+        self._known: dict[RoundRecord, RoundTiming] = {}
+
+    @classmethod
+    def of(cls, scenario: Scenario, costs: Costs) -> Simulation:
+        """The simulation that a scenario's protocol, clients, server and network describe."""
+        shares = [(share.device.create(), share.share) for share in scenario.clients.device]
+        count = scenario.clients.count
+        codecs = {ACTIVATIONS: scenario.codec.uplink.name, GRADIENTS: scenario.codec.downlink.name}
+        cast = Cast(
+            clients=assign(shares, count),
+            server=scenario.server.device.create(),
+            server_slots=scenario.server.parallel,
+            topology=topology.build(scenario.network, count, scenario.seed),
+            workload=Workload(costs, codecs),
+        )
+        return cls(scenario.training.protocol.create(), cast)
+
+    def run(self, rounds: Sequence[RoundRecord], turns: Turns | None = None) -> Timeline:
+        """All rounds, one after another, from time 0. `turns` are their columns, if somebody has them
+        already. Raises `ClockError` when the times contradict each other, which only a fault in slsim or
+        in a protocol of one's own can bring about."""
+        if columns.can_play(self._protocol, self._cast):
+            turns = turns or Turns.of(rounds)
+            if turns is not None and columns.are_barriers(turns):
+                timeline, due = columns.play(self._protocol, self._cast, turns)
+                invariants.check(timeline, self._cast, due)
+                return timeline
+        return self.run_with_simpy(rounds)
+
+    def run_with_simpy(self, rounds: Sequence[RoundRecord]) -> Timeline:
+        """The same by SimPy, whatever the links are."""
+        if self._is_steady:
+            timings = [self.play(record) for record in rounds]
+            due: Mapping[str, int] = _total_due(timings)
+            timeline = _timeline(timings)
+        else:
+            timeline, due = self._play_on_one_clock(rounds)
+        invariants.check(timeline, self._cast, due)
+        return timeline
+
+    @property
+    def _is_steady(self) -> bool:
+        """Whether a round takes the same time whenever it is played."""
+        network, transport = self._cast.topology.network, self._cast.topology.transport
+        return self._protocol.replayable and network.is_steady and not transport.remembers
+
+    def play(self, record: RoundRecord) -> RoundTiming:
+        """The timing of one round, from time 0, with everyone idle before."""
+        if record not in self._known:
+            stage = Stage(self._cast)
+            self._simulate(stage, record)
+            self._known[record] = RoundTiming(
+                stage.env.now, tuple(stage.spans), stage.flows.usage(), stage.bytes_due()
+            )
+        return self._known[record]
+
+    def _simulate(self, stage: Stage, record: RoundRecord) -> None:
+        stage.env.run(until=stage.env.process(self._protocol.play(stage, record)))
+        if stage.flows.in_flight:
+            raise ClockError(
+                f"the clock is wrong: a round ended while {stage.flows.in_flight} messages were on their way"
+            )
+
+    def _play_on_one_clock(self, rounds: Iterable[RoundRecord]) -> tuple[Timeline, Mapping[str, int]]:
+        stage = Stage(self._cast)
+        parts = []
+        for record in rounds:
+            began_s = stage.env.now
+            self._simulate(stage, record)
+            parts.append(RoundTiming(stage.env.now - began_s, _from(began_s, stage.spans), {}, {}))
+            stage.spans.clear()
+        return _timeline(parts, stage.flows.usage()), stage.bytes_due()
+
+
+def _from(began_s: float, spans: Iterable[Span]) -> tuple[Span, ...]:
+    return tuple(Span(s.client, s.phase, s.start_s - began_s, s.end_s - began_s) for s in spans)
+
+
+def _timeline(timings: Sequence[RoundTiming], links: Mapping[str, LinkUsage] | None = None) -> Timeline:
+    """Rounds one after another; `links` is what links did in all of them, else it is added up."""
+    clients: list[int] = []
+    rows: list[list[float]] = []
+    offsets = [0]
+    tables: dict[int, tuple[list[int], list[list[float]]]] = {}  # of rounds that occur again
+    for timing in timings:
+        table = tables.get(id(timing))
+        if table is None:
+            table = tables[id(timing)] = _seconds(timing)
+        clients += table[0]
+        rows += table[1]
+        offsets.append(len(clients))
+    return Timeline(
+        round_ends_s=np.cumsum([timing.duration_s for timing in timings], dtype=np.float64),
+        offsets=np.array(offsets),
+        clients=np.array(clients, dtype=np.int64),
+        seconds=np.array(rows, dtype=np.float64).reshape(-1, len(PHASES)),
+        links=_total_usage(timings) if links is None else links,
+    )
+
+
+def _seconds(timing: RoundTiming) -> tuple[list[int], list[list[float]]]:
+    """The clients of a round, and for each its seconds by phase; whenever it does nothing, it waits."""
+    rows: dict[int, list[float]] = {}
+    last_s: dict[int, float] = {}
+    for span in timing.spans:
+        row = rows.setdefault(span.client, [0.0] * len(PHASES))
+        row[PLACE[span.phase]] += span.end_s - span.start_s
+        row[PLACE["barrier wait"]] += span.start_s - last_s.get(span.client, 0.0)
+        last_s[span.client] = span.end_s
+    for client, row in rows.items():
+        row[PLACE["barrier wait"]] += timing.duration_s - last_s[client]
+    return list(rows), list(rows.values())
+
+
+def _total_usage(timings: Iterable[RoundTiming]) -> dict[str, LinkUsage]:
+    totals: dict[str, LinkUsage] = {}
+    for timing in timings:
+        for name, used in timing.links.items():
+            before = totals.get(name, LinkUsage(0.0, 0.0, 0.0))
+            totals[name] = LinkUsage(
+                before.num_bytes + used.num_bytes,
+                before.busy_s + used.busy_s,
+                before.capacity_bytes + used.capacity_bytes,
+            )
+    return totals
+
+
+def _total_due(timings: Iterable[RoundTiming]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for timing in timings:
+        for name, due in timing.bytes_due.items():
+            totals[name] = totals.get(name, 0) + due
+    return totals
