@@ -93,7 +93,9 @@ def test_a_timeline_is_that_of_one_long_simulation(network: str) -> None:
     stage, ends = on_one_clock(simulation, rounds)
     assert timeline.round_ends_s == pytest.approx(ends, rel=1e-9)
     assert timeline.makespan_s == timeline.round_ends_s[-1]
-    for name, usage in stage.flows.usage().items():
+    used = {name: usage for name, usage in stage.flows.usage().items() if usage.num_bytes}
+    assert set(timeline.links) == set(used)
+    for name, usage in used.items():
         assert timeline.links[name].num_bytes == pytest.approx(usage.num_bytes, rel=1e-9)
         assert timeline.links[name].busy_s == pytest.approx(usage.busy_s, rel=1e-9)
         assert timeline.links[name].capacity_bytes == pytest.approx(usage.capacity_bytes, rel=1e-9)
@@ -219,6 +221,7 @@ def test_a_transfer_that_does_not_end_is_an_error() -> None:
         ({"round_ends_s": [2.0, 1.0]}, "ends before the one before it"),
         ({"seconds": -1.0}, "less than no time"),
         ({"seconds": 0.5}, "of client 0 in one round, the phases add up to"),
+        ({"links": (0.0, 0.0, 0.0)}, "bytes were sent over link uplink0, 0.0 arrived"),
         ({"links": (100.0, 0.1, 100.0)}, "bytes were sent over link uplink0, 100.0 arrived"),
         ({"links": (None, 0.1, 10.0)}, "rate × busy time is 10.0"),
         ({"links": (None, 0.1, 1e9)}, "rate × busy time is 1000000000.0"),

@@ -17,11 +17,13 @@ from slsim.network.filling import (
     GROUP,
     IS_NEW,
     LIMIT,
+    LAST_MARK,
+    MARKS,
     MORE,
     POOL,
-    RATE,
     SINCE,
     SIZE,
+    SPARE,
     SPEED,
 )
 from slsim.network.solver import FlowHeap, Solver, by_number
@@ -59,10 +61,12 @@ class Mesh(Solver):
         self._changed: dict[Group, None] = {}  # an ordered set
         self._empty: dict[Group, None] = {}  # have no flows, and keep their column for a while
         self._must_fill = False
-        self._pool_floats, self._pool_ints = np.zeros((3, 8)), np.zeros((4, 8), np.int64)
-        self._pool_ints[filling.HEAD] = -1
-        self._group_floats, self._group_ints = np.zeros((7, 0)), np.zeros((3, 1), np.int64)
+        self._num_columns = 0  # those from here on have not been used yet
+        self._pool_floats, self._pool_ints = np.zeros((12, 8, 2)), np.zeros((4, 8), np.int64)
+        self._members = np.zeros(0, np.int32)
+        self._group_floats, self._group_ints = np.zeros((7, 0)), np.zeros((5, 1), np.int64)
         self._hops = np.zeros((2, 0, 2), np.int32)
+        self._marks = np.zeros((filling.NUM_MARKS, 3))
         self._changes = np.zeros((8, 3), np.int64)
         self._floats = _elements(self._group_floats)
 
@@ -76,15 +80,15 @@ class Mesh(Solver):
         """From now on the flows on this pool are here."""
         column = self._pools.setdefault(link, len(self._pools) + 1)
         if column >= self._pool_floats.shape[1]:
-            room = ((0, 0), (0, column))
-            self._pool_floats = np.pad(self._pool_floats, room)
-            self._pool_ints = np.pad(self._pool_ints, room, constant_values=0)
-            self._pool_ints[filling.HEAD, column:] = -1
+            self._pool_floats = np.pad(self._pool_floats, ((0, 0), (0, column), (0, 0)))
+            self._pool_ints = np.pad(self._pool_ints, ((0, 0), (0, column)))
+            self._make_room()
         link.solver = self
         self.rate_changed(link)
 
     def rate_changed(self, link: LinkState) -> None:
-        self._pool_floats[RATE, self._pools[link]] = link.rate_bps
+        self._pool_floats[MARKS, self._pools[link], SPARE] = link.rate_bps
+        self._changes[1, LAST_MARK] = 0
         self._must_fill = True
 
     def add(self, flow: FlowState, bits: float, now_s: float) -> None:
@@ -108,7 +112,7 @@ class Mesh(Solver):
     def settle(self, now_s: float) -> None:
         """Fill, unless as many flows of each group have come as have gone."""
         num_changes = self._count_changes()
-        size = len(self._by_column)
+        size = self._num_columns
         if not num_changes and not self._must_fill:
             self.first_s = filling.first_finish(self._group_floats, self._group_ints, size)
             return
@@ -119,9 +123,11 @@ class Mesh(Solver):
             now_s,
             self._pool_floats,
             self._pool_ints,
+            self._members,
             self._group_floats,
             self._group_ints,
             self._hops,
+            self._marks,
             self._changes,
         )
 
@@ -145,9 +151,9 @@ class Mesh(Solver):
 
     def _count_changes(self) -> int:
         """Write what has changed into the arrays; the number of groups that are larger or smaller."""
-        if len(self._changed) >= self._changes.shape[0]:
+        if len(self._changed) + 2 > self._changes.shape[0]:
             self._changes = np.pad(self._changes, ((0, 2 * len(self._changed)), (0, 0)))
-        floats, changes, row = self._floats, _elements(self._changes), 0
+        floats, changes, row = self._floats, _elements(self._changes), 1
         for group in self._changed:
             size = group.by_goal.size
             floats[GOAL, group.column] = group.by_goal.first()
@@ -163,7 +169,7 @@ class Mesh(Solver):
             else:
                 self._empty[group] = None
         self._changed.clear()
-        return row
+        return row - 1
 
     def _due_columns(self) -> list[int]:
         ints = _elements(self._group_ints)
@@ -181,11 +187,13 @@ class Mesh(Solver):
         pools, limit_bps = key
         if len(pools) > self._hops.shape[2]:
             self._hops = np.pad(self._hops, ((0, 0), (0, 0), (0, len(pools) - self._hops.shape[2])))
+            self._make_room()
         if len(self._empty) > 64 + len(self._groups) // 4:
             self._forget_empty_groups()
         if not self._free:
             self._double()
         column = self._free.pop()
+        self._num_columns = max(self._num_columns, column + 1)
         group = self._groups[key] = self._by_column[column] = Group(key, column)
         self._group_floats[:, column] = 0.0
         self._floats[LIMIT, column] = limit_bps
@@ -201,14 +209,19 @@ class Mesh(Solver):
         self._group_floats = np.pad(self._group_floats, ((0, 0), (0, more)))
         self._group_ints = np.pad(self._group_ints, ((0, 0), (0, more)))
         self._hops = np.pad(self._hops, ((0, 0), (0, more), (0, 0)))
+        self._make_room()
         self._floats = _elements(self._group_floats)
         self._by_column.extend([None] * more)
         self._free.extend(range(old + more - 1, old - 1, -1))
 
+    def _make_room(self) -> None:
+        """For the members of pools: enough for twice as many as there can be, so they seldom move."""
+        room = 4 * (self._hops[0].size + self._pool_ints.shape[1])
+        self._members = np.pad(self._members, (0, max(0, room - self._members.size)))
+
     def _forget_empty_groups(self) -> None:
         """Free the columns of groups without flows, which may have had some again up to now."""
-        self._changes[0, SIZE] = len(self._by_column)
-        filling.forget_empty_groups(self._pool_ints, self._group_ints, self._hops, self._changes)
+        filling.forget_empty_groups(self._group_ints, self._changes)
         for group in self._empty:
             group.is_listed = False
             if not group.by_goal.size:

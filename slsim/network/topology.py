@@ -42,11 +42,15 @@ class Topology:
     def latency_s(self, client: int) -> tuple[float, float]:
         """One way up and one way down, in seconds."""
         up, down = self.uplinks[client], self.downlinks[client]
-        return sum(map(self._latencies_s.__getitem__, up)), sum(map(self._latencies_s.__getitem__, down))
+        return self._latency_s(up), self._latency_s(down)
+
+    def _latency_s(self, route: Route) -> float:
+        return sum(self.links[name].latency_s for name in route)
 
     @cached_property
-    def _latencies_s(self) -> dict[str, float]:
-        return {link.name: link.latency_s for link in self.network.links}
+    def links(self) -> dict[str, Link]:
+        """The network's links by name."""
+        return {link.name: link for link in self.network.links}
 
     def round_trip_s(self, client: int) -> float:
         """There and back, in seconds."""

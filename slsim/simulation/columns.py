@@ -8,7 +8,6 @@ property test holds this to SimPy's times.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -73,8 +72,8 @@ class _Rounds:
         self._devices = _device_numbers(cast, turns)
         self.now_s = np.zeros(len(turns.client))
         self.seconds = np.zeros((len(turns.client), len(PHASES)))
-        self.links = {link.name: LinkUsage(0.0, 0.0, 0.0) for link in cast.topology.network.links}
-        self.bytes_due: Counter[str] = Counter()
+        self.links: dict[str, LinkUsage] = {}
+        self.bytes_due: dict[str, int] = {}
 
     def take(self, step: Step) -> None:
         """Every turn's next step."""
@@ -104,7 +103,7 @@ class _Rounds:
         return seconds
 
     def _cross(self, routes: tuple[tuple[str, ...], ...], num_bytes: int | NDArray[np.int64]) -> Floats:
-        links = {link.name: link for link in self._cast.topology.network.links}
+        links = self._cast.topology.links
         framed = self._cast.topology.framing.framed(np.broadcast_to(num_bytes, self.now_s.shape))
         if len(set(routes)) == 1 and len(routes) > 1:
             return self._cross_one(links[routes[0][0]], framed)
@@ -115,8 +114,9 @@ class _Rounds:
         rates_bps = np.array([link.rate_bps for link in links])
         latencies_s = np.array([link.latency_s for link in links])
         carried = np.bincount(clients, weights=framed, minlength=len(links))
-        for link, num_bytes, busy_s in zip(links, carried, 8 * carried / rates_bps, strict=True):
-            self._note(link, float(num_bytes), float(busy_s))
+        busy_s = 8 * carried / rates_bps
+        for client in range(len(links)):
+            self._note(links[client], float(carried[client]), float(busy_s[client]))
         return barrier.dedicated(self.now_s, framed, rates_bps[clients], latencies_s[clients])
 
     def _cross_one(self, link: Link, framed: NDArray[np.int64]) -> Floats:
@@ -126,7 +126,9 @@ class _Rounds:
         return end_s
 
     def _note(self, link: Link, num_bytes: float, busy_s: float) -> None:
-        self.bytes_due[link.name] += round(num_bytes)
+        if not num_bytes:
+            return
+        self.bytes_due[link.name] = round(num_bytes)
         self.links[link.name] = LinkUsage(num_bytes, busy_s, busy_s * link.rate_bps / 8)
 
     def timeline(self) -> Timeline:

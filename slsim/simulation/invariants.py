@@ -20,7 +20,8 @@ def check(timeline: Timeline, cast: Cast, bytes_due: Mapping[str, int]) -> None:
     _time_runs_forward(timeline)
     _phases_add_up(timeline)
     only_limits = _only_limits(cast)
-    for name, usage in timeline.links.items():
+    for name in {**timeline.links, **bytes_due}:
+        usage = timeline.links.get(name, LinkUsage(0.0, 0.0, 0.0))
         _link_agrees(name, usage, timeline.makespan_s, bytes_due.get(name, 0), name in only_limits)
 
 

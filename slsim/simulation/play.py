@@ -136,7 +136,7 @@ def _timeline(timings: Sequence[RoundTiming], links: Mapping[str, LinkUsage] | N
         offsets=np.array(offsets),
         clients=np.array(clients, dtype=np.int64),
         seconds=np.array(rows, dtype=np.float64).reshape(-1, len(PHASES)),
-        links=_total_usage(timings) if links is None else links,
+        links={name: used for name, used in (links or _total_usage(timings)).items() if used.num_bytes},
     )
 
 

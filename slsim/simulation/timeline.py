@@ -19,7 +19,7 @@ class Timeline:
     `round_ends_s[r]` is when round r ended (s, from 0). A turn is a client's part of a round: the turns
     `offsets[r]:offsets[r + 1]` are round r's, `clients` says whose they are, and `seconds` [turns,
     len(PHASES)] how long each spent in each phase; a turn's phases add up to its round's duration. `links`
-    has what each link carried.
+    has what each link carried that carried anything.
     """
 
     round_ends_s: NDArray[np.float64]

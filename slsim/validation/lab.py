@@ -95,17 +95,16 @@ class Lab:
             if links != "fifo":
                 parent = ("root",) if links == "own" else ("parent", "1:1")
                 self._whole(*add, *parent, "handle", f"{QUEUES}:", "htb")
-            for client in range(clients if links != "fifo" else 0):
-                self._class(namespace, f"{QUEUES}:{client + 1:x}", rate if links == "own" else "")
+            for number in range(1, clients + 1 if links != "fifo" else 1):
+                self._class(namespace, number)
+                if links == "own":
+                    self._whole(*add, "parent", f"{QUEUES}:{number:x}", "tbf", "rate", rate, *SHAPER.split())
         self._is_shaped = True
 
-    def _class(self, namespace: str, name: str, rate: str) -> None:
-        """A client's queue: of a link with that rate; or, without one, a packet a turn at the shaper."""
-        place = ("dev", DEVICE, "parent", f"{QUEUES}:", "classid", name)
-        shaped = ("rate", rate, "burst", "16kb", "cburst", "16kb", "quantum", "1514")
-        in_turn = ("rate", "10gbit", "quantum", "1514")
-        command = ("tc", "-n", namespace, "class", "add", *place, "htb", *(shaped if rate else in_turn))
-        self._whole(*command)
+    def _class(self, namespace: str, number: int) -> None:
+        """A queue of its own for the client of that number, from 1 on, without a limit; a packet a turn."""
+        place = ("dev", DEVICE, "parent", f"{QUEUES}:", "classid", f"{QUEUES}:{number:x}")
+        self._whole("tc", "-n", namespace, "class", "add", *place, "htb", "rate", "10gbit", "quantum", "1514")
 
     def forget(self) -> None:
         """Drop what the kernel remembers of earlier connections, so that every measurement starts alike."""
