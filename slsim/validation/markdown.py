@@ -9,9 +9,9 @@ from slsim.validation.comparison import Comparison, Links, Validation
 
 SMALLEST_S = 1e-3  # below that, only how late a program wakes up was measured
 LINKS: Mapping[Links, str] = {
-    "own": "one each",
-    "fair": "one, a queue each",
-    "fifo": "one, one queue",
+    "own": "own",
+    "fair": "shared",
+    "fifo": "one queue",
 }
 Label = Callable[[Comparison], str]
 

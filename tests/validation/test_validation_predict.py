@@ -100,7 +100,7 @@ def test_the_table_says_what_was_measured_and_where() -> None:
         "950 ms",
         "-5.0 %",
         "225 kB each",
-        "one, a queue each",
+        "shared",
         "Linux 6.1",
     ):
         assert part in text
@@ -117,7 +117,7 @@ def test_the_documents_tables_have_rates_side_by_side() -> None:
         "",
         "| round of ten clients | links | TCP | 10 Mbps | error |",
         "| --- | --- | --- | ---: | ---: |",
-        "| 225 kB each | one, a queue each | cubic | 2 s | +5.0 % |",
+        "| 225 kB each | shared | cubic | 2 s | +5.0 % |",
     ]
 
 
