@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from slsim.network import filling
-from slsim.network.filling import (
+from slsim.network.filling_arrays import (
     CHANGES,
     CLOCK,
     DUE,
     GOAL,
     GROUP,
-    IS_NEW,
-    LIMIT,
     LAST_MARK,
+    LIMIT,
     MARKS,
     MORE,
+    NUM_MARKS,
     POOL,
     SINCE,
     SIZE,
@@ -33,22 +33,24 @@ Key = tuple[tuple[LinkState, ...], float]  # pools and limit
 
 
 class Group:
-    """Flows of equal pools and equal limit, by the virtual bits at which they end."""
+    """Flows of equal pools and equal limit, by the virtual bits at which they end.
 
-    __slots__ = ("by_goal", "column", "is_listed", "key", "num_counted")
+    It has a column of the mesh's arrays for ever; when it has been empty for a while, it may get another key.
+    """
 
-    def __init__(self, key: Key, column: int) -> None:
-        self.key = key
-        self.column = column  # of the mesh's arrays
+    __slots__ = ("by_goal", "column", "key", "num_counted")
+
+    def __init__(self, column: int) -> None:
+        self.key: Key = ((), math.inf)
+        self.column = column
         self.by_goal = FlowHeap()
         self.num_counted = 0  # flows at the last filling
-        self.is_listed = False  # on the lists of its pools
 
 
 class Mesh(Solver):
     """The flows on pools that flows join, directly or by a chain of others.
 
-    A pool that has come stays until it is empty. The numbers are in arrays (see `filling.py`); single
+    A pool that has come stays until it is empty. The numbers are in arrays (see `filling_arrays.py`); single
     elements are read and written by memoryviews, the fastest way from Python.
     """
 
@@ -56,18 +58,17 @@ class Mesh(Solver):
         super().__init__()
         self._pools: dict[LinkState, int] = {}  # columns; 0 is no pool
         self._groups: dict[Key, Group] = {}
-        self._by_column: list[Group | None] = []
-        self._free: list[int] = []  # columns of groups
+        self._by_column: list[Group] = []
+        self._unused: list[Group] = []
         self._changed: dict[Group, None] = {}  # an ordered set
-        self._empty: dict[Group, None] = {}  # have no flows, and keep their column for a while
+        self._empty: dict[Group, None] = {}  # have no flows, and keep their key for a while
         self._must_fill = False
-        self._num_columns = 0  # those from here on have not been used yet
-        self._pool_floats, self._pool_ints = np.zeros((12, 8, 2)), np.zeros((4, 8), np.int64)
-        self._members = np.zeros(0, np.int32)
-        self._group_floats, self._group_ints = np.zeros((7, 0)), np.zeros((5, 1), np.int64)
-        self._hops = np.zeros((2, 0, 2), np.int32)
-        self._marks = np.zeros((filling.NUM_MARKS, 3))
-        self._changes = np.zeros((8, 3), np.int64)
+        self._pool_floats, self._pool_ints = np.zeros((MARKS + NUM_MARKS, 8, 2)), np.zeros((5, 8), np.int64)
+        self._members = np.zeros(0, np.uint32)
+        self._group_floats, self._group_ints = np.zeros((7, 0)), np.zeros((4, 1), np.int64)
+        self._hops = np.zeros((2, 0, 2), np.uint32)
+        self._marks = np.zeros((NUM_MARKS, 3))
+        self._changes, self._totals = np.zeros((8, 2), np.int64), np.zeros(7, np.int64)
         self._floats = _elements(self._group_floats)
 
     def flows(self) -> list[FlowState]:
@@ -88,7 +89,7 @@ class Mesh(Solver):
 
     def rate_changed(self, link: LinkState) -> None:
         self._pool_floats[MARKS, self._pools[link], SPARE] = link.rate_bps
-        self._changes[1, LAST_MARK] = 0
+        self._totals[LAST_MARK] = 0
         self._must_fill = True
 
     def add(self, flow: FlowState, bits: float, now_s: float) -> None:
@@ -96,7 +97,7 @@ class Mesh(Solver):
         group = self._groups.get(key)
         if group is None:
             group = self._new_group(key)
-        elif not group.by_goal.size and not group.num_counted:
+        if not group.by_goal.size and not group.num_counted:
             self._floats[CLOCK, group.column] = 0.0  # it stands still; a small number is a more exact one
         flow.solver, flow.group = self, group
         group.by_goal.push(self._clock_at(group, now_s) + bits, flow)
@@ -112,13 +113,12 @@ class Mesh(Solver):
     def settle(self, now_s: float) -> None:
         """Fill, unless as many flows of each group have come as have gone."""
         num_changes = self._count_changes()
-        size = self._num_columns
+        size = len(self._by_column) - len(self._unused)
         if not num_changes and not self._must_fill:
             self.first_s = filling.first_finish(self._group_floats, self._group_ints, size)
             return
         self._must_fill = False
-        changes = _elements(self._changes)
-        changes[0, SIZE], changes[0, CHANGES] = size, num_changes
+        self._totals[SIZE], self._totals[CHANGES] = size, num_changes
         self.first_s = filling.fill(
             now_s,
             self._pool_floats,
@@ -129,13 +129,13 @@ class Mesh(Solver):
             self._hops,
             self._marks,
             self._changes,
+            self._totals,
         )
 
     def due(self) -> list[FlowState]:
         flows = []
         for column in self._due_columns():
             group = self._by_column[column]
-            assert group is not None
             since_s, clock = self._floats[SINCE, column], self._floats[CLOCK, column]
             speed_bps = self._floats[SPEED, column]
             while since_s + (group.by_goal.first() - clock) / speed_bps <= self.first_s:
@@ -151,25 +151,23 @@ class Mesh(Solver):
 
     def _count_changes(self) -> int:
         """Write what has changed into the arrays; the number of groups that are larger or smaller."""
-        if len(self._changed) + 2 > self._changes.shape[0]:
+        if len(self._changed) > self._changes.shape[0]:
             self._changes = np.pad(self._changes, ((0, 2 * len(self._changed)), (0, 0)))
-        floats, changes, row = self._floats, _elements(self._changes), 1
+        floats, changes, row = self._floats, _elements(self._changes), 0
         for group in self._changed:
             size = group.by_goal.size
             floats[GOAL, group.column] = group.by_goal.first()
             if size != group.num_counted:
-                row += 1
                 changes[row, GROUP] = group.column
                 changes[row, MORE] = size - group.num_counted
-                changes[row, IS_NEW] = not group.is_listed
                 group.num_counted = size
-                group.is_listed = True
+                row += 1
             if size:
                 self._empty.pop(group, None)
             else:
                 self._empty[group] = None
         self._changed.clear()
-        return row - 1
+        return row
 
     def _due_columns(self) -> list[int]:
         ints = _elements(self._group_ints)
@@ -188,19 +186,27 @@ class Mesh(Solver):
         if len(pools) > self._hops.shape[2]:
             self._hops = np.pad(self._hops, ((0, 0), (0, 0), (0, len(pools) - self._hops.shape[2])))
             self._make_room()
-        if len(self._empty) > 64 + len(self._groups) // 4:
-            self._forget_empty_groups()
-        if not self._free:
-            self._double()
-        column = self._free.pop()
-        self._num_columns = max(self._num_columns, column + 1)
-        group = self._groups[key] = self._by_column[column] = Group(key, column)
-        self._group_floats[:, column] = 0.0
-        self._floats[LIMIT, column] = limit_bps
-        hops = _elements(self._hops)
-        for i in range(self._hops.shape[2]):
-            hops[POOL, column, i] = self._pools[pools[i]] if i < len(pools) else 0
+        group = self._unused_group()
+        group.key = key
+        self._groups[key] = group
+        self._floats[LIMIT, group.column] = limit_bps
+        hops, column = _elements(self._hops), group.column
+        for i in range(len(pools)):
+            hops[POOL, column, i] = self._pools[pools[i]]
+        for i in range(len(pools), hops.shape[2]):
+            hops[POOL, column, i] = 0
         return group
+
+    def _unused_group(self) -> Group:
+        """One that has been empty for longest, if there are many; or else a new one."""
+        if len(self._empty) > 64 + len(self._groups) // 8:
+            for group in self._empty:
+                if not group.by_goal.size:
+                    del self._empty[group], self._groups[group.key]
+                    return group
+        if not self._unused:
+            self._double()
+        return self._unused.pop()
 
     def _double(self) -> None:
         """Make room for twice as many groups."""
@@ -211,25 +217,14 @@ class Mesh(Solver):
         self._hops = np.pad(self._hops, ((0, 0), (0, more), (0, 0)))
         self._make_room()
         self._floats = _elements(self._group_floats)
-        self._by_column.extend([None] * more)
-        self._free.extend(range(old + more - 1, old - 1, -1))
+        groups = [Group(column) for column in range(old, old + more)]
+        self._by_column += groups
+        self._unused += reversed(groups)
 
     def _make_room(self) -> None:
         """For the members of pools: enough for twice as many as there can be, so they seldom move."""
         room = 4 * (self._hops[0].size + self._pool_ints.shape[1])
         self._members = np.pad(self._members, (0, max(0, room - self._members.size)))
-
-    def _forget_empty_groups(self) -> None:
-        """Free the columns of groups without flows, which may have had some again up to now."""
-        filling.forget_empty_groups(self._group_ints, self._changes)
-        for group in self._empty:
-            group.is_listed = False
-            if not group.by_goal.size:
-                del self._groups[group.key]
-                self._by_column[group.column] = None
-                self._free.append(group.column)
-                self._floats[GOAL, group.column] = math.inf
-        self._empty = {group: None for group in self._empty if group.by_goal.size}
 
 
 def _elements(array: Any) -> Any:
