@@ -50,7 +50,10 @@ def best_accuracy(recording: Recording) -> float:
 def cumulative(recording: Recording) -> pd.DataFrame:
     """For each round (index, from 0: before the first), bytes sent so far: `uplink_bytes`,
     `downlink_bytes`, and of the activations `activation_bytes` and `raw_activation_bytes`."""
-    activations = [[turn.message(ACTIVATIONS) for turn in record.turns] for record in recording.rounds]
+    activations = [
+        [message for turn in record.turns for message in turn.messages if message.kind == ACTIVATIONS]
+        for record in recording.rounds
+    ]
     columns = {
         "uplink_bytes": [record.num_bytes("up") for record in recording.rounds],
         "downlink_bytes": [record.num_bytes("down") for record in recording.rounds],
@@ -120,7 +123,8 @@ def summary_row(run: Run) -> dict[str, Any]:
 
 def traffic_multiplier(run: Run) -> float:
     """Uplink activation bytes that the baseline needed to the target ÷ those that this run needed, as in
-    the paper's Table 1; 0 when this run never reached it, NaN without a baseline or when that never did."""
+    the paper's Table 1; 0 when this run never reached it, NaN without a baseline, when that never did, or
+    when this run sends no activations."""
     if run.baseline is None or run.baseline_sent is None:
         return math.nan
     baseline_rounds, rounds = rounds_to(run.baseline, run.target), rounds_to(run.recording, run.target)
@@ -129,13 +133,15 @@ def traffic_multiplier(run: Run) -> float:
     if not math.isfinite(rounds):
         return 0.0
     needed = run.sent["activation_bytes"].iloc[int(rounds)]
+    if not needed:
+        return math.nan
     return float(run.baseline_sent["activation_bytes"].iloc[int(baseline_rounds)]) / float(needed)
 
 
 def compression_ratio(sent: pd.DataFrame) -> float:
     """Raw ÷ encoded bytes of all activations sent, headers included; NaN when none was sent."""
-    totals = sent.iloc[-1]
-    return float(totals["raw_activation_bytes"] / totals["activation_bytes"]) if len(sent) > 1 else math.nan
+    raw, encoded = sent.iloc[-1][["raw_activation_bytes", "activation_bytes"]]
+    return float(raw / encoded) if encoded else math.nan
 
 
 def summarise(runs: Sequence[Run]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from slsim import analysis, codecs
 from slsim.analysis import Run
 from slsim.codecs import Codec
 from slsim.network import LinkUsage
-from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Direction, Message, Recording, Turn
+from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, WEIGHTS, Direction, Message, Recording, Turn
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
@@ -48,7 +48,9 @@ def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
 def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     """Every message of a training against its format's formula, to the byte."""
     chosen = recording.learning["codec"]
-    for kind, direction in ((ACTIVATIONS, "uplink"), (GRADIENTS, "downlink")):
+    for kind, direction in ((ACTIVATIONS, "uplink"), (GRADIENTS, "downlink"), (WEIGHTS, "weights")):
+        if not any(_messages(recording, kind)):
+            continue
         codec = _codec(chosen[direction])
         wrong = [
             f"round {number}, client {turn.client}, {kind}: {_found(message)}, the format says {expected}"
@@ -58,6 +60,8 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
         yield Check(
             f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(codec, recording, kind), _first(wrong)
         )
+    if not any(_messages(recording, LABELS)):
+        return
     width = {message.num_bytes / turn.samples for _, turn, message in _messages(recording, LABELS)}
     labels = " or ".join(f"{value:g}" for value in sorted(width))
     one_width = len(width) <= 1 and all(value in (1, 2) for value in width)
@@ -72,7 +76,7 @@ def _codec(table: Mapping[str, Any]) -> Codec:
 def _messages(recording: Recording, kind: str) -> Iterator[tuple[int, Turn, Message]]:
     for number, record in enumerate(recording.rounds, start=1):
         for turn in record.turns:
-            yield number, turn, turn.message(kind)
+            yield from ((number, turn, message) for message in turn.messages if message.kind == kind)
 
 
 def _found(message: Message) -> tuple[int, int]:
@@ -85,11 +89,18 @@ Expected = tuple[int | tuple[int, int], int]
 def _expected(codec: Codec, recording: Recording, turn: Turn, message: Message) -> Expected:
     """Encoded and raw bytes that the format's formula gives for a message, what it says of its signs
     included; a range where a lossless stage decides."""
-    shape = (turn.samples, *recording.activation_shape)
+    shape = _shape(recording, turn, message)
     low, high = codec.size_bounds(shape)
     if codec.lossless:
         return (low, high), 4 * math.prod(shape)
     return min(low + message.extra_bytes, high), 4 * math.prod(shape)
+
+
+def _shape(recording: Recording, turn: Turn, message: Message) -> tuple[int, ...]:
+    """Of the tensor in a message: a mini-batch's activations or their gradients, or weights as a vector."""
+    if message.kind == WEIGHTS:
+        return (message.raw_bytes // 4,)
+    return turn.samples, *recording.activation_shape
 
 
 def _agrees(message: Message, expected: Expected) -> bool:
@@ -100,15 +111,14 @@ def _agrees(message: Message, expected: Expected) -> bool:
 
 def _sizes_arithmetic(codec: Codec, recording: Recording, kind: str) -> str:
     """The formula with its numbers, for the commonest batch."""
-    sizes = Counter(turn.samples for _, turn, _ in _messages(recording, kind))
-    samples, _ = sizes.most_common(1)[0]
-    shape = (samples, *recording.activation_shape)
+    shapes = Counter(_shape(recording, turn, message) for _, turn, message in _messages(recording, kind))
+    shape, _ = shapes.most_common(1)[0]
     elements, encoded = math.prod(shape), codec.num_bytes(shape)
     header = encoded - codec.body_bytes(shape)
     measured = sum(message.num_bytes for _, _, message in _messages(recording, kind))
     raw = sum(message.raw_bytes for _, _, message in _messages(recording, kind))
     return (
-        f"{sizes.total():,} messages; d = {elements:,}: "
+        f"{shapes.total():,} messages; d = {elements:,}: "
         f"{codec.size_formula(shape)} = {encoded - header:,} bytes + {header} of header; "
         f"ratio {4 * elements:,} / {encoded:,} = {4 * elements / encoded:.3f}, "
         f"measured {raw:,} / {measured:,} = {raw / measured:.3f}"
@@ -141,7 +151,7 @@ def check_multiplier(run: Run) -> Iterator[Check]:
 
 
 def _above_format(run: Run, measured: float) -> str:
-    turn = run.recording.rounds[0].turns[0]
+    turn = next(turn for _, turn, _ in _messages(run.recording, ACTIVATIONS))
     shape = (turn.samples, *run.recording.activation_shape)
     limit = _codec(run.scenario.codec.uplink.table()).nominal_ratio(shape)
     if measured <= limit * (1 + RELATIVE_TOLERANCE):

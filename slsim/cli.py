@@ -57,17 +57,22 @@ def run(
     settings: Settings = None,
     results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is finished already.")] = False,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="End every training after so many rounds.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where torch computes: cpu, or cuda.")] = "cpu",
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
     from slsim import scenario as scenarios
 
-    asked = scenarios.load(scenario, parse_settings(settings))
+    limit = {} if max_steps is None else {"training.max_rounds": max_steps}
+    asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
     from slsim.report.progress import progress
     from slsim.report.tables import print_study
     from slsim.study import conduct
 
     with progress(console) as observer:
-        study = conduct(asked, results, fresh=fresh, observer=observer)
+        study = conduct(asked, results, fresh=fresh, observer=observer, device=device)
     print_study(console, study.summary, study.breakdown, study.path)
 
 
@@ -127,6 +132,24 @@ def errors(
 
 
 @app.command()
+def partition(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file; its first setting counts.")],
+    settings: Settings = None,
+    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+) -> None:
+    """Show which client holds which training samples, as table and picture, without training."""
+    from slsim import scenario as scenarios
+
+    asked = scenarios.load(scenario, parse_settings(settings))
+    from slsim.report.sharing import print_partition
+    from slsim.study.sharing import share_out
+
+    table, folder = share_out(asked, results)
+    print_partition(console, table)
+    console.print(f"Table and figure: {folder.path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def calibrate(
     model: Annotated[str, typer.Option(help="A model, such as vgg19.")],
     cut: Annotated[str, typer.Option(help="A cut of it, such as medium, or a number of layers.")],
@@ -171,9 +194,13 @@ def calibrate(
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; all, when left out.")] = None,
 ) -> None:
-    """List codecs, models, data sets, devices, protocols and transports, with their parameters."""
-    from slsim.report.tables import print_components
+    """List codecs, models, data sets, devices, protocols and transports, with their parameters; of `models`
+    alone, what each cut sends too."""
+    from slsim.report.tables import print_components, print_models
 
+    if kind is Kind.models:
+        print_models(console, registry_of("model"))
+        return
     for listed in [kind] if kind else Kind:
         name = listed.value.removesuffix("s")
         print_components(console, name, registry_of(name))

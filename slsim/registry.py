@@ -114,6 +114,7 @@ class Registry(Generic[C]):
         self._entries: dict[str, Entry[C]] = {}
         self._plugins_loaded = False
         self._file_type: tuple[str, type[C], Callable[[Path], dict[str, Any]]] | None = None
+        self._adapter: tuple[Callable[[object], type[C] | None], str] | None = None
 
     def register(self, name: str, **defaults: Any) -> Callable[[type[S]], type[S]]:
         """Class decorator: make the class known as `name`."""
@@ -140,6 +141,12 @@ class Registry(Generic[C]):
         """From now on a name that ends in `suffix` is a file with the parameters of `cls`, among them its
         `format`; `read` gives them, checked."""
         self._file_type = (suffix, cls, read)
+
+    def add_adapter(self, adapt: Callable[[object], type[C] | None], what: str) -> None:
+        """From now on `"path/to/file.py:name"` may also name what is no component: `adapt` makes a class of
+        it. It gives None for what it does not know, and raises `ValueError` to say why something will not
+        do; `what` is what it takes, in words."""
+        self._adapter = (adapt, what)
 
     def is_file(self, name: str) -> bool:
         """Whether `name` is that of a file with parameters."""
@@ -187,14 +194,24 @@ class Registry(Generic[C]):
         path = Path(file_name).resolve()
         if not path.is_file():
             raise UnknownNameError(f'"{name}": there is no file {path}')
-        module = _load_file(path)
-        cls = getattr(module, attribute, None)
-        if not (inspect.isclass(cls) and issubclass(cls, self._base)):
-            raise UnknownNameError(f'"{name}": {path} has no {self._base.__name__} called {attribute}')
+        found = getattr(_load_file(path), attribute, None)
+        cls = found if self._is_component(found) else self._adapted(name, found)
+        if cls is None:
+            what = f" or {self._adapter[1]}" if self._adapter else ""
+            raise UnknownNameError(f'"{name}": {path} has no {self._base.__name__}{what} called {attribute}')
         if inspect.isabstract(cls):
             missing = ", ".join(sorted(cls.__abstractmethods__))
             raise UnknownNameError(f'"{name}": {attribute} lacks methods: {missing}')
         return Entry(name, cls, {}, first_line(cls), source_file=path)
+
+    def _is_component(self, found: object) -> TypeGuard[type[C]]:
+        return inspect.isclass(found) and issubclass(found, self._base)
+
+    def _adapted(self, name: str, found: object) -> type[C] | None:
+        try:
+            return self._adapter[0](found) if self._adapter else None
+        except ValueError as error:
+            raise UnknownNameError(f'"{name}" {error}') from None
 
 
 def _load_file(path: Path) -> Any:

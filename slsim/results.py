@@ -76,6 +76,10 @@ class StudyFolder:
     def training(self, name: str) -> Path:
         return self.trainings / name
 
+    def checkpoint(self, name: str) -> Path:
+        """The checkpoint of a training in progress; there is none once it is finished."""
+        return self.trainings / f".checkpoint-{name}.pt"
+
     def has_training(self, name: str) -> bool:
         """Whether that training is finished; a folder appears only when it is whole."""
         return self.training(name).is_dir()

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slsim import seeds
 from slsim.errors import DataError
+from slsim.learning.data.base import Dataset
+from slsim.scenario import Partition
 
 Indices = NDArray[np.int64]
+
+
+def partition_samples(chosen: Partition, data: Dataset, clients: int, seed: int) -> list[Indices]:
+    """Each client's sample positions. Raises `DataError` when there is nothing to share out that way."""
+    rng = seeds.generator(seed, "partition")
+    match chosen.kind:
+        case "iid":
+            return iid(data.y_train, clients, rng)
+        case "dirichlet":
+            return dirichlet(data.y_train, clients, chosen.parameter, rng)
+        case "shards":
+            return shards(data.y_train, clients, int(chosen.parameter), rng)
+        case "power_law":
+            return power_law(data.y_train, clients, chosen.parameter, rng)
 
 
 def iid(labels: Indices, count: int, rng: np.random.Generator) -> list[Indices]:
@@ -40,6 +57,49 @@ def shards(labels: Indices, count: int, per_client: int, rng: np.random.Generato
     pieces = np.array_split(np.argsort(labels, kind="stable"), count * per_client)
     order = rng.permutation(count * per_client).reshape(count, per_client)
     return [np.concatenate([pieces[piece] for piece in row]) for row in order]
+
+
+def power_law(labels: Indices, count: int, exponent: float, rng: np.random.Generator) -> list[Indices]:
+    """Samples at random, in numbers proportional to rank^-exponent (Zipf's law); which client has which rank
+    is drawn. Everyone has one sample at least, so the last ranks may have more than their proportion, at
+    the others' cost. Samples a device follow a power law in FedProx (Li et al., 2020, arXiv 1812.06127).
+    Raises `DataError` with fewer samples than clients."""
+    if labels.size < count:
+        raise DataError(
+            f"{labels.size} samples are not one for each of {count} clients; ask for fewer clients"
+        )
+    sizes = rng.permutation(power_law_sizes(labels.size, count, exponent))
+    return np.split(rng.permutation(labels.size), np.cumsum(sizes)[:-1])
+
+
+def power_law_sizes(samples: int, count: int, exponent: float) -> Indices:
+    """How many of `samples` each rank gets, int64 [count], descending, each at least 1."""
+    weights = np.arange(1, count + 1, dtype=np.float64) ** -exponent
+    # Proportional are the first ranks, as many as get a whole sample when all below them get one.
+    left = samples - count + np.arange(1, count + 1)
+    proportional = int(np.flatnonzero(left * weights >= np.cumsum(weights))[-1]) + 1
+    exact = left[proportional - 1] * weights[:proportional] / weights[:proportional].sum()
+    sizes = np.ones(count, np.int64)
+    sizes[:proportional] = np.maximum(np.floor(exact), 1)
+    rest = samples - int(sizes.sum())  # largest remainders first, the lower rank where they are equal
+    sizes[np.argsort(np.floor(exact) - exact, kind="stable")[:rest]] += 1
+    return sizes
+
+
+def class_counts(parts: Sequence[Indices], labels: Indices, num_classes: int) -> Indices:
+    """How many samples of each class each client holds: int64 [clients, classes]."""
+    client = np.repeat(np.arange(len(parts)), [part.size for part in parts])
+    cells = client * num_classes + labels[np.concatenate(parts)]
+    return np.bincount(cells, minlength=len(parts) * num_classes).reshape(len(parts), num_classes)
+
+
+def unevenness(counts: Indices) -> float:
+    """How far the class shares of a client are from those of all samples, 0 … 1: the total variation
+    distance, half the sum of absolute differences, averaged over the clients that hold something.
+    `counts` is that of `class_counts`."""
+    held = counts[counts.sum(axis=1) > 0]
+    shares, overall = held / held.sum(axis=1, keepdims=True), held.sum(axis=0) / held.sum()
+    return float(np.abs(shares - overall).sum(axis=1).mean() / 2)
 
 
 def batches(part: Indices, batch_size: int, rng: np.random.Generator) -> Iterator[Indices]:

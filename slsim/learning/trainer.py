@@ -1,16 +1,17 @@
-"""The primitives of split training, real tensors and no clock: forward, encode, server step, backward,
-aggregate, evaluate. A protocol puts them in order.
+"""The primitives of training, real tensors and no clock: exchange activations and gradients, step, average,
+send weights, evaluate. A protocol puts them in order.
 
-All clients hold the same weights (they are averaged every step), so their batches run as one: the
-mean over clients is taken once, in `aggregate`. Each client's activations are still encoded alone.
+There is one model. Where all clients hold the same weights, their batches run as one (`exchange` of many
+batches): each client's activations are still encoded alone, and batch normalization sees each client's
+batch alone. Where their weights differ, a protocol loads one client's after the other's.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import cast
+from contextlib import AbstractContextManager
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,172 +20,273 @@ from torch import nn
 
 from slsim import seeds
 from slsim.codecs import Codec, Payload
+from slsim.codecs import create as create_codec
 from slsim.errors import TrainingDiverged
-from slsim.learning import partition
+from slsim.learning import ghost, partition
 from slsim.learning.data import Dataset
+from slsim.learning.halves import Half, Snapshot
+from slsim.learning.images import Images
+from slsim.learning.sampling import Batch, Sampler
 from slsim.learning.split import SplitModel
-from slsim.recording import ACTIVATIONS, GRADIENTS, Costs, Evaluation
-from slsim.scenario import Partition, Scenario
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A client's mini-batch: positions of its samples in the training set."""
-
-    client: int
-    indices: NDArray[np.int64]
+from slsim.recording import (
+    ACTIVATIONS,
+    GRADIENTS,
+    LABELS,
+    WEIGHTS,
+    Costs,
+    Direction,
+    Evaluation,
+    Message,
+    Turn,
+)
+from slsim.scenario import Scenario
+from slsim.scenario.tables import TrainingTable
 
 
 class Trainer:
-    """One training: both halves of the model, the data, the codecs, and every random generator."""
+    """One training: both halves of the model, the data, the codecs, and where it has got to.
+
+    `rounds_per_epoch` is the protocol's; `crosses_cut` says whether activations travel at inference, so that
+    test accuracy is measured through the uplink codec.
+    """
 
     def __init__(
-        self, scenario: Scenario, data: Dataset, model: SplitModel, uplink: Codec, downlink: Codec
+        self,
+        scenario: Scenario,
+        data: Dataset,
+        model: SplitModel,
+        uplink: Codec,
+        downlink: Codec,
+        weights: Codec | None = None,
+        device: str = "cpu",
     ) -> None:
         self.model = model
         self.uplink, self.downlink = uplink, downlink
-        self._settings = scenario.training
+        self.weights_codec = weights or create_codec("identity")
+        self._settings: TrainingTable = scenario.training
+        self.seed = scenario.seed
         self._batch_size = scenario.clients.batch_size
-        self._images = _Images(data)
-        self.parts = partition_samples(scenario.data.partition, data, scenario.clients.count, scenario.seed)
-        self._order = [seeds.generator(scenario.seed, "batches", c) for c in range(scenario.clients.count)]
-        self._codec_rngs = [seeds.generator(scenario.seed, "codec", c) for c in range(scenario.clients.count)]
-        parameters = [*model.client.parameters(), *model.server.parameters()]
-        self._optimizer = torch.optim.SGD(
-            parameters,
-            lr=self._settings.learning_rate,
-            momentum=self._settings.momentum,
-            weight_decay=self._settings.weight_decay,
+        self._device = torch.device(device)
+        self._modules = [model.client, model.server]
+        for module in self._modules:
+            module.to(self._device)
+            if self._settings.channels_last:
+                module.to(memory_format=torch.channels_last)
+        self._images = Images(data, scenario.data.augment, self._device, self._settings.channels_last)
+        self.client, self.server = (Half(module, self._settings) for module in self._modules)
+        parts = partition.partition_samples(
+            scenario.data.partition, data, scenario.clients.count, scenario.seed
         )
+        self.sampler = Sampler(parts, self._batch_size, scenario.seed, scenario.clients.per_round)
         self._label_type = np.dtype("u1" if data.num_classes <= 256 else "<u2")
-        self.rounds_per_epoch = max(math.ceil(part.size / self._batch_size) for part in self.parts)
-        self.total_rounds = self._settings.epochs * self.rounds_per_epoch
+        protocol = self._settings.protocol.create()
+        self.crosses_cut: bool = protocol.crosses_cut
+        self.rounds_per_epoch: float = protocol.rounds_per_epoch(self.sampler)
+        planned = max(1, math.ceil(self._settings.epochs * self.rounds_per_epoch - 1e-9))
+        self.total_rounds = min(planned, self._settings.max_rounds or planned)
         self.rounds_done = 0
         self._losses: list[float] = []
 
     def costs(self) -> Costs:
         """FLOPs and memory traffic, for the clock."""
-        (up_encode, up_decode), (down_encode, down_decode) = (
-            self.uplink.bytes_touched(),
-            self.downlink.bytes_touched(),
-        )
+        codecs = {ACTIVATIONS: self.uplink, GRADIENTS: self.downlink, WEIGHTS: self.weights_codec}
+        touched = {kind: codec.bytes_touched() for kind, codec in codecs.items()}
         return Costs(
             client_forward_flops=self.model.client_flops.forward,
             client_backward_flops=self.model.client_flops.backward,
             server_forward_flops=self.model.server_flops.forward,
             server_backward_flops=self.model.server_flops.backward,
-            encode_bytes={ACTIVATIONS: up_encode, GRADIENTS: down_encode},
-            decode_bytes={ACTIVATIONS: up_decode, GRADIENTS: down_decode},
+            encode_bytes={kind: encode for kind, (encode, _) in touched.items()},
+            decode_bytes={kind: decode for kind, (_, decode) in touched.items()},
         )
 
-    def rounds(self) -> Iterator[list[Batch]]:
-        """One mini-batch a client and round, for every epoch. Clients whose samples are used up before
-        the epoch's end sit its last rounds out."""
-        for _ in range(self._settings.epochs):
-            streams = [
-                partition.batches(part, self._batch_size, rng)
-                for part, rng in zip(self.parts, self._order, strict=True)
-            ]
-            for _ in range(self.rounds_per_epoch):
-                drawn = [(client, next(stream, None)) for client, stream in enumerate(streams)]
-                yield [Batch(client, indices) for client, indices in drawn if indices is not None]
+    # Split training: one exchange of activations and their gradients.
+
+    def exchange(self, batches: Sequence[Batch]) -> list[Turn]:
+        """Forward and backward of a mini-batch of each of these clients, through codecs and both halves; all
+        hold the weights that are loaded. Gradients are summed until the halves' `step`. What each sent."""
+        activations = self.forward(batches)
+        uplink = self.encode(batches, activations)
+        labels = self.encode_labels(batches)
+        downlink = self.server_pass(uplink, labels)
+        self.backward(activations, downlink)
+        turns = []
+        for batch, up, label, down in zip(batches, uplink, labels, downlink, strict=True):
+            raw = 4 * batch.indices.size * math.prod(self.model.activation_shape)
+            messages = (
+                Message(ACTIVATIONS, "up", up.num_bytes, raw, self.uplink.extra(up)),
+                Message(LABELS, "up", len(label), len(label)),
+                Message(GRADIENTS, "down", down.num_bytes, raw, self.downlink.extra(down)),
+            )
+            turns.append(Turn(batch.client, batch.indices.size, messages))
+        return turns
 
     def forward(self, batches: Sequence[Batch]) -> torch.Tensor:
-        """Activations of all clients, one below the other, with their graph. Raises `TrainingDiverged`."""
-        images = self._images.training(np.concatenate([batch.indices for batch in batches]))
-        activations = cast(torch.Tensor, self.model.client(images))
-        if not torch.isfinite(activations).all():
-            raise TrainingDiverged("the activations became NaN or infinite")
+        """Activations of all clients, one below the other, float32 with their graph. Raises
+        `TrainingDiverged`."""
+        images = self._training_images(batches)
+        with self._together([batch.indices.size for batch in batches]), self._precision():
+            activations = self.client(images).float()
+        _check_finite(activations, "the activations")
         return activations
 
     def encode(self, batches: Sequence[Batch], activations: torch.Tensor) -> list[Payload]:
         """Each client's activations through the uplink codec."""
-        rngs = [self._codec_rngs[batch.client] for batch in batches]
-        return self.uplink.encode_many(activations, [batch.indices.size for batch in batches], rngs)
+        rngs = [self._generator("codec", batch) for batch in batches]
+        return self.uplink.encode_many(activations.detach(), [batch.indices.size for batch in batches], rngs)
+
+    def _training_images(self, batches: Sequence[Batch]) -> torch.Tensor:
+        augments = self._images.augments
+        rngs = [self._generator("augmentation", batch) for batch in batches] if augments else []
+        return self._images.training([batch.indices for batch in batches], rngs)
+
+    def _generator(self, purpose: str, batch: Batch) -> np.random.Generator:
+        """Of the client's mini-batch: no two draw from one stream."""
+        return seeds.generator(self.seed, purpose, batch.client, batch.number)
 
     def encode_labels(self, batches: Sequence[Batch]) -> list[bytes]:
         """Each client's labels as they travel: one unsigned integer a sample, of the smallest width."""
         return [self._images.y_train[batch.indices].astype(self._label_type).tobytes() for batch in batches]
 
-    def server_step(self, payloads: Sequence[Payload], labels: Sequence[bytes]) -> list[Payload]:
+    def server_pass(self, payloads: Sequence[Payload], labels: Sequence[bytes]) -> list[Payload]:
         """Decodes activations and labels; forward and backward of each client's mean cross-entropy on the
-        server's half; each client's activation gradients through the downlink codec. The server's
-        gradients are summed over clients until `aggregate`. Raises `TrainingDiverged`."""
+        server's half; each client's activation gradients through the downlink codec. Raises
+        `TrainingDiverged`."""
         counts = [len(part) // self._label_type.itemsize for part in labels]
         activations = self._decoded(self.uplink, payloads, counts).requires_grad_()
-        targets = [
-            torch.from_numpy(np.frombuffer(part, self._label_type).astype(np.int64)) for part in labels
-        ]
-        losses = nn.functional.cross_entropy(
-            self.model.server(activations), torch.cat(targets), reduction="none"
-        )
-        client_losses = torch.stack([part.mean() for part in losses.split(counts)])
-        mean_loss = float(client_losses.detach().mean())
-        if not math.isfinite(mean_loss):
-            raise TrainingDiverged(f"the loss became {mean_loss}")
-        self._losses.append(mean_loss)
-        client_losses.sum().backward()
+        targets = np.concatenate([np.frombuffer(part, self._label_type) for part in labels])
+        with self._together(counts), self._precision():
+            logits = self.server(activations)
+        self._client_losses(logits, targets, counts).sum().backward()
         gradients = cast(torch.Tensor, activations.grad)
-        if not torch.isfinite(gradients).all():
-            raise TrainingDiverged("the activation gradients became NaN or infinite")
+        _check_finite(gradients, "the activation gradients")
         return self.downlink.encode_many(gradients, counts)
 
-    def backward(
-        self, batches: Sequence[Batch], activations: torch.Tensor, payloads: Sequence[Payload]
-    ) -> None:
+    def backward(self, activations: torch.Tensor, payloads: Sequence[Payload]) -> None:
         """Decodes the gradients and runs the clients' backward; the codec's own gradient is taken as
-        identity. The clients' gradients are summed until `aggregate`."""
-        counts = [batch.indices.size for batch in batches]
-        activations.backward(self._decoded(self.downlink, payloads, counts))
+        identity."""
+        counts = [payload.shape[0] for payload in payloads]
+        gradients = self._decoded(self.downlink, payloads, counts)
+        if activations.requires_grad:
+            activations.backward(gradients)
 
     def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
         """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
         shape = self.model.activation_shape
         parts = [codec.decode(payload, (n, *shape)) for payload, n in zip(payloads, counts, strict=True)]
-        return torch.cat(parts)
+        return torch.cat(parts).to(self._device)
 
-    def aggregate(self, participants: int) -> None:
-        """Averages the clients' and the server's gradients over the round's participants (MS, Eq. 2) and
-        takes one optimizer step on both halves."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._learning_rate()
-            for parameter in group["params"]:
-                parameter.grad.div_(participants)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+    # The whole model in one place.
+
+    def learn_whole(self, batches: Sequence[Batch]) -> None:
+        """Forward and backward of these batches, as one, through both halves, with nothing in between.
+        Raises `TrainingDiverged`."""
+        with self._precision():
+            logits = self.server(self.client(self._training_images(batches)))
+        indices = np.concatenate([batch.indices for batch in batches])
+        self._client_losses(logits, self._images.y_train[indices], [indices.size]).sum().backward()
+
+    def _client_losses(
+        self, logits: torch.Tensor, targets: NDArray[Any], counts: Sequence[int]
+    ) -> torch.Tensor:
+        """Each client's mean cross-entropy, [clients]; their mean is noted."""
+        labels = torch.from_numpy(targets.astype(np.int64)).to(self._device)
+        losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+        client_losses = torch.stack([part.mean() for part in losses.split(list(counts))])
+        mean_loss = float(client_losses.detach().mean())
+        if not math.isfinite(mean_loss):
+            raise TrainingDiverged(f"the loss became {mean_loss}")
+        self._losses.append(mean_loss)
+        return client_losses
+
+    # Steps and weights.
+
+    def step(self, participants: int = 1) -> None:
+        """One optimizer step on both halves by the gradients averaged over `participants` (MS, Eq. 2)."""
+        rate = self.learning_rate()
+        self.client.step(rate, participants)
+        self.server.step(rate, participants)
+
+    def learning_rate(self) -> float:
+        """Of this round."""
+        return self._settings.schedule.rate(
+            self._settings.learning_rate,
+            progress=self.rounds_done / self.total_rounds,
+            epoch=self.rounds_done / self.rounds_per_epoch,
+        )
+
+    def send_weights(
+        self, weights: torch.Tensor, client: int, direction: Direction
+    ) -> tuple[Message, torch.Tensor]:
+        """A state as it arrives after the weights codec, and its message."""
+        rng = seeds.generator(self.seed, f"weights {direction}", client, self.rounds_done)
+        payload = self.weights_codec.encode(weights, rng)
+        extra = self.weights_codec.extra(payload)
+        message = Message(WEIGHTS, direction, payload.num_bytes, 4 * weights.numel(), extra)
+        return message, self.weights_codec.decode(payload, tuple(weights.shape)).to(weights.device)
+
+    def whole_weights(self) -> torch.Tensor:
+        """The state of the client's half and then the server's, as one vector."""
+        return torch.cat([self.client.weights(), self.server.weights()])
+
+    def load_whole(self, weights: torch.Tensor) -> None:
+        """Put the whole model's state back; momentum is forgotten."""
+        client, server = weights.split([self.client.size, self.server.size])
+        for half, part in ((self.client, client), (self.server, server)):
+            half.load(part)
+            half.forget_momentum()
+
+    def finish_round(self) -> None:
+        """The round is over, and the weights that are loaded are everyone's."""
         self.rounds_done += 1
 
-    def _learning_rate(self) -> float:
-        if self._settings.schedule == "constant":
-            return self._settings.learning_rate
-        return (
-            self._settings.learning_rate * (1 + math.cos(math.pi * self.rounds_done / self.total_rounds)) / 2
-        )
+    # Looking at it.
 
     def evaluation_due(self) -> bool:
         """Whether the scenario wants an evaluation after the round just done; the last round always."""
-        every = self._settings.evaluate_every or self.rounds_per_epoch
-        return self.rounds_done % every == 0 or self.rounds_done == self.total_rounds
+        every = self._settings.evaluate_every
+        if self.rounds_done == self.total_rounds:
+            return True
+        if every:
+            return self.rounds_done % every == 0
+        return self.epoch_ended()
+
+    def epoch_ended(self) -> bool:
+        """Whether the round just done was the last of an epoch."""
+        before, now = (self._epochs(done) for done in (self.rounds_done - 1, self.rounds_done))
+        return now > before
+
+    def _epochs(self, rounds: int) -> int:
+        """Whole epochs in so many rounds."""
+        return math.floor(rounds / self.rounds_per_epoch + 1e-9)
 
     @torch.no_grad()
     def test_activations(self) -> Iterator[torch.Tensor]:
         """The activations of the test images at the cut, in a client's batch size."""
-        for images, _ in self._images.test_batches():
-            yield from cast(torch.Tensor, self.model.client(images)).split(self._batch_size)
+        with self._evaluating():
+            for images, _ in self._images.test_batches():
+                with self._precision():
+                    activations = self.client(images).float()
+                yield from activations.split(self._batch_size)
 
     @torch.no_grad()
     def evaluate(self) -> Evaluation:
         """Accuracy on the test set, encoded in a client's batch size as at inference, and plain."""
         correct_through, correct_plain, total = 0, 0, 0
-        for images, labels in self._images.test_batches():
-            activations = cast(torch.Tensor, self.model.client(images))
-            if not torch.isfinite(activations).all():
-                raise TrainingDiverged("the activations became NaN or infinite")
-            counts = [len(part) for part in labels.split(self._batch_size)]
-            decoded = self._decoded(self.uplink, self.uplink.encode_many(activations, counts), counts)
-            correct_through += int((self.model.server(decoded).argmax(dim=1) == labels).sum())
-            correct_plain += int((self.model.server(activations).argmax(dim=1) == labels).sum())
-            total += labels.numel()
+        with self._evaluating():
+            for images, labels in self._images.test_batches():
+                with self._precision():
+                    activations = self.client(images).float()
+                _check_finite(activations, "the activations")
+                plain = self._num_correct(activations, labels)
+                correct_plain += plain
+                total += labels.numel()
+                if not self.crosses_cut:
+                    correct_through += plain
+                    continue
+                counts = [len(part) for part in labels.split(self._batch_size)]
+                decoded = self._decoded(self.uplink, self.uplink.encode_many(activations, counts), counts)
+                correct_through += self._num_correct(decoded, labels)
         training_loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
         epoch = self.rounds_done / self.rounds_per_epoch
@@ -192,36 +294,60 @@ class Trainer:
             self.rounds_done, epoch, correct_through / total, correct_plain / total, training_loss
         )
 
+    def _num_correct(self, activations: torch.Tensor, labels: torch.Tensor) -> int:
+        with self._precision():
+            logits = self.server(activations)
+        return int((logits.argmax(dim=1) == labels).sum())
 
-class _Images:
-    """A data set as normalized tensors, made batch by batch; what is held stays uint8."""
+    # Where it has got to.
 
-    def __init__(self, data: Dataset) -> None:
-        self._data = data
-        self.y_train = data.y_train
-        mean, deviation = data.channel_statistics()
-        self._scale = torch.from_numpy(1 / (255 * deviation)).view(-1, 1, 1)
-        self._shift = torch.from_numpy(-mean / deviation).view(-1, 1, 1)
+    def state(self) -> dict[str, Any]:
+        """All that a training needs to go on from here, beside its scenario: tensors and plain values."""
+        return {
+            "client": vars(self.client.snapshot()),
+            "server": vars(self.server.snapshot()),
+            "taken": torch.from_numpy(self.sampler.taken.copy()),
+            "rounds_done": self.rounds_done,
+            "losses": list(self._losses),
+        }
 
-    def training(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        return self._normalize(self._data.x_train[indices])
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.client.restore(Snapshot(**state["client"]))
+        self.server.restore(Snapshot(**state["server"]))
+        self.sampler.taken[:] = state["taken"].numpy()
+        self.rounds_done = state["rounds_done"]
+        self._losses = list(state["losses"])
 
-    def test_batches(self, size: int = 1000) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for start in range(0, self._data.y_test.size, size):
-            images = self._normalize(self._data.x_test[start : start + size])
-            yield images, torch.from_numpy(self._data.y_test[start : start + size])
+    # How it computes.
 
-    def _normalize(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        return torch.from_numpy(images).float() * self._scale + self._shift
+    def _together(self, counts: Sequence[int]) -> AbstractContextManager[Any]:
+        """Batch normalization sees each client's part of the batch alone."""
+        return ghost.grouped(self._modules, counts)
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        enabled = self._settings.precision == "bfloat16"
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def _evaluating(self) -> AbstractContextManager[Any]:
+        return _Evaluating(self._modules)
 
 
-def partition_samples(chosen: Partition, data: Dataset, clients: int, seed: int) -> list[NDArray[np.int64]]:
-    """Each client's sample positions. Raises `DataError` when there is nothing to share out that way."""
-    rng = seeds.generator(seed, "partition")
-    match chosen.kind:
-        case "iid":
-            return partition.iid(data.y_train, clients, rng)
-        case "dirichlet":
-            return partition.dirichlet(data.y_train, clients, chosen.parameter, rng)
-        case "shards":
-            return partition.shards(data.y_train, clients, int(chosen.parameter), rng)
+class _Evaluating(AbstractContextManager[None]):
+    """Modules use running statistics inside."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._modules = modules
+
+    def __enter__(self) -> None:
+        for module in self._modules:
+            module.eval()
+
+    def __exit__(self, *_: object) -> None:
+        for module in self._modules:
+            module.train()
+
+
+def _check_finite(values: torch.Tensor, what: str) -> None:
+    if not torch.isfinite(values).all():
+        raise TrainingDiverged(f"{what} became NaN or infinite")

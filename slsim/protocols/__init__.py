@@ -1,7 +1,9 @@
 """Protocols: how a round learns, and how the same round plays on the clock."""
 
 from slsim.protocols.base import Protocol, Synchronous, register, registry
-from slsim.protocols.splitfed import SplitFed
+from slsim.protocols.fedavg import FedAvg
+from slsim.protocols.sequential import Centralized, Sequential
+from slsim.protocols.splitfed import SplitFed, SplitFedV2
 from slsim.protocols.stage import Cast, Process, Span, Stage
 from slsim.protocols.steps import PHASES, Compute, Download, Phase, Serve, Step, Upload, Workload
 
@@ -10,14 +12,18 @@ create = registry.create
 __all__ = [
     "PHASES",
     "Cast",
+    "Centralized",
     "Compute",
     "Download",
+    "FedAvg",
     "Phase",
     "Process",
     "Protocol",
+    "Sequential",
     "Serve",
     "Span",
     "SplitFed",
+    "SplitFedV2",
     "Stage",
     "Step",
     "Synchronous",

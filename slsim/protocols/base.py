@@ -11,26 +11,38 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from slsim.protocols.stage import Process, Stage
-from slsim.protocols.steps import Step, Workload
+from slsim.protocols.steps import Half, Step, Workload
 from slsim.recording import RoundRecord, Turn, Turns
 from slsim.registry import Component, Registry
 
 if TYPE_CHECKING:
+    from slsim.learning.sampling import Sampler
     from slsim.learning.trainer import Trainer
+
+CLIENT_HALVES: tuple[Half, ...] = ("client forward", "client backward")
+SERVER_HALVES: tuple[Half, ...] = ("server forward", "server backward")
 
 
 class Protocol(Component, ABC):
     """Who sends what to whom, in which order. A subclass is final; its fields are its parameters.
 
     `replayable` says that what is learned cannot depend on time (every round ends at a barrier that all
-    its participants reach), so that its recordings may be re-timed over other links.
+    its participants reach), so that its recordings may be re-timed over other links. `crosses_cut` says
+    whether activations travel at inference. `computing` has what clients and what the server compute.
     """
 
     replayable: ClassVar[bool]
+    crosses_cut: ClassVar[bool] = True
+    computing: ClassVar[tuple[tuple[Half, ...], tuple[Half, ...]]] = (CLIENT_HALVES, SERVER_HALVES)
+
+    def rounds_per_epoch(self, sampler: Sampler) -> float:
+        """Rounds in which every sample is seen once; as a protocol whose rounds are steps has it."""
+        return sampler.steps_per_epoch
 
     @abstractmethod
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
-        """Trains round by round with the trainer's primitives; yields what each round sent."""
+        """Trains round by round with the trainer's primitives, from the round at which the trainer is;
+        yields what each round sent."""
 
     @abstractmethod
     def play(self, stage: Stage, record: RoundRecord) -> Process:
@@ -38,7 +50,8 @@ class Protocol(Component, ABC):
 
 
 class Synchronous(Protocol, ABC):
-    """A protocol whose participants all go through the same chain of steps at once and end at a barrier.
+    """A protocol whose participants all work at once and end at a barrier; each goes through its turns in
+    order, and each turn is a chain of steps.
 
     The chain is all that the clock needs. `chain` must treat one `Turn` and the columns of many `Turns`
     alike: SimPy plays the steps of one, arithmetic those of thousands.
@@ -51,8 +64,10 @@ class Synchronous(Protocol, ABC):
         """The steps of a turn, in order. A turn uploads, is served and downloads at most once each."""
 
     def play(self, stage: Stage, record: RoundRecord) -> Process:
-        chains = ((turn.client, self.chain(turn, stage.workload)) for turn in record.turns)
-        yield stage.together([stage.perform(client, steps) for client, steps in chains])
+        steps: dict[int, list[Step]] = {}
+        for turn in record.turns:
+            steps.setdefault(turn.client, []).extend(self.chain(turn, stage.workload))
+        yield stage.together([stage.perform(client, own) for client, own in steps.items()])
 
 
 registry: Registry[Protocol] = Registry("protocol", Protocol)  # type: ignore[type-abstract]  # only a bound

@@ -38,7 +38,7 @@ class Turns:
         """The turns of `rounds`, or None when they do not all send the same kinds of message."""
         turns = [turn for record in rounds for turn in record.turns]
         shapes = {tuple((message.kind, message.direction) for message in turn.messages) for turn in turns}
-        if len(shapes) != 1:
+        if len(shapes) != 1 or () in shapes:
             return None
         (kinds,) = shapes
         flat = [message for turn in turns for message in turn.messages]
@@ -53,6 +53,10 @@ class Turns:
                 for place, (kind, direction) in enumerate(kinds)
             ),
         )
+
+    def sends(self, kind: str, direction: Direction) -> bool:
+        """Whether every turn has a message of that kind in that direction."""
+        return any(message.kind == kind and message.direction == direction for message in self.messages)
 
     def message(self, kind: str) -> Messages:
         """The messages of that kind; each turn has exactly one."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-ACTIVATIONS, LABELS, GRADIENTS = "activations", "labels", "gradients"
+ACTIVATIONS, LABELS, GRADIENTS, WEIGHTS = "activations", "labels", "gradients", "weights"
 MESSAGE_FIELDS = ("kind", "direction", "num_bytes", "raw_bytes", "extra_bytes")
 Direction = Literal["up", "down"]
 Status = Literal["finished", "diverged"]
@@ -36,6 +36,10 @@ class Turn:
         """The turn's message of that kind; it has exactly one."""
         (found,) = (message for message in self.messages if message.kind == kind)
         return found
+
+    def sends(self, kind: str, direction: Direction) -> bool:
+        """Whether a message of that kind goes in that direction."""
+        return any(message.kind == kind and message.direction == direction for message in self.messages)
 
     def num_bytes(self, direction: Direction) -> int:
         """Everything this client sent in that direction, in bytes."""

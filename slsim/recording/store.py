@@ -12,7 +12,9 @@ from typing import Any
 from slsim.errors import RecordingError
 from slsim.recording.records import MESSAGE_FIELDS, Costs, Evaluation, Message, RoundRecord, Status, Turn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 2 has turns without messages too
+NOTHING = Message("none", "up", 0, 0)  # stands for them in the table
 HEADER_FILE, MESSAGES_FILE, EVALUATIONS_FILE = "recording.json", "messages.parquet", "evaluations.parquet"
 
 
@@ -39,7 +41,7 @@ class Recording:
             "key": self.key,
             "status": self.status,
             "rounds": len(self.rounds),
-            "messages": sum(len(turn.messages) for record in self.rounds for turn in record.turns),
+            "messages": sum(len(turn.messages) or 1 for record in self.rounds for turn in record.turns),
             "activation_shape": list(self.activation_shape),
             "costs": asdict(self.costs),
             "learning": self.learning,
@@ -63,7 +65,7 @@ class Recording:
             }
             for number, record in enumerate(self.rounds, start=1)
             for place, turn in enumerate(record.turns)
-            for message in turn.messages
+            for message in turn.messages or (NOTHING,)
         ]
 
     @classmethod
@@ -90,7 +92,7 @@ class Recording:
             written, found = (header["rounds"], header["messages"]), (len(recording.rounds), len(messages))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             raise RecordingError(_damaged(folder, f"{type(error).__name__}: {error}")) from error
-        if version != FORMAT_VERSION:
+        if version not in READABLE_VERSIONS:
             why = f"it has format {version}, this slsim reads {FORMAT_VERSION}"
             raise RecordingError(_damaged(folder, why))
         if written != found:
@@ -120,7 +122,8 @@ def _rounds(rows: list[dict[str, Any]]) -> list[RoundRecord]:
         for _, in_turn in groupby(in_round, key=lambda row: row["turn"]):
             own = list(in_turn)
             messages = (Message(**{name: row[name] for name in MESSAGE_FIELDS}) for row in own)
-            turns.append(Turn(own[0]["client"], own[0]["samples"], tuple(messages)))
+            sent = tuple(message for message in messages if message.kind != NOTHING.kind)
+            turns.append(Turn(own[0]["client"], own[0]["samples"], sent))
         rounds.append(RoundRecord(tuple(turns)))
     return rounds
 

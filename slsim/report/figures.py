@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from slsim.protocols.steps import Phase, phase_column
@@ -34,6 +35,7 @@ PHASE_COLOURS: dict[Phase, str] = {
     "barrier wait": "#EEEEEE",
 }
 MOST_BARS = 30
+MOST_CLIENTS, MOST_PIECES = 100, 20  # bars of a partition, and colours in them
 SPREAD = 5  # runs that end this many times apart are drawn on a logarithmic axis
 LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 
@@ -41,9 +43,9 @@ LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 def draw(folder: StudyFolder) -> list[str]:
     """Draws every figure that the tables of `folder` allow; gives the names of the files. Raises
     `StudyError` when there is no table."""
-    if not folder.has_table("errors"):
-        return draw_runs(folder)
-    return draw_errors(folder) + (draw_runs(folder) if folder.has_table("summary") else [])
+    apart = {"errors": draw_errors, "partition": draw_partition}
+    names = [name for table, drawn in apart.items() if folder.has_table(table) for name in drawn(folder)]
+    return names + (draw_runs(folder) if folder.has_table("summary") or not names else [])
 
 
 def draw_runs(folder: StudyFolder) -> list[str]:
@@ -90,6 +92,37 @@ def draw_errors(folder: StudyFolder) -> list[str]:
     axes.set(xlabel="compression ratio", ylabel="relative l2 error of the activations", ylim=(0, None))
     _legend(figure, axes)
     return _save(folder, "errors_over_ratio", figure)
+
+
+def draw_partition(folder: StudyFolder) -> list[str]:
+    """Training samples by client: a bar a client, a piece a class, or for many classes a range of them."""
+    from matplotlib.ticker import MaxNLocator
+
+    whole = folder.load_table("partition")
+    table = whole.head(MOST_CLIENTS)
+    classes = table.filter(like="class_")
+    ranges = np.array_split(np.arange(len(classes.columns)), min(len(classes.columns), MOST_PIECES))
+    figure, axes = _new()
+    bottom = 0 * table["samples"]
+    for piece, colour in zip(ranges, _colours(len(ranges)), strict=True):
+        height = classes.iloc[:, piece].sum(axis=1)
+        label = f"{piece[0]}" if len(piece) == 1 else f"{piece[0]}–{piece[-1]}"
+        axes.bar(table["client"], height, bottom=bottom, color=colour, label=label, width=0.9)
+        bottom = bottom + height
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    clients = "client" if len(table) == len(whole) else f"client (the first {len(table)} of {len(whole):,})"
+    axes.set(xlabel=clients, ylabel="training samples", xlim=(-0.6, len(table) - 0.4))
+    axes.grid(False, axis="x")
+    axes.set_axisbelow(True)
+    figure.legend(title="class", frameon=False, fontsize="x-small", loc="outside right upper", reverse=True)
+    return _save(folder, "partition", figure)
+
+
+def _colours(count: int) -> list[Any]:
+    """So many colours, those of `COLOURS` where they are enough."""
+    import matplotlib as mpl
+
+    return list(COLOURS[:count]) if count <= len(COLOURS) else list(mpl.colormaps["tab20"].colors)[:count]  # type: ignore[attr-defined]
 
 
 def _time_axis(shortest_s: float) -> tuple[float, str]:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from slsim.errors import SlsimError
 from slsim.protocols.steps import CULPRITS, PHASES, phase_column
 from slsim.registry import Registry
 from slsim.scenario import only_rates
@@ -55,7 +56,7 @@ def print_summary(console: Console, summary: pd.DataFrame) -> None:
             duration(row["time_to_target_s"]),
             _bytes(row),
             multiplier(row["traffic_multiplier"]),
-            f"{row['compression_ratio']:.2f}×",
+            "–" if math.isnan(row["compression_ratio"]) else f"{row['compression_ratio']:.2f}×",
         )
     console.print(table)
 
@@ -169,10 +170,14 @@ def _culprits_table(breakdown: pd.DataFrame) -> Table:
 
 
 def milliseconds(value: float) -> str:
-    """Seconds as milliseconds, to three figures: "0.21", "12.6", "1,350"."""
-    scaled = 1000 * value
-    decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-    return f"{scaled:,.{decimals}f}"
+    """Seconds as milliseconds."""
+    return three_figures(1000 * value)
+
+
+def three_figures(value: float) -> str:
+    """ "0.21", "12.6", "1,350"."""
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:,.{decimals}f}"
 
 
 def print_errors(console: Console, table: pd.DataFrame, beaten: Sequence[str]) -> None:
@@ -204,6 +209,46 @@ def print_components(console: Console, kind: str, registry: Registry[Any]) -> No
         parameters += [f"cut: {', '.join(f'{cut} ({layer})' for cut, layer in cuts.items())}"] if cuts else []
         table.add_row(escape(name), escape("\n".join(parameters) or "none"), escape(entry.summary))
     console.print(table)
+
+
+def print_models(console: Console, registry: Registry[Any]) -> None:
+    """Every model, as any component; and what each of its cuts sends and leaves on either side."""
+    from slsim.learning.models.sizes import cut_sizes
+
+    print_components(console, "model", registry)
+    for name in registry.names():
+        try:
+            model = registry.create(name)
+            sizes = cut_sizes(model)
+        except SlsimError as error:  # of a third party's
+            console.print(Text(f"{name}: {error}"))
+            continue
+        images = f"{shape_text(model.image_shape)}, {model.classes:,} classes"
+        table = Table(title=escape(f"{name} for {images}"), title_justify="left")
+        table.add_column("cut", no_wrap=True)
+        for heading in ("activations\nof a sample", "their\nbytes"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for heading in ("parameters", "MFLOPs forward"):
+            table.add_column(f"{heading}\nclient + server", justify="right")
+        for size in sizes:
+            table.add_row(
+                escape(f"{size.cut} ({size.layers})"),
+                shape_text(size.activation_shape),
+                f"{size.activation_bytes:,}",
+                " + ".join(f"{number:,}" for number in size.parameters),
+                " + ".join(three_figures(flops / 1e6) for flops in size.flops),
+            )
+        console.print(table)
+    console.print(
+        "A cut's number is that of its layers on the client; any other such number is a cut too. "
+        "A multiply-add is two FLOPs.",
+        highlight=False,
+    )
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """`(64, 16, 16)` as "64×16×16"."""
+    return "×".join(map(str, shape))
 
 
 def print_checks(console: Console, checks: Sequence[Check]) -> None:

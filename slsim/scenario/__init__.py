@@ -3,13 +3,14 @@
 `load(path)` gives a `Plan` with one `Case` for every combination of its sweep.
 """
 
-from slsim.scenario.choice import Choice, Partition
+from slsim.scenario.choice import Augmentation, Choice, Partition
 from slsim.scenario.labels import full_label, run_labels
 from slsim.scenario.network import LinkClass, NetworkTable, only_rates
 from slsim.scenario.plan import Case, Plan, load, override, plan, read
 from slsim.scenario.tables import Scenario
 
 __all__ = [
+    "Augmentation",
     "Case",
     "Choice",
     "LinkClass",

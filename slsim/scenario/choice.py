@@ -1,4 +1,4 @@
-"""How a scenario chooses: components by name with their parameters, and the partition of the data.
+"""How a scenario chooses: components by name with their parameters, the data's partition, its augmentation.
 
 Components (codecs, models, …) are checked through the registries and kept as plain data (`Choice`),
 so a scenario can be printed, stored, hashed and compared without importing them.
@@ -6,6 +6,7 @@ so a scenario can be printed, stored, hashed and compared without importing them
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     ValidationInfo,
     WithJsonSchema,
@@ -149,9 +151,9 @@ class ComponentTable(Table):
 
 @dataclass(frozen=True)
 class Partition:
-    """How samples are spread over clients: "iid", or "dirichlet" or "shards" with its parameter."""
+    """How samples are spread over clients: "iid", or one of the others with its parameter."""
 
-    kind: Literal["iid", "dirichlet", "shards"]
+    kind: Literal["iid", "dirichlet", "shards", "power_law"]
     parameter: float = 0.0
 
     @classmethod
@@ -161,23 +163,45 @@ class Partition:
                 return value
             case "iid":
                 return cls("iid")
-            case {"dirichlet": int() | float() as alpha, **rest} if not rest and alpha > 0:
+            case {"dirichlet": alpha, **rest} if not rest and _positive(alpha):
                 return cls("dirichlet", float(alpha))
-            case {"shards": int() as count, **rest} if not rest and count >= 1:
+            case {"shards": int() as count, **rest} if not rest and _positive(count):
                 return cls("shards", count)
+            case {"power_law": exponent, **rest} if not rest and _positive(exponent):
+                return cls("power_law", float(exponent))
         raise ValueError(
-            f'{value!r} is no partition; write "iid", {{ dirichlet = 0.3 }} (above 0) '
-            "or { shards = 2 } (1 or more)"
+            f'{value!r} is no partition; write "iid", {{ dirichlet = 0.3 }} (above 0), '
+            "{ shards = 2 } (1 or more) or { power_law = 1.2 } (above 0)"
         )
 
     def table(self) -> str | dict[str, float]:
         return "iid" if self.kind == "iid" else {self.kind: self.parameter}
 
 
+def _positive(value: object) -> bool:
+    """Whether it is a number above 0, and a finite one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _partition_schema(kind: str, parameter: dict[str, Any]) -> dict[str, Any]:
+    table = {"type": "object", "properties": {kind: parameter}, "required": [kind]}
+    return {**table, "additionalProperties": False}
+
+
 PARTITION_SCHEMA = {
     "anyOf": [
         {"const": "iid"},
-        {"type": "object", "properties": {"dirichlet": {"type": "number", "exclusiveMinimum": 0}}},
-        {"type": "object", "properties": {"shards": {"type": "integer", "minimum": 1}}},
+        _partition_schema("dirichlet", {"type": "number", "exclusiveMinimum": 0}),
+        _partition_schema("shards", {"type": "integer", "minimum": 1}),
+        _partition_schema("power_law", {"type": "number", "exclusiveMinimum": 0}),
     ]
 }
+
+
+class Augmentation(Table):
+    """How training images are changed at random each time they are used; nothing is, as by default."""
+
+    crop: int | None = Field(
+        None, strict=True, ge=1, description="pixels of black around, of which as many are cut off again"
+    )
+    flip: bool = Field(False, strict=True, description="left to right, every other image on average")

@@ -23,6 +23,7 @@ from slsim.scenario.choice import (
     ALTERNATIVE_MARK,
     COMPONENT_MARK,
     PARTITION_SCHEMA,
+    Augmentation,
     Choice,
     CodecChoice,
     ComponentTable,
@@ -34,12 +35,13 @@ from slsim.scenario.choice import (
     choose,
 )
 from slsim.scenario.network import NetworkTable
+from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
 class DataTable(ComponentTable):
-    """[data]: the data set by name, its parameters, and how clients share it."""
+    """[data]: the data set by name, its parameters, how clients share it, and how it is augmented."""
 
     component: Annotated[NestedChoice, WithJsonSchema({COMPONENT_MARK: "data"})]
     partition: Annotated[
@@ -48,6 +50,9 @@ class DataTable(ComponentTable):
         PlainSerializer(Partition.table),
         WithJsonSchema(PARTITION_SCHEMA),
     ] = Field(Partition("iid"), description="which client holds which training samples")
+    augment: Augmentation | None = Field(
+        None, description="random changes of training images; none if left out"
+    )
 
     @field_validator("component", mode="before")
     @classmethod
@@ -94,7 +99,10 @@ def _device_shares(value: object, info: ValidationInfo) -> object:
 class ClientsTable(Table):
     """[clients]: how many, their mini-batches, and their devices."""
 
-    count: int = Field(10, strict=True, ge=1, description="clients, all of which take part in every round")
+    count: int = Field(10, strict=True, ge=1, description="clients")
+    per_round: int | None = Field(
+        None, strict=True, ge=1, description="of them take part in a round, drawn anew; left out: all"
+    )
     batch_size: int = Field(10, strict=True, ge=1, description="samples of a client's mini-batch")
     device: Annotated[tuple[DeviceShare, ...], BeforeValidator(_device_shares)] = Field(
         default="atlas-200-dk",
@@ -124,6 +132,9 @@ class CodecTable(Table):
 
     uplink: CodecChoice = Field(default="identity", validate_default=True, description="of the activations")
     downlink: CodecChoice = Field(default="identity", validate_default=True, description="of the gradients")
+    weights: CodecChoice = Field(
+        default="identity", validate_default=True, description="of model weights, where a protocol sends them"
+    )
 
 
 class TrainingTable(Table):
@@ -136,8 +147,22 @@ class TrainingTable(Table):
     learning_rate: float = Field(0.05, strict=True, gt=0, description="of stochastic gradient descent")
     momentum: float = Field(0.9, strict=True, ge=0, lt=1, description="Nesterov's is not used")
     weight_decay: float = Field(0.0, strict=True, ge=0, description="L2 penalty")
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="of the learning rate; cosine ends at 0 after the last epoch"
+    schedule: Annotated[
+        Schedule,
+        BeforeValidator(Schedule.parse),
+        PlainSerializer(Schedule.table),
+        WithJsonSchema(SCHEDULE_SCHEMA),
+    ] = Field(
+        Schedule("constant"),
+        description='of the learning rate: "constant", "cosine" (0 after the last epoch), or '
+        "{ milestones = [60, 120], factor = 0.2 } (in epochs)",
+    )
+    max_rounds: int | None = Field(None, strict=True, ge=1, description="end after so many rounds")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the arithmetic inside the model; what crosses the cut is float32"
+    )
+    channels_last: bool = Field(
+        False, strict=True, description="lay images out with their channels last, for convolutions"
     )
     evaluate_every: int | None = Field(
         None, strict=True, ge=1, description="rounds between two test evaluations; left out: once an epoch"
@@ -178,13 +203,25 @@ class Scenario(Table):
     codec: CodecTable = Field(default_factory=dict, validate_default=True)
     training: TrainingTable = Field(default_factory=dict, validate_default=True)
 
+    @field_validator("clients")
+    @classmethod
+    def _not_more_than_all(cls, clients: ClientsTable) -> ClientsTable:
+        if clients.per_round is not None and clients.per_round > clients.count:
+            raise ValueError(f"per_round: {clients.per_round} of {clients.count} clients cannot take part")
+        return clients
+
     @model_validator(mode="after")
     def _devices_know_their_times(self) -> Scenario:
         """A device with measured or given times must have one for all that it will be asked to do."""
         model = self.model.model_dump(mode="json", exclude_none=True)
         up, down = self.codec.uplink.table(), self.codec.downlink.table()
-        client = {"client forward": model, "client backward": model, "encode": up, "decode": down}
-        server = {"server forward": model, "server backward": model, "encode": down, "decode": up}
+        halves = dict.fromkeys(
+            ("client forward", "client backward", "server forward", "server backward"), model
+        )
+        on_client, on_server = self.training.protocol.create().computing
+        coding = {"encode": up, "decode": down}, {"encode": down, "decode": up}
+        client = {part: halves[part] for part in on_client} | (coding[0] if on_server else {})
+        server = {part: halves[part] for part in on_server} | (coding[1] if on_client else {})
         places = [(f"clients.device[{i}]", one.device, client) for i, one in enumerate(self.clients.device)]
         if len(places) == 1:
             places = [("clients.device", self.clients.device[0].device, client)]
@@ -204,10 +241,11 @@ class Scenario(Table):
         """The part that what is learned depends on; links, devices, the name and the target are not."""
         table = self.table()
         training = {key: value for key, value in table["training"].items() if key != "target_accuracy"}
-        clients = {key: table["clients"][key] for key in ("count", "batch_size")}
+        clients = {key: table["clients"].get(key) for key in ("count", "batch_size", "per_round")}
+        clients = {key: value for key, value in clients.items() if value is not None}
         kept = {key: table[key] for key in ("seed", "data", "model", "codec")}
         return {**kept, "clients": clients, "training": training}
 
     def baseline(self) -> Scenario:
         """The same setting, uncompressed in both directions."""
-        return self.model_copy(update={"codec": CodecTable()})
+        return self.model_copy(update={"codec": CodecTable(weights=self.codec.weights)})

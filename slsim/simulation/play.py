@@ -15,7 +15,7 @@ import numpy as np
 from slsim.errors import ClockError
 from slsim.network import LinkUsage, topology
 from slsim.protocols import PHASES, Cast, Protocol, Span, Stage, Workload
-from slsim.recording import ACTIVATIONS, GRADIENTS, Costs, RoundRecord, Turns
+from slsim.recording import ACTIVATIONS, GRADIENTS, WEIGHTS, Costs, RoundRecord, Turns
 from slsim.scenario import Scenario
 from slsim.scenario.shares import assign
 from slsim.simulation import columns, invariants
@@ -47,7 +47,11 @@ class Simulation:
         """The simulation that a scenario's protocol, clients, server and network describe."""
         shares = [(share.device.create(), share.share) for share in scenario.clients.device]
         count = scenario.clients.count
-        codecs = {ACTIVATIONS: scenario.codec.uplink.name, GRADIENTS: scenario.codec.downlink.name}
+        codecs = {
+            ACTIVATIONS: scenario.codec.uplink.name,
+            GRADIENTS: scenario.codec.downlink.name,
+            WEIGHTS: scenario.codec.weights.name,
+        }
         cast = Cast(
             clients=assign(shares, count),
             server=scenario.server.device.create(),

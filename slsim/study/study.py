@@ -22,6 +22,7 @@ from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
 from slsim.simulation import Simulation, Timeline
+from slsim.study.checkpoint import Checkpoint
 from slsim.study.training import (
     Observer,
     Silent,
@@ -90,16 +91,19 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     fresh: bool = False,
     observer: Observer | None = None,
+    device: str = "cpu",
 ) -> Study:
     """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`.
 
     Raises `ScenarioError` before anything is written; `Interrupted` on Ctrl-C, with everything that was
     finished saved; `StudyError` and `DataError` when disk or data do not play along.
     """
-    return conduct(load(scenario, overrides), Path(results), fresh=fresh, observer=observer or Silent())
+    return conduct(
+        load(scenario, overrides), Path(results), fresh=fresh, observer=observer or Silent(), device=device
+    )
 
 
-def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer) -> Study:
+def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, device: str = "cpu") -> Study:
     """Trains what a plan needs, plays every case on the clock, saves tables and figures."""
     folder = StudyFolder.of(results / asked.name)
     trainings = trainings_of(asked.cases)
@@ -110,7 +114,7 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer) -> S
     done: dict[str, Recording] = {}
     try:
         for training in trainings:
-            done[training.key] = _obtain(training, folder, fresh, observer)
+            done[training.key] = _obtain(training, folder, fresh, observer, device)
             walls[training.name] = done[training.key].provenance["wall_s"]
     except KeyboardInterrupt:
         _finish(asked.cases, done, folder, started, walls)
@@ -120,14 +124,20 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer) -> S
     return study
 
 
-def _obtain(training: Training, folder: StudyFolder, fresh: bool, observer: Observer) -> Recording:
+def _obtain(
+    training: Training, folder: StudyFolder, fresh: bool, observer: Observer, device: str
+) -> Recording:
     if folder.has_training(training.name) and not fresh:
         recording = folder.load_training(training.name)
         if made_by_this_version(recording):
             observer.training_reused(training.label)
             return recording
-    _, recording = train(training, observer)
+    checkpoint = Checkpoint(folder.checkpoint(training.name))
+    if fresh:
+        checkpoint.remove()
+    _, recording = train(training, observer, checkpoint, device)
     folder.save_training(training.name, recording)
+    checkpoint.remove()
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
     return recording
 

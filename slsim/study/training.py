@@ -6,15 +6,18 @@ import hashlib
 import importlib.metadata
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from slsim.errors import TrainingDiverged
-from slsim.recording import Recording, Status
+from slsim import seeds
+from slsim.errors import StudyError, TrainingDiverged
+from slsim.recording import Recording, RoundRecord, Status
 from slsim.results import environment, slug
 from slsim.scenario import Case, Scenario
+from slsim.study.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from slsim.learning.trainer import Trainer
@@ -96,7 +99,7 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
     ]
 
 
-def prepare(scenario: Scenario) -> Trainer:
+def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
     """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol."""
     from slsim.learning.split import split
     from slsim.learning.trainer import Trainer
@@ -104,26 +107,74 @@ def prepare(scenario: Scenario) -> Trainer:
     images = scenario.data.component.create().load()
     model = scenario.model.component.create()
     halves = split(model, scenario.model.cut, images.image_shape, images.num_classes, scenario.seed)
-    return Trainer(scenario, images, halves, scenario.codec.uplink.create(), scenario.codec.downlink.create())
+    up, down, weights = (
+        codec.create() for codec in (scenario.codec.uplink, scenario.codec.downlink, scenario.codec.weights)
+    )
+    return Trainer(scenario, images, halves, up, down, weights, device)
 
 
-def train(training: Training, observer: Observer) -> tuple[Trainer, Recording]:
-    """Trains for real and records it; a training that diverges is recorded up to there."""
+def train(
+    training: Training, observer: Observer, checkpoint: Checkpoint | None = None, device: str = "cpu"
+) -> tuple[Trainer, Recording]:
+    """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
+    recorded up to there. Raises `StudyError` when the memory does not suffice."""
     started = time.monotonic()
-    scenario = training.scenario
-    trainer = prepare(scenario)
-    shape = trainer.model.activation_shape
-    recording = Recording(training.key, scenario.learning_table(), trainer.costs(), shape)
-    protocol = scenario.training.protocol.create()
-    observer.training_started(training.label, trainer.total_rounds)
-    try:
-        for record in protocol.learn(trainer):
-            recording.rounds.append(record)
-            if trainer.evaluation_due():
-                recording.evaluations.append(trainer.evaluate())
-            accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
-            observer.round_finished(training.label, len(recording.rounds), accuracy)
-    except TrainingDiverged:
-        recording.status = "diverged"
-    recording.provenance = {**environment(), "wall_s": round(time.monotonic() - started, 3)}
+    with _describing_lack_of_memory(training.label):
+        trainer = prepare(training.scenario, device)
+        recording, wall_s = _begin(training, trainer, checkpoint)
+        observer.training_started(training.label, trainer.total_rounds)
+        try:
+            for record in _rounds(training.scenario, trainer):
+                recording.rounds.append(record)
+                epoch_ended = trainer.epoch_ended()
+                if trainer.evaluation_due():
+                    recording.evaluations.append(trainer.evaluate())
+                if checkpoint is not None and checkpoint.due(epoch_ended):
+                    checkpoint.save(trainer.state(), recording, wall_s + time.monotonic() - started)
+                accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
+                observer.round_finished(training.label, len(recording.rounds), accuracy)
+        except TrainingDiverged:
+            recording.status = "diverged"
+    recording.provenance = {**environment(), "wall_s": round(wall_s + time.monotonic() - started, 3)}
     return trainer, recording
+
+
+def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) -> tuple[Recording, float]:
+    """An empty recording, or where an interrupted training had got to, and how long that took (s)."""
+    shape = trainer.model.activation_shape
+    fresh = Recording(training.key, training.scenario.learning_table(), trainer.costs(), shape)
+    found = checkpoint.load() if checkpoint is not None else None
+    if found is None:
+        return fresh, 0.0
+    state, recording, wall_s = found
+    trainer.restore(state)
+    fresh.rounds, fresh.evaluations = recording.rounds, recording.evaluations
+    return fresh, wall_s
+
+
+def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord]:
+    """The protocol's rounds. Layers that draw for themselves (dropout) do so from the seed and the round."""
+    import torch
+
+    rounds = scenario.training.protocol.create().learn(trainer)
+    with torch.random.fork_rng(devices=[]):
+        while True:
+            torch.manual_seed(seeds.integer(scenario.seed, "layers", trainer.rounds_done))
+            try:
+                record = next(rounds)
+            except StopIteration:
+                return
+            yield record
+
+
+@contextmanager
+def _describing_lack_of_memory(label: str) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise StudyError(
+            f"{label}: the memory does not suffice for this training; a smaller model, mini-batch or data "
+            "set may. Trainings that were finished are kept"
+        ) from error

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from slsim.errors import DataError, FaultsError
-from slsim.learning.data import Dataset, registry
+from slsim.learning.data import Dataset, base, registry
 
 FOLDER = resources.files("slsim.learning")
 
@@ -120,6 +120,18 @@ def test_statistics_of_each_channel():
     assert mean == pytest.approx([0.5, 0.2])
     assert deviation[0] == pytest.approx(0.5)
     assert 0 < deviation[1] < 1e-5  # something can be divided by it
+
+
+def test_statistics_are_exact_in_chunks_of_a_mapped_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "CHUNK_BYTES", 700)  # 2 images and some of the next
+    images = np.random.default_rng(5).integers(0, 256, (101, 3, 10, 10), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    labels = np.zeros(101, np.int64)
+    mean, deviation = Dataset(mapped, labels, mapped, labels).channel_statistics()
+    assert mean.dtype == deviation.dtype == np.float32
+    assert mean == pytest.approx(images.mean(axis=(0, 2, 3), dtype=np.float64) / 255, abs=1e-7)
+    assert deviation == pytest.approx(images.std(axis=(0, 2, 3), dtype=np.float64) / 255, abs=1e-7)
 
 
 def test_a_file_that_is_not_there(tmp_path):

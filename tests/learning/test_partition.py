@@ -6,7 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slsim.errors import DataError
-from slsim.learning.partition import batches, dirichlet, iid, shards
+from slsim.learning.data import Dataset
+from slsim.learning.partition import (
+    batches,
+    class_counts,
+    dirichlet,
+    iid,
+    partition_samples,
+    power_law,
+    power_law_sizes,
+    shards,
+    unevenness,
+)
+from slsim.scenario import Partition
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=150)
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(np.array)
@@ -110,10 +122,122 @@ def test_fewer_samples_than_shards_are_refused():
     assert [part.size for part in shards(np.zeros(6, int), 3, 2, rng())] == [2, 2, 2]
 
 
+# --- sizes by a power law
+
+
+@pytest.mark.parametrize(
+    ("samples", "count", "exponent", "sizes"),
+    [
+        (110, 3, 1.0, [60, 30, 20]),  # 1 : 1/2 : 1/3
+        (147, 3, 2.0, [108, 27, 12]),  # 1 : 1/4 : 1/9
+        (10, 3, 1.0, [5, 3, 2]),  # 5.45, 2.73, 1.82: what is left goes to the largest remainders
+        (12, 4, 9.0, [9, 1, 1, 1]),  # everyone has one
+        (13, 4, 3.0, [10, 1, 1, 1]),  # 11 · (1, 1/8) give the second rank more than 1, and less than 2
+        (4, 4, 1.0, [1, 1, 1, 1]),
+        (5, 1, 1.0, [5]),
+        (10, 4, 1e-9, [3, 3, 2, 2]),
+    ],
+)
+def test_sizes_by_a_power_law_worked_out_by_hand(samples, count, exponent, sizes):
+    assert power_law_sizes(samples, count, exponent).tolist() == sizes
+
+
+@PROPERTY
+@given(LABELS, COUNT, st.sampled_from([0.01, 0.5, 1.0, 1.2, 3.0, 50.0, 1e9]), SEED)
+def test_power_law_parts_are_disjoint_complete_and_never_empty_or_refused(labels, count, exponent, seed):
+    if labels.size < count:
+        with pytest.raises(DataError):
+            power_law(labels, count, exponent, rng(seed))
+        return
+    parts = power_law(labels, count, exponent, rng(seed))
+    assert is_a_partition(parts, labels.size)
+    assert min(part.size for part in parts) >= 1
+
+
+@PROPERTY
+@given(st.integers(1, 200), st.integers(0, 5_000), st.floats(0.01, 5.0))
+def test_sizes_by_a_power_law_fall_with_rank_and_are_proportional(count, more, exponent):
+    sizes = power_law_sizes(count + more, count, exponent)
+    assert sizes.sum() == count + more
+    assert (np.diff(sizes) <= 0).all()
+    weights = np.arange(1, count + 1) ** -exponent
+
+    def proportional(ranks):
+        """Whether the first ranks share what the others, of one sample each, leave."""
+        exact = (more + ranks) * weights[:ranks] / weights[:ranks].sum()
+        return np.abs(sizes[:ranks] - exact).max() < 1 and (sizes[ranks:] == 1).all()
+
+    assert any(proportional(ranks) for ranks in range(1, count + 1))
+
+
+def test_which_client_has_most_samples_is_drawn():
+    largest = {int(np.argmax([part.size for part in power_law(BALANCED, 5, 1.5, rng(s))])) for s in range(40)}
+    assert largest == set(range(5))
+
+
+def test_samples_by_a_power_law_mix_the_classes():
+    parts = power_law(BALANCED[np.argsort(BALANCED)], 2, 1.0, rng())
+    assert sorted(part.size for part in parts) == [333, 667]
+    assert skew(parts) < 0.1
+
+
+def test_fewer_samples_than_clients_are_refused():
+    with pytest.raises(DataError, match="3 samples are not one for each of 4 clients; ask for fewer clients"):
+        power_law(np.zeros(3, int), 4, 1.2, rng())
+
+
+# --- who got what
+
+
+def test_class_counts_by_hand():
+    labels = np.array([0, 2, 2, 0, 1])
+    parts = [np.array([0, 1, 2]), np.array([], np.int64), np.array([4, 3])]
+    assert class_counts(parts, labels, 4).tolist() == [[1, 0, 2, 0], [0, 0, 0, 0], [1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("counts", "distance"),
+    [
+        ([[5, 5], [10, 10]], 0.0),
+        ([[10, 0], [0, 10]], 0.5),
+        ([[10, 0], [0, 30]], (0.75 + 0.25) / 2),  # of all samples, a quarter is of class 0
+        ([[10, 0], [0, 0], [0, 10]], 0.5),  # who holds nothing does not count
+        ([[3, 1], [1, 3]], 0.25),
+    ],
+)
+def test_unevenness_by_hand(counts, distance):
+    assert unevenness(np.array(counts)) == pytest.approx(distance)
+
+
+def test_unevenness_is_the_tests_own_measure():
+    parts = dirichlet(BALANCED, 10, 0.3, rng())
+    assert unevenness(class_counts(parts, BALANCED, 10)) == pytest.approx(skew(parts))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sizes"),
+    [
+        (Partition("iid"), [20, 20, 20]),
+        (Partition("shards", 2), [20, 20, 20]),
+        (Partition("power_law", 1.0), [11, 16, 33]),
+        (Partition("dirichlet", 1e9), [18, 21, 21]),
+    ],
+)
+def test_a_scenarios_partition_is_drawn_from_its_seed(chosen, sizes):
+    labels = np.arange(60) % 3
+    images = np.zeros((60, 1, 1, 1), np.uint8)
+    data = Dataset(images, labels, images, labels)
+    parts = [part.tolist() for part in partition_samples(chosen, data, 3, 7)]
+    assert sorted(map(len, parts)) == sizes
+    assert parts == [part.tolist() for part in partition_samples(chosen, data, 3, 7)]
+    assert parts != [part.tolist() for part in partition_samples(chosen, data, 3, 8)]
+
+
 WAYS = {
     "iid": lambda generator: iid(BALANCED, 7, generator),
     "dirichlet": lambda generator: dirichlet(BALANCED, 7, 0.3, generator),
     "shards": lambda generator: shards(BALANCED, 7, 2, generator),
+    "power_law": lambda generator: power_law(BALANCED, 7, 1.2, generator),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,24 @@ from slsim.learning.split import SplitModel, split
 from slsim.learning.trainer import Trainer
 from slsim.protocols import SplitFed
 from slsim.scenario import Scenario, plan
+
+NORMALIZING = """
+from torch import nn
+
+def net(image_shape, num_classes):
+    block = nn.Sequential(nn.Conv2d(image_shape[0], 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+    hidden = nn.Sequential(nn.Conv2d(6, 6, 3, stride=2), nn.BatchNorm2d(6), nn.ReLU())
+    return nn.Sequential(block, hidden, nn.Sequential(nn.Flatten(), nn.Linear(54, num_classes)))
+"""
+
+
+@pytest.fixture
+def normalizing(tmp_path: Path) -> str:
+    """A network with batch normalization in both halves, for 8×8 images."""
+    path = tmp_path / "normalizing.py"
+    path.write_text(NORMALIZING)
+    return f"{path}:net"
+
 
 ALL_CODECS = codecs.registry.names()
 
@@ -46,39 +64,51 @@ def looped(scenario: Scenario, trainer: Trainer, images: Dataset, halves: SplitM
     gradients averaged (Eq. 2) and one step. Gives all weights after the last round."""
     client, server = copy.deepcopy(halves.client), copy.deepcopy(halves.server)
     weights = [*client.parameters(), *server.parameters()]
+    statistics = [b for half in (client, server) for b in half.buffers() if b.is_floating_point()]
     optimizer = torch.optim.SGD(
         weights, lr=scenario.training.learning_rate, momentum=scenario.training.momentum
     )
     up = trainer.uplink
-    rngs = [seeds.generator(scenario.seed, "codec", number) for number in range(scenario.clients.count)]
-    for batches in trainer.rounds():
+    for number in range(trainer.total_rounds):
+        batches = trainer.sampler.one_each(number)
         sums = [torch.zeros_like(weight) for weight in weights]
+        means = [torch.zeros_like(statistic) for statistic in statistics]
         for batch in batches:
             own_client, own_server = copy.deepcopy(client), copy.deepcopy(server)
             activations = own_client(normalized(images, batch.indices))
-            arrived = up.decode(up.encode(activations, rngs[batch.client])).requires_grad_()
+            rng = seeds.generator(scenario.seed, "codec", batch.client, batch.number)
+            arrived = up.decode(up.encode(activations, rng)).requires_grad_()
             labels = torch.from_numpy(images.y_train[batch.indices])
             nn.functional.cross_entropy(own_server(arrived), labels).backward()
             activations.backward(arrived.grad)
             gradients = [weight.grad for weight in (*own_client.parameters(), *own_server.parameters())]
             sums = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
+            own = [b for half in (own_client, own_server) for b in half.buffers() if b.is_floating_point()]
+            means = [mean + one / len(batches) for mean, one in zip(means, own, strict=True)]
+        for statistic, mean in zip(statistics, means, strict=True):
+            statistic.copy_(mean)
         for weight, total in zip(weights, sums, strict=True):
             weight.grad = total / len(batches)
         optimizer.step()
-    return weights
+    return [*weights, *statistics]
 
 
 @pytest.mark.parametrize("codec", ALL_CODECS)
 @pytest.mark.parametrize("sizes", [{"count": 4, "batch_size": 5}, {"count": 3, "batch_size": 30}])
+@pytest.mark.parametrize("model", ["mlp", "normalizing"])
 def test_batched_equals_the_loop_over_clients(
-    tiny: dict[str, Any], codec: str, sizes: dict[str, int]
+    tiny: dict[str, Any], normalizing: str, codec: str, sizes: dict[str, int], model: str
 ) -> None:
+    """Weights and running statistics; with as many bytes, which `test_uplink_bytes…` measures."""
     training = {"epochs": 1, "learning_rate": 0.05}
-    scenario = scenario_of(tiny, codec={"uplink": codec}, clients=sizes, training=training)
+    chosen = {"model": {"name": normalizing, "cut": 1}} if model == "normalizing" else {}
+    scenario = scenario_of(tiny, codec={"uplink": codec}, clients=sizes, training=training, **chosen)
     trainer, images, halves = build(scenario)
     expected = looped(scenario, build(scenario)[0], images, halves)
     assert len(list(SplitFed().learn(trainer))) == trainer.total_rounds
     learned = [*halves.client.parameters(), *halves.server.parameters()]
+    learned += [b for half in (halves.client, halves.server) for b in half.buffers() if b.is_floating_point()]
+    assert len(learned) == len(expected)
     for weight, other in zip(learned, expected, strict=True):
         torch.testing.assert_close(weight, other, rtol=1e-4, atol=1e-5)
 
@@ -118,7 +148,7 @@ def test_clients_whose_samples_are_used_up_sit_out(tiny: dict[str, Any], tiny_np
     for record in SplitFed().learn(trainer):
         for turn in record.turns:
             seen[turn.client] += turn.samples
-    assert seen == [3 * part.size for part in trainer.parts]
+    assert seen == [3 * part.size for part in trainer.sampler.parts]
     assert len(set(seen)) > 1
 
 
@@ -166,7 +196,7 @@ def test_the_cosine_schedule_ends_at_zero(tiny: dict[str, Any]) -> None:
     trainer, *_ = build(scenario_of(tiny, training={"epochs": 2, "schedule": "cosine", "learning_rate": 0.1}))
     rates = []
     for _ in SplitFed().learn(trainer):
-        rates.append(trainer._optimizer.param_groups[0]["lr"])
+        rates.append(trainer.client.optimizer.param_groups[0]["lr"])
     assert rates[0] == 0.1
     assert rates[len(rates) // 2] == pytest.approx(0.05)
     assert rates[-1] == pytest.approx(0.1 * (1 + np.cos(np.pi * (1 - 1 / len(rates)))) / 2)
@@ -206,20 +236,3 @@ def test_weights_come_from_the_seed_and_leave_torchs_own_generator_alone() -> No
 def test_images_too_small_for_the_model_are_refused() -> None:
     with pytest.raises(DataError, match="4×4 pixels are too few"):
         split(models.Cnn(), "medium", (1, 4, 4), 10, seed=0)
-
-
-class Normalizing(models.Model):
-    """A model that looks at the whole batch."""
-
-    cuts: ClassVar[dict[str, int]] = {"only": 1}
-    num_layers = 2
-
-    def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
-        return nn.Sequential(
-            nn.BatchNorm2d(image_shape[0]), nn.Sequential(nn.Flatten(), nn.LazyLinear(num_classes))
-        )
-
-
-def test_batch_normalization_is_refused_until_it_is_kept_per_client() -> None:
-    with pytest.raises(DataError, match="batch normalization"):
-        split(Normalizing(), 1, (1, 8, 8), 4, seed=0)

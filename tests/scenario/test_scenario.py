@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import tomli_w
 
 from slsim.errors import ScenarioError
-from slsim.scenario import Plan, Scenario, load, override, plan
+from slsim.scenario import Augmentation, Partition, Plan, Scenario, load, override, plan
 from slsim.scenario.schema import json_schema
 
 MINIMAL: dict[str, Any] = {
@@ -68,6 +69,49 @@ def test_scenarios_are_frozen() -> None:
         scenario.seed = 3  # type: ignore[misc]
 
 
+def test_a_partition_by_power_law_and_an_augmentation_are_kept_as_written() -> None:
+    data = {**MINIMAL["data"], "partition": {"power_law": 1.2}, "augment": {"crop": 4}}
+    (case,) = planned(with_table(data=data)).cases
+    assert case.scenario.data.partition == Partition("power_law", 1.2)
+    assert case.scenario.data.augment == Augmentation(crop=4, flip=False)
+    assert case.scenario.table()["data"] == {**data, "augment": {"crop": 4, "flip": False}}
+    assert "augment" in case.scenario.learning_table()["data"]
+
+
+def test_nothing_is_augmented_unless_asked_for() -> None:
+    scenario = planned(MINIMAL).cases[0].scenario
+    assert scenario.data.augment is None
+    assert "augment" not in scenario.learning_table()["data"]  # recordings from before stay valid
+
+
+def test_an_augmentation_can_be_swept() -> None:
+    document = with_table(data={**MINIMAL["data"], "augment": {"flip": True}})
+    document["sweep"] = {"data.augment.crop": [2, 4]}
+    assert [case.scenario.data.augment for case in planned(document).cases] == [
+        Augmentation(crop=2, flip=True),
+        Augmentation(crop=4, flip=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "valid"),
+    [
+        ({"partition": {"power_law": 1.2}}, True),
+        ({"partition": {"power_law": 0}}, False),
+        ({"partition": {"shards": 2, "dirichlet": 1}}, False),
+        ({"partition": {}}, False),
+        ({"augment": {"crop": 4, "flip": True}}, True),
+        ({"augment": {"crop": 4, "flop": True}}, False),
+        ({"name": "cifar10", "download": True}, True),
+        ({"name": "imagenet"}, False),  # without root
+        ({"name": "folder", "root": "images", "size": 32}, True),
+    ],
+)
+def test_the_schema_knows_partitions_augmentations_and_data_sets(data: dict[str, Any], valid: bool) -> None:
+    document = with_table(data={**MINIMAL["data"], **data})
+    assert jsonschema.Draft202012Validator(json_schema()).is_valid(document) == valid
+
+
 def test_four_faults_give_four_lines_with_paths() -> None:
     document = with_table(
         model={"name": "cnn", "cut": "middle"},
@@ -86,7 +130,8 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         'did you mean "ms"? there are: cast, identity, kmeans, ms, qsgd, qu, randk, rt, sp'
         in found["codec.uplink"]
     )
-    assert "there are: shallow (1), medium (2), deep (3), or a layer from 1 to 4" in found["model.cut"]
+    cuts = "there are: shallow (1), medium (2), deep (3), conv 1 to 3, or a layer from 1 to 4"
+    assert cuts in found["model.cut"]
 
 
 @pytest.mark.parametrize(
@@ -148,15 +193,36 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ({"training": {"protocol": "splitfeed"}}, "training.protocol", 'did you mean "splitfed"?'),
         ({"training": {"target_accuracy": 85}}, "training.target_accuracy", "found 85"),
         ({"training": {"target_accuracy": "basline"}}, "training.target_accuracy", "found 'basline'"),
-        ({"data": {"name": "cifar"}}, "data", "there are: fashion-mini, npz"),
+        ({"data": {"name": "cifar"}}, "data", "there are: cifar10, cifar100, fashion-mini, fashion-mnist"),
         ({"data": {"name": "npz"}}, "data.path", "missing"),
         (
             {"data": {"name": "npz", "path": "x", "pth": "x"}},
             "data.pth",
-            'did you mean "path"? allowed: name, partition, path',
+            'did you mean "path"? allowed: name, partition, augment, path',
         ),
         ({"data": {"name": "fashion-mini", "partition": {"dirichlet": 0}}}, "data.partition", "above 0"),
         ({"data": {"name": "fashion-mini", "partition": "non-iid"}}, "data.partition", "is no partition"),
+        (
+            {"data": {"name": "fashion-mini", "partition": {"power_law": 0}}},
+            "data.partition",
+            "power_law = 1.2",
+        ),
+        ({"data": {"name": "fashion-mini", "partition": {"dirichlet": True}}}, "data.partition", "is no"),
+        ({"data": {"name": "fashion-mini", "partition": {"dirichlet": math.inf}}}, "data.partition", "is no"),
+        (
+            {"data": {"name": "fashion-mini", "partition": {"power_law": 1, "x": 1}}},
+            "data.partition",
+            "is no",
+        ),
+        ({"data": {"name": "fashion-mini", "augment": {"crops": 4}}}, "data.augment.crops", 'mean "crop"?'),
+        (
+            {"data": {"name": "fashion-mini", "augment": {"crop": 0}}},
+            "data.augment.crop",
+            "equal to 1, found 0",
+        ),
+        ({"data": {"name": "fashion-mini", "augment": {"flip": 1}}}, "data.augment.flip", "boolean, found 1"),
+        ({"data": {"name": "fashion-mini", "augment": "flip"}}, "data.augment", "'flip'"),
+        ({"data": {"name": "imagenet", "size": 0, "root": "x"}}, "data.size", "equal to 1, found 0"),
         ({"model": {"name": "cnn"}}, "model.cut", "missing"),
         ({"model": {"name": "cnn", "cut": 5}}, "model.cut", "no such cut: 5"),
         ({"model": {"name": "cnn", "cut": True}}, "model.cut", "found True"),

@@ -1,11 +1,9 @@
-"""Data sets: images and labels in memory, as they come (uint8), and the registry of what provides them."""
+"""Data sets in numpy files: the one that ships with slsim, and a user's own."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,45 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.errors import DataError
-from slsim.registry import Component, Registry
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Images uint8 [n, channels, height, width] and labels int64 [n], for training and for testing."""
-
-    x_train: NDArray[np.uint8]
-    y_train: NDArray[np.int64]
-    x_test: NDArray[np.uint8]
-    y_test: NDArray[np.int64]
-
-    @property
-    def num_classes(self) -> int:
-        return int(max(self.y_train.max(), self.y_test.max())) + 1
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)"""
-        _, channels, height, width = self.x_train.shape
-        return channels, height, width
-
-    def channel_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and standard deviation of each channel over the training images, in 0 … 1."""
-        mean = self.x_train.mean(axis=(0, 2, 3), dtype=np.float64) / 255
-        deviation = self.x_train.std(axis=(0, 2, 3), dtype=np.float64) / 255
-        return mean.astype(np.float32), np.maximum(deviation, 1e-6).astype(np.float32)
-
-
-class DataSource(Component, ABC):
-    """Provides a data set. A subclass is final; its fields are what a scenario's [data] may set."""
-
-    @abstractmethod
-    def load(self) -> Dataset:
-        """The data set. Raises `DataError` that says what is missing or wrong and where it belongs."""
-
-
-registry: Registry[DataSource] = Registry("data", DataSource)  # type: ignore[type-abstract]  # only a bound
-register = registry.register
+from slsim.learning.data.base import Dataset, DataSource, register
 
 
 @register("fashion-mini")
@@ -92,9 +52,9 @@ def read_npz(path: Path) -> Dataset:
     if arrays["x_train"].shape[1:] != arrays["x_test"].shape[1:]:
         raise DataError(f"{path}: images for training and for testing must be of one shape")
     return Dataset(
-        _channels_first(arrays["x_train"]),
+        channels_first(arrays["x_train"]),
         arrays["y_train"].astype(np.int64),
-        _channels_first(arrays["x_test"]),
+        channels_first(arrays["x_test"]),
         arrays["y_test"].astype(np.int64),
     )
 
@@ -122,6 +82,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path} is not a readable .npz file: {error}") from None
 
 
-def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[n, h, w] or [n, h, w, c] as [n, c, h, w], in memory in that order."""
     with_channels = images[..., None] if images.ndim == 3 else images
     return np.ascontiguousarray(np.moveaxis(with_channels, 3, 1))

@@ -1,0 +1,24 @@
+"""Data sets: images and labels as they come (uint8), and the registry of what provides them.
+
+Importing this package imports neither torch nor torchvision: a source needs them, if at all, in `load`.
+"""
+
+from slsim.learning.data.base import Dataset, DataSource, register, registry
+from slsim.learning.data.collections import Cifar10, Cifar100, FashionMnist
+from slsim.learning.data.files import FashionMini, Npz, read_npz
+from slsim.learning.data.folder import Folder, ImageNet
+
+__all__ = [
+    "Cifar10",
+    "Cifar100",
+    "DataSource",
+    "Dataset",
+    "FashionMini",
+    "FashionMnist",
+    "Folder",
+    "ImageNet",
+    "Npz",
+    "read_npz",
+    "register",
+    "registry",
+]

@@ -1,0 +1,104 @@
+"""Folders of images, a folder a class: a user's own, and ImageNet in the same layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from slsim.errors import DataError
+from slsim.learning.data import decoding
+from slsim.learning.data.base import Dataset, DataSource, register
+
+TESTS = ("val", "test")  # the first of these that exists holds the test images
+IN_MEMORY_BYTES = 4_000_000_000  # of decoded images; more are kept in a file and mapped into memory
+LAYOUT = "images belong in train/<class>/ and in val/<class>/ or test/<class>/ below it"
+IMAGENET_LAYOUT = (
+    "ImageNet's (ILSVRC2012) belong in train/n01440764/ … and val/n01440764/ … below it; its archives are at "
+    "https://image-net.org/download.php, for an account, and torchvision.datasets.ImageNet(root, split) "
+    "unpacks those lying in the folder that way, for split 'train' and 'val'"
+)
+
+
+@register("folder")
+class Folder(DataSource):
+    """Images in root/train/<class>/ and root/val/<class>/ (or test), resized and centre-cropped once."""
+
+    root: Path = Field(description="the folder, relative to the working directory")
+    size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
+    cache: Path | None = Field(
+        None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
+    )
+
+    def load(self) -> Dataset:
+        return read_folder(self.root, self.size, self.cache, LAYOUT)
+
+
+@register("imagenet")
+class ImageNet(DataSource):
+    """ImageNet: root/train/n01440764/ … and root/val/n01440764/ …, resized and centre-cropped once."""
+
+    root: Path = Field(description="the folder, relative to the working directory")
+    size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
+    cache: Path | None = Field(
+        None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
+    )
+
+    def load(self) -> Dataset:
+        return read_folder(self.root, self.size, self.cache, IMAGENET_LAYOUT)
+
+
+def read_folder(root: Path, size: int, cache: Path | None, layout: str) -> Dataset:
+    """The images below `root` as uint8 [n, 3, size, size]: `train` and, to test with, `val` or else `test`.
+    A class is a folder; labels number the sorted class names (the conventions of
+    `torchvision.datasets.ImageFolder`). Up to 4 GB are held in memory; more, or any where a `cache` folder
+    is given, are mapped from a file there (or in `root`), which is used again until an image file changes.
+    Raises `DataError`: with what `layout` says where folders are not as they must be."""
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}; {layout}")
+    test = next((root / name for name in TESTS if (root / name).is_dir()), root / TESTS[0])
+    splits = [root / "train", test]
+    classes = [_classes(split, layout) for split in splits]
+    if classes[0] != classes[1]:
+        raise DataError(f"{splits[0]} and {splits[1]} {_difference(*classes)}; {layout}")
+    listed = [_listed(split, classes[0], layout) for split in splits]
+    images = sum(len(files) for files, _ in listed)
+    if cache is None and images * decoding.image_bytes(size) > IN_MEMORY_BYTES:
+        cache = root
+    (x_train, y_train), (x_test, y_test) = (
+        (decoding.load(split, files, size, cache), labels)
+        for split, (files, labels) in zip(splits, listed, strict=True)
+    )
+    return Dataset(x_train, y_train, x_test, y_test)
+
+
+def _classes(split: Path, layout: str) -> list[str]:
+    from torchvision.datasets.folder import find_classes
+
+    if not split.is_dir():
+        raise DataError(f"there is no folder {split}; {layout}")
+    try:
+        return list(find_classes(split)[0])
+    except FileNotFoundError:
+        raise DataError(f"{split} has no folders of classes; {layout}") from None
+
+
+def _difference(ours: list[str], theirs: list[str]) -> str:
+    """What tells two lists of class names apart, up to three names of it."""
+    apart = sorted(set(ours) ^ set(theirs))
+    named = ", ".join(apart[:3]) + (" …" if len(apart) > 3 else "")
+    return f"differ in {len(apart)} of their class folders ({named})"
+
+
+def _listed(split: Path, classes: list[str], layout: str) -> tuple[list[Path], NDArray[np.int64]]:
+    """A split's image files, sorted, and their labels."""
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+
+    numbers = {name: number for number, name in enumerate(classes)}
+    try:
+        found = make_dataset(split, numbers, IMG_EXTENSIONS)
+    except FileNotFoundError as error:
+        raise DataError(f"{split}: {error}; {layout}") from None
+    return [Path(name) for name, _ in found], np.asarray([label for _, label in found], np.int64)

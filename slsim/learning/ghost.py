@@ -1,0 +1,218 @@
+"""Batch normalization when the batches of several clients run as one.
+
+With aggregation every step all clients hold the same weights, so their mini-batches are one below the other
+in one batch; each client's samples are still normalized by that client's own statistics, as they would be on
+the client itself. (The same arithmetic is known as ghost batch normalization: Hoffer, Hubara and Soudry,
+NeurIPS 2017.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from slsim.learning import ghost_kernels
+
+LARGE = 2**16  # elements of a group: from here on a CPU copies more slowly than it starts another call
+FEW_THREADS = 4  # of torch's, with which the kernels' one thread keeps up
+FEW_PIXELS = 8  # below, torch normalizes [samples, channels] several times faster than [.., height, width]
+
+
+class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """`nn.BatchNorm1d`, `2d` or `3d` with a batch that may be divided into groups (see `grouped`).
+
+    Input and output: [batch, channels, ...], float32 or bfloat16, in either memory format, which is kept.
+    In training, each group is normalized by its own mean and variance. The running statistics become the mean
+    over groups of what each would have made of them alone, as weights are averaged; `num_batches_tracked`
+    counts batches, not groups. In evaluation it is `nn.BatchNorm2d`, and so are its parameters and buffers.
+
+    A group with one value a channel has variance 0: its output is the bias and its input gradient 0, but
+    for rounding; it counts with a variance of 0 in the running one. (torch refuses it, which would end a
+    training whenever a client's last mini-batch is of one sample.)
+    """
+
+    counts: tuple[int, ...] = ()
+
+    def _check_input_dim(self, input: torch.Tensor) -> None:
+        assert input.ndim >= 2, "batch normalization needs [batch, channels, ...]"
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training and self.running_mean is not None:
+            return super().forward(input)
+        self._check_input_dim(input)
+        counts = self.counts or (len(input),)
+        assert sum(counts) == len(input), f"groups of {counts} samples in a batch of {len(input)}"
+        statistics = input.new_zeros((2, len(counts), self.num_features), dtype=torch.float32)
+        outputs = self._normalize(input, counts, statistics)
+        if self.training and self.running_mean is not None:
+            values = input[0, 0].numel()
+            self._update([count * values for count in counts], *statistics)
+        return outputs
+
+    def _normalize(self, x: torch.Tensor, counts: Sequence[int], statistics: torch.Tensor) -> torch.Tensor:
+        """Writes each group's mean and unbiased variance to `statistics`, [2, groups, channels].
+
+        float32 on a CPU goes through `ghost_kernels`, which add nothing to the time of torch's own on the
+        whole batch with two threads; they have one, so torch is left to it where it has many. Otherwise,
+        small groups of one size become more channels of one call of torch's, because the time of a small call
+        is spent on starting it; that copies the batch twice. Large groups, whose time is spent on memory, are
+        normalized one after another and copied once. `benchmarks/training.py --norms` measures all three.
+        """
+        groups = len(counts)
+
+        def normalized(part: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+            scale, shift = (
+                None if each is None else each.repeat(part.shape[1] // self.num_features)
+                for each in (self.weight, self.bias)
+            )
+            cudnn = torch.backends.cudnn.enabled
+            return torch.batch_norm(part, scale, shift, mean, variance, True, 1.0, self.eps, cudnn)
+
+        means, variances = statistics
+        if groups == 1:
+            return normalized(x, means[0], variances[0])
+        if compilable(x, self.weight):
+            return cast(
+                torch.Tensor, OnePass.apply(x, self.weight, self.bias, counts, self.eps, means, variances)
+            )
+        if min(counts) == max(counts) and (x.device.type != "cpu" or x.numel() < groups * LARGE):
+            return side_by_side(x, groups, lambda part: normalized(part, means.view(-1), variances.view(-1)))
+        parts = zip(x.split(list(counts)), means.unbind(), variances.unbind(), strict=True)
+        return torch.cat([normalized(part, mean, variance) for part, mean, variance in parts])
+
+    @torch.no_grad()
+    def _update(self, sizes: Sequence[int], means: torch.Tensor, variances: torch.Tensor) -> None:
+        """Moves the running statistics. A client's update is linear in its statistics, so the mean of the
+        updates is the update by the mean; one value has no unbiased variance (NaN), which counts as 0."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        factor = self.momentum
+        if factor is None:  # the mean of all batches so far
+            factor = 1 / int(self.num_batches_tracked)
+        if min(sizes) == 1:
+            variances = variances.masked_fill(variances.new_tensor(sizes).eq(1).unsqueeze(1), 0)
+        self.running_mean.lerp_(means.mean(0).to(self.running_mean.dtype), factor)
+        self.running_var.lerp_(variances.mean(0).to(self.running_var.dtype), factor)
+
+
+def compilable(x: torch.Tensor, weight: torch.Tensor | None) -> bool:
+    """Whether `OnePass` takes `x`, and is likely to be faster than torch."""
+    if x.device.type != "cpu" or x.dtype != torch.float32 or weight is None or weight.dtype != x.dtype:
+        return False
+    return torch.get_num_threads() <= FEW_THREADS and (x.is_contiguous() or _channels_last(x))
+
+
+class OnePass(torch.autograd.Function):
+    """Normalizes all groups, and fills in `means` and (unbiased) `variances`, [groups, channels]."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        counts: Sequence[int],
+        eps: float,
+        means: torch.Tensor,
+        variances: torch.Tensor,
+    ) -> torch.Tensor:
+        starts = np.cumsum([0, *counts])
+        rows = _channels_last(x)
+        kernel = ghost_kernels.forward_rows if rows else ghost_kernels.forward_planes
+        y, biased = torch.empty_like(x), torch.empty_like(variances)
+        arrays = weight.detach().numpy(), bias.detach().numpy()
+        kernel(_array(x, rows), starts, *arrays, eps, _array(y, rows), means.numpy(), biased.numpy())
+        values = torch.tensor(counts).unsqueeze(1) * x[0, 0].numel()
+        torch.mul(biased, values / (values - 1), out=variances)
+        ctx.save_for_backward(x, weight, means, biased)
+        ctx.starts, ctx.eps = starts, eps
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight, means, biased = ctx.saved_tensors
+        rows = _channels_last(x)
+        dy = dy.contiguous(memory_format=torch.channels_last if rows else torch.contiguous_format)
+        dx, dweight, dbias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+        kernel = ghost_kernels.backward_rows if rows else ghost_kernels.backward_planes
+        inputs = _array(x, rows), _array(dy, rows), ctx.starts, weight.detach().numpy(), ctx.eps
+        outputs = _array(dx, rows), dweight.numpy(), dbias.numpy()
+        kernel(*inputs, means.numpy(), biased.numpy(), *outputs)
+        return dx, dweight, dbias, None, None, None, None
+
+
+def _channels_last(x: torch.Tensor) -> bool:
+    """Whether that is its memory format, and the usual one is not."""
+    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
+def _array(x: torch.Tensor, rows: bool) -> NDArray[np.float32]:
+    """The same memory as [samples, channels, pixels], or in rows as [samples, pixels, channels]."""
+    x = x.detach()
+    if rows:
+        return x.permute(0, 2, 3, 1).view(len(x), -1, x.shape[1]).numpy()
+    return x.view(*x.shape[:2], -1).numpy()
+
+
+def side_by_side(
+    x: torch.Tensor, groups: int, normalized: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """`normalized` of all groups in one call: group g's channel c is the call's channel g·channels + c.
+
+    The copies there and back, and so the gradients', are in the memory format of `x`, [groups·n, c, ...].
+    """
+    channels = x.shape[1]
+    if _channels_last(x):
+        last = x.permute(0, 2, 3, 1)
+        rows = last.reshape(groups, -1, channels).transpose(0, 1).reshape(-1, groups * channels)
+        rows = normalized(rows).view(-1, groups, channels).transpose(0, 1)
+        return rows.reshape(last.shape).permute(0, 3, 1, 2)
+    parts = x.reshape(groups, len(x) // groups, channels, -1)
+    samples, pixels = parts.shape[1], parts.shape[3]
+    if pixels < FEW_PIXELS:
+        rows = normalized(parts.permute(1, 3, 0, 2).reshape(-1, groups * channels))
+        return rows.view(samples, pixels, groups, channels).permute(2, 0, 3, 1).reshape(x.shape)
+    planes = normalized(parts.transpose(0, 1).reshape(samples, groups * channels, pixels))
+    return planes.view(samples, groups, channels, pixels).transpose(0, 1).reshape(x.shape)
+
+
+def convert(module: nn.Module) -> nn.Module:
+    """Makes every `nn.BatchNorm1d`, `2d` and `3d` of `module`, or `module` itself, a `GhostBatchNorm`.
+
+    In place: parameters, buffers and their names stay, and so do optimizers and hooks that know them. Classes
+    derived from torch's are left as they are. Returns `module`.
+    """
+    for each in module.modules():
+        if type(each) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+            each.__class__ = GhostBatchNorm
+    return module
+
+
+@contextmanager
+def grouped(modules: nn.Module | Iterable[nn.Module], counts: Sequence[int]) -> Iterator[None]:
+    """Within it, batches in training consist of groups of `counts` samples, one below the other.
+
+    `counts` are positive and sum to the batch size; with none, as without `grouped`, a batch is one group.
+    Applies to all `GhostBatchNorm` in `modules`. Only the forward needs it: a backward may come later.
+    """
+    assert all(count > 0 for count in counts), f"groups of {counts} samples"
+    roots = [modules] if isinstance(modules, nn.Module) else list(modules)
+    layers = [each for root in roots for each in root.modules() if isinstance(each, GhostBatchNorm)]
+    before = [layer.counts for layer in layers]
+    try:
+        for layer in layers:
+            layer.counts = tuple(counts)
+        yield
+    finally:
+        for layer, former in zip(layers, before, strict=True):
+            layer.counts = former

@@ -1,0 +1,167 @@
+"""Batch normalization of several clients in one pass over memory, compiled, for float32 on a CPU.
+
+torch's own, called once a client, spends a small layer's time on starting calls and a large one's on copies.
+One thread of these is as fast as two of torch's. Sums run in float32 over one sample's pixels and in float64
+over samples, variances over deviations from the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+Starts: TypeAlias = NDArray[np.int64]  # [groups + 1]: where each group's samples start, and the end
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+def compiled(function: AnyFunction) -> AnyFunction:
+    """Compiled when it is first called, and kept on disk. Sums may be taken in any order; NaN and infinity
+    stay what they are."""
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+    return cast(AnyFunction, numba.njit(fastmath={"reassoc", "contract", "nsz"}, **options)(function))
+
+
+@compiled
+def forward_planes(
+    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float, y: Floats, mean: Floats, var: Floats
+) -> None:
+    """Normalizes `x`, [samples, channels, pixels], by group into `y`; mean and (biased) variance, [groups,
+    channels]."""
+    pixels = x.shape[2]
+    for group in range(len(starts) - 1):
+        first, end = starts[group], starts[group + 1]
+        values = (end - first) * pixels
+        for c in range(x.shape[1]):
+            total = 0.0
+            for n in range(first, end):
+                part = np.float32(0)
+                for i in range(pixels):
+                    part += x[n, c, i]
+                total += float(part)
+            center = np.float32(total / values)
+            total = 0.0
+            for n in range(first, end):
+                part = np.float32(0)
+                for i in range(pixels):
+                    deviation = x[n, c, i] - center
+                    part += deviation * deviation
+                total += float(part)
+            mean[group, c] = center
+            var[group, c] = total / values
+            scale = np.float32(weight[c] / np.sqrt(total / values + eps))
+            offset = bias[c]
+            for n in range(first, end):
+                for i in range(pixels):
+                    y[n, c, i] = (x[n, c, i] - center) * scale + offset
+
+
+@compiled
+def backward_planes(
+    x: Floats, dy: Floats, starts: Starts, weight: Floats, eps: float, mean: Floats, var: Floats,
+    dx: Floats, dweight: Floats, dbias: Floats,
+) -> None:  # fmt: skip
+    """Gradients of `x` into `dx`; those of weight and bias, [channels], are added up over groups."""
+    pixels = x.shape[2]
+    for group in range(len(starts) - 1):
+        first, end = starts[group], starts[group + 1]
+        values = (end - first) * pixels
+        for c in range(x.shape[1]):
+            center = mean[group, c]
+            inverse = 1 / np.sqrt(np.float64(var[group, c]) + eps)
+            total, product = 0.0, 0.0
+            for n in range(first, end):
+                part, other = np.float32(0), np.float32(0)
+                for i in range(pixels):
+                    part += dy[n, c, i]
+                    other += dy[n, c, i] * (x[n, c, i] - center)
+                total += float(part)
+                product += float(other)
+            dbias[c] += total
+            dweight[c] += product * inverse
+            scale = np.float32(weight[c] * inverse)
+            level = np.float32(total / values)
+            slope = np.float32(product * inverse * inverse / values)
+            for n in range(first, end):
+                for i in range(pixels):
+                    dx[n, c, i] = scale * (dy[n, c, i] - level - slope * (x[n, c, i] - center))
+
+
+@compiled
+def forward_rows(
+    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float, y: Floats, mean: Floats, var: Floats
+) -> None:
+    """`forward_planes` for channels last: `x` is [samples, pixels, channels]."""
+    pixels, channels = x.shape[1:]
+    part, total, scale = np.empty(channels, np.float32), np.empty(channels), np.empty(channels, np.float32)
+    for group in range(len(starts) - 1):
+        first, end = starts[group], starts[group + 1]
+        values = (end - first) * pixels
+        center = mean[group]
+        total[:] = 0
+        for n in range(first, end):
+            part[:] = 0
+            for i in range(pixels):
+                for c in range(channels):
+                    part[c] += x[n, i, c]
+            total += part
+        for c in range(channels):
+            center[c] = total[c] / values
+        total[:] = 0
+        for n in range(first, end):
+            part[:] = 0
+            for i in range(pixels):
+                for c in range(channels):
+                    deviation = x[n, i, c] - center[c]
+                    part[c] += deviation * deviation
+            total += part
+        for c in range(channels):
+            var[group, c] = total[c] / values
+            scale[c] = weight[c] / np.sqrt(total[c] / values + eps)
+        for n in range(first, end):
+            for i in range(pixels):
+                for c in range(channels):
+                    y[n, i, c] = (x[n, i, c] - center[c]) * scale[c] + bias[c]
+
+
+@compiled
+def backward_rows(
+    x: Floats, dy: Floats, starts: Starts, weight: Floats, eps: float, mean: Floats, var: Floats,
+    dx: Floats, dweight: Floats, dbias: Floats,
+) -> None:  # fmt: skip
+    """`backward_planes` for channels last."""
+    pixels, channels = x.shape[1:]
+    part, other = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    scale = np.empty(channels, np.float32)
+    level, slope = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    total, product = np.empty(channels), np.empty(channels)
+    for group in range(len(starts) - 1):
+        first, end = starts[group], starts[group + 1]
+        values = (end - first) * pixels
+        center = mean[group]
+        total[:] = 0
+        product[:] = 0
+        for n in range(first, end):
+            part[:] = 0
+            other[:] = 0
+            for i in range(pixels):
+                for c in range(channels):
+                    part[c] += dy[n, i, c]
+                    other[c] += dy[n, i, c] * (x[n, i, c] - center[c])
+            total += part
+            product += other
+        for c in range(channels):
+            inverse = 1 / np.sqrt(np.float64(var[group, c]) + eps)
+            dbias[c] += total[c]
+            dweight[c] += product[c] * inverse
+            scale[c] = weight[c] * inverse
+            level[c] = total[c] / values
+            slope[c] = product[c] * inverse * inverse / values
+        for n in range(first, end):
+            for i in range(pixels):
+                for c in range(channels):
+                    dx[n, i, c] = scale[c] * (dy[n, i, c] - level[c] - slope[c] * (x[n, i, c] - center[c]))

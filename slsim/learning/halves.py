@@ -1,0 +1,128 @@
+"""One half of the model in training: its layers, its optimizer, and its state as one flat vector.
+
+A vector is what is averaged over clients, what travels as weights, and what a checkpoint keeps: parameters
+and the running statistics of batch normalization, float32, in the order of the layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import nn
+
+from slsim.scenario.tables import TrainingTable
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A half's state, its optimizer's momentum (None before the first step), and what its layers count (left
+    alone where there is none)."""
+
+    weights: torch.Tensor
+    momentum: torch.Tensor | None = None
+    counters: tuple[torch.Tensor, ...] = ()
+
+
+class Half:
+    """The layers of the client or of the server, trained by stochastic gradient descent."""
+
+    def __init__(self, module: nn.Module, settings: TrainingTable) -> None:
+        self.module = module
+        self._parameters = list(module.parameters())
+        buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+        self._state = [*self._parameters, *buffers]
+        self._counters = [buffer for buffer in module.buffers() if not buffer.is_floating_point()]
+        self.optimizer: torch.optim.SGD | None = None
+        if self._parameters:
+            self.optimizer = torch.optim.SGD(
+                self._parameters,
+                lr=settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            )
+
+    @property
+    def size(self) -> int:
+        """Elements of the state."""
+        return sum(tensor.numel() for tensor in self._state)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        return cast(torch.Tensor, self.module(inputs))
+
+    def weights(self) -> torch.Tensor:
+        """A copy of the state, float32 [size]."""
+        return _flat([tensor.detach() for tensor in self._state])
+
+    def load(self, weights: torch.Tensor) -> None:
+        """Put a state back."""
+        with torch.no_grad():
+            for tensor, part in zip(self._state, _parts(weights, self._state), strict=True):
+                tensor.copy_(part)
+
+    def snapshot(self) -> Snapshot:
+        """A copy of the state, of the momentum and of what is counted."""
+        buffers = [self._momentum(parameter) for parameter in self._parameters]
+        momentum = None
+        if any(buffer is not None for buffer in buffers):  # a weight that never had a gradient has none: 0
+            pairs = zip(buffers, self._parameters, strict=True)
+            momentum = _flat([torch.zeros_like(like) if own is None else own for own, like in pairs])
+        return Snapshot(self.weights(), momentum, tuple(counter.clone() for counter in self._counters))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from there."""
+        self.load(snapshot.weights)
+        self.forget_momentum()
+        if snapshot.counters:
+            for counter, kept in zip(self._counters, snapshot.counters, strict=True):
+                counter.copy_(kept)
+        if snapshot.momentum is not None and self.optimizer is not None:
+            parts = _parts(snapshot.momentum, self._parameters)
+            for parameter, part in zip(self._parameters, parts, strict=True):
+                buffer = torch.empty_like(parameter, requires_grad=False).copy_(part)  # and laid out like it
+                self.optimizer.state[parameter]["momentum_buffer"] = buffer
+
+    def forget_momentum(self) -> None:
+        """As if no step had been taken."""
+        if self.optimizer is not None:
+            self.optimizer.state.clear()
+
+    def step(self, learning_rate: float, participants: int) -> None:
+        """One optimizer step by the gradients summed since the last, divided by `participants`."""
+        if self.optimizer is None:
+            return
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        if participants != 1:
+            for parameter in self._parameters:
+                if parameter.grad is not None:
+                    parameter.grad.div_(participants)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def _momentum(self, parameter: torch.Tensor) -> torch.Tensor | None:
+        assert self.optimizer is not None
+        return cast("torch.Tensor | None", self.optimizer.state.get(parameter, {}).get("momentum_buffer"))
+
+
+def average(weights: Sequence[torch.Tensor], shares: Sequence[float]) -> torch.Tensor:
+    """The mean of states by shares, which are normalized (FedAvg, McMahan et al., AISTATS 2017)."""
+    total = sum(shares)
+    mean = torch.zeros_like(weights[0])
+    for one, share in zip(weights, shares, strict=True):
+        mean.add_(one, alpha=share / total)
+    return mean
+
+
+def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    if not tensors:
+        return torch.zeros(0)
+    return torch.cat([tensor.reshape(-1).float() for tensor in tensors])
+
+
+def _parts(flat: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The pieces of a flat vector, in the shapes of `like`."""
+    pieces = flat.split([tensor.numel() for tensor in like]) if like else ()
+    return [piece.view(tensor.shape) for piece, tensor in zip(pieces, like, strict=True)]

@@ -1,0 +1,68 @@
+"""What every named cut of a model sends and leaves on either side. (Needs torch to be read.)
+
+Nothing is computed: the layers run on torch's meta device, which has shapes only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from slsim.errors import DataError
+from slsim.learning.models.base import Model
+
+
+@dataclass(frozen=True)
+class CutSize:
+    """A cut for one sample: (client, server) parameters and FLOPs forward; a multiply-add is two."""
+
+    cut: str
+    layers: int
+    activation_shape: tuple[int, ...]
+    parameters: tuple[int, int]
+    flops: tuple[float, float]
+
+    @property
+    def activation_bytes(self) -> int:
+        """As float32."""
+        return 4 * math.prod(self.activation_shape)
+
+
+def cut_sizes(model: Model) -> list[CutSize]:
+    """For images of the model's own `image_shape` and `classes`. Raises `DataError` where a model of a third
+    party does not run without real numbers."""
+    try:
+        return _cut_sizes(model)
+    except Exception as error:
+        raise DataError(f"its sizes cannot be told: {error}") from error
+
+
+def _cut_sizes(model: Model) -> list[CutSize]:
+    with torch.device("meta"):
+        layers = list(model.build(model.image_shape, model.classes).eval())
+        tensor = torch.zeros(1, *model.image_shape)
+    shapes, flops = [], []
+    for layer in layers:
+        with FlopCounterMode(display=False) as counter:
+            tensor = layer(tensor).detach()
+        shapes.append(tuple(tensor.shape[1:]))
+        flops.append(counter.get_total_flops())
+    parameters = [_parameters(layer) for layer in layers]
+    return [
+        CutSize(
+            cut,
+            count,
+            shapes[count - 1],
+            (sum(parameters[:count]), sum(parameters[count:])),
+            (sum(flops[:count]), sum(flops[count:])),
+        )
+        for cut, count in model.cuts.items()
+    ]
+
+
+def _parameters(layer: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in layer.parameters())
