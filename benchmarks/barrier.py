@@ -206,20 +206,24 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args()
+    return 0 if run(options.clients, options.repeats) else 1
+
+
+def run(clients: int, repeats: int) -> bool:
+    """Measure and print everything; whether all targets are met."""
     simpy_turn_s = seconds(lambda: in_simpy(500), 3) / 500
     print(f"SimPy: {1e6 * simpy_turn_s:.0f} µs a turn (shared medium, 500 clients)\n")
     print("| a round | time | a turn | faster than SimPy |\n|---|---|---|---|")
     met = True
-    for label, call, target in one_round(options.clients):
-        scaled = None if target is None else target * options.clients / 1e6
-        met &= report(label, seconds(call, options.repeats), scaled, options.clients, simpy_turn_s)
+    for label, call, target in one_round(clients):
+        scaled = None if target is None else target * clients / 1e6
+        met &= report(label, seconds(call, repeats), scaled, clients, simpy_turn_s)
     turns = 3 * len(RATES_BPS) * 2000 * 10
     label = "2,000 rounds × 10 clients × 20 rates × 3 kinds of link"
     met &= report(label, seconds(many_rounds, 3), 1.0, turns, simpy_turn_s)
     label = "2,000 rounds × 10 clients × 20 rates, as slsim replay does it"
     met &= report(label, seconds(replay, 3), 1.0, turns // 3, simpy_turn_s)
-    met &= growth(options.repeats)
-    return 0 if met else 1
+    return met & growth(repeats)
 
 
 if __name__ == "__main__":

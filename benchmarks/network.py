@@ -1,11 +1,11 @@
 """How many transfers a second the live network delivers, beside plain SimPy timeouts in the same process.
 
-    python benchmarks/network.py                       # a minute; every case three times, the best counts
+    python benchmarks/network.py                       # two minutes; every case three times, the best counts
     python benchmarks/network.py --quick               # a few seconds
     python benchmarks/network.py --plot docs/figures   # also draws network_cost.svg and .png: cost over size
 
 One core. Closed loop: 1,000 SimPy processes, each of which sends again as soon as its transfer has arrived.
-A target that is missed is marked, and the exit status is 1.
+At the end, the rounds of `barrier.py`. A target that is missed is marked, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import barrier
 import simpy
 
 from slsim.network import Link, Network, Transfer
@@ -233,6 +234,8 @@ def main() -> int:
         print("", *growth(rows), sep="\n")
         if options.plot:
             plot(rows, options.plot)
+    print("\nRounds that are barriers:\n", flush=True)
+    met.append(barrier.run(100_000 if options.quick else 1_000_000, repeats=3 if options.quick else 9))
     print("\nAll targets are met." if all(met) else "\nA target is missed.")
     return 0 if all(met) else 1
 
