@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,13 @@ def curve(run: Run) -> pd.DataFrame:
             "training_loss": [evaluation.training_loss for evaluation in evaluations],
         }
     )
+
+
+def probes(runs: Sequence[Run]) -> pd.DataFrame:
+    """What probes found, one row a number: run, round, client, part, quantity, value (`Measurement`). Without
+    rows where no scenario asked."""
+    found = [{"run": run.label, **asdict(one)} for run in runs for one in run.recording.probes]
+    return pd.DataFrame(found, columns=["run", "round", "client", "part", "quantity", "value"])
 
 
 def rounds_to(recording: Recording, target: float) -> float:

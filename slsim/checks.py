@@ -20,6 +20,7 @@ from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, WEIGHTS, Direction, 
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
+ROUNDING = 1e-5  # of gradients, whose arithmetic is float32
 SHOWN_ROWS = 5
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 
@@ -39,6 +40,7 @@ def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
     trainings = {run.training: run.recording for run in runs}
     return [
         *(check for name, recording in trainings.items() for check in check_sizes(name, recording)),
+        *(check for name, recording in trainings.items() for check in check_bounds(name, recording)),
         *(check for run in runs for check in check_multiplier(run)),
         *(check for run in runs for check in check_time(run)),
         *check_summary(analysis.summarise(runs), saved),
@@ -66,6 +68,29 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     labels = " or ".join(f"{value:g}" for value in sorted(width))
     one_width = len(width) <= 1 and all(value in (1, 2) for value in width)
     yield Check(f"bytes of {name}, {LABELS}", one_width, f"{labels} bytes a sample, in every message")
+
+
+def check_bounds(name: str, recording: Recording) -> Iterator[Check]:
+    """What probes measured: the gradient errors against Lemma 2's bound, and whether biases stand out."""
+    for part in ("client", "server"):
+        found = [one for one in recording.probes if one.part == part]
+        errors, bounds, norms, low = (
+            [one.value for one in found if one.quantity == quantity]
+            for quantity in ("error", "bound", "norm", "bias_low")
+        )
+        if not errors:
+            continue
+        triples = zip(errors, bounds, norms, strict=True)
+        holds = all(error <= bound + ROUNDING * (bound + norm) for error, bound, norm in triples)
+        ratios = [bound / error for error, bound in zip(errors, bounds, strict=True) if error]
+        least = f"bound ÷ error is {min(ratios):.3g} or more" if ratios else "no errors"
+        drawn = f"bias above 0 with 95 % confidence in {sum(end > 0 for end in low)} of {len(low)}"
+        yield Check(
+            f"gradient errors of {name}, {part}",
+            holds,
+            f"{len(errors)} measurements, {least}",
+            drawn if low else "",
+        )
 
 
 def _codec(table: Mapping[str, Any]) -> Codec:
@@ -134,6 +159,8 @@ def check_multiplier(run: Run) -> Iterator[Check]:
     """A traffic multiplier against compression ratio × baseline's steps ÷ this run's steps."""
     if run.baseline is None or run.baseline_sent is None:
         return
+    if next(_messages(run.recording, ACTIVATIONS), None) is None:
+        return  # no activations, no multiplier
     steps, baseline_steps = (
         analysis.rounds_to(recording, run.target) for recording in (run.recording, run.baseline)
     )
@@ -222,18 +249,20 @@ def _best_rate(run: Run, name: str) -> float:
 
 
 def _least_round_s(run: Run) -> Iterator[float]:
-    """Of each round: the longest that a client's own transfers and latencies must take, in seconds."""
+    """Of each round: the longest that one turn's own transfers and latencies must take, in seconds."""
     table = run.scenario.network
-    latency_s = sum(
-        min(table.latency_s(one) for one in table.access(f"{direction}link")) for direction in DIRECTIONS
-    )
+    latency_s = {
+        direction: min(table.latency_s(one) for one in table.access(f"{direction}link"))
+        for direction in DIRECTIONS
+    }
     each_s = {direction: 8 / _best_rate(run, f"{direction}link") for direction in DIRECTIONS}
     for record in run.recording.rounds:
-        yield latency_s + max(
+        yield max(
             (
                 sum(
-                    max(0.0, turn.num_bytes(direction) - table.burst) * each_s[direction]
+                    latency_s[direction] + max(0.0, sent - table.burst) * each_s[direction]
                     for direction in DIRECTIONS
+                    if (sent := turn.num_bytes(direction))
                 )
                 for turn in record.turns
             ),

@@ -6,6 +6,7 @@ disk or a second run never damages what was finished.
         manifest.json     versions, seed, host, wall time
         summary.csv       one row a run
         curves.csv        one row an evaluation and run: what the figures are drawn from
+        probes.csv        what theory probes found, one row a number; only where the scenario asked
         trainings/<codec>-<key>/    one folder a training: recording.json, messages and evaluations (Parquet)
         replays/<what changed>/     re-timings of these trainings: the same files, no trainings
         figures/          PNG and SVG

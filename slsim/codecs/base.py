@@ -11,6 +11,7 @@ import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -176,7 +177,7 @@ class Codec(Component, ABC):
         segments = self.segments(shape, nominal + extra)
         return memoryview(lossless.decompress(data[start:], segments)), extra
 
-    @property
+    @cached_property
     def fingerprint(self) -> int:
         """Tells payloads of another codec, or of other parameters, apart (uint32)."""
         params = self.model_dump(mode="json", exclude_none=True, exclude={"zstd_level"})

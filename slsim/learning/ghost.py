@@ -59,8 +59,8 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
     def _normalize(self, x: torch.Tensor, counts: Sequence[int], statistics: torch.Tensor) -> torch.Tensor:
         """Writes each group's mean and unbiased variance to `statistics`, [2, groups, channels].
 
-        float32 on a CPU goes through `ghost_kernels`, which add nothing to the time of torch's own on the
-        whole batch with two threads; they have one, so torch is left to it where it has many. Otherwise,
+        float32 on a CPU goes through `ghost_kernels`, whose one thread takes about as long as two of torch's
+        on the whole batch; torch is left to it where it has many. Otherwise (bfloat16, other devices),
         small groups of one size become more channels of one call of torch's, because the time of a small call
         is spent on starting it; that copies the batch twice. Large groups, whose time is spent on memory, are
         normalized one after another and copied once. `benchmarks/training.py --norms` measures all three.

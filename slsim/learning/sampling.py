@@ -103,6 +103,13 @@ class Sampler:
         clients = len(self._with_samples) if self._takes_all else self._per_round or 0
         return self._batch_size * clients
 
+    def peek(self, round_number: int) -> list[Batch]:
+        """What `one_each` will give, without taking it."""
+        taken = self.taken.copy()
+        batches = self.one_each(round_number)
+        self.taken[:] = taken
+        return batches
+
     def next_batch(self, client: int) -> Batch:
         """The client's next mini-batch; the last one of a pass may be smaller."""
         number, place = divmod(int(self.taken[client]), int(self._sizes[client]))

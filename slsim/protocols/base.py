@@ -39,6 +39,11 @@ class Protocol(Component, ABC):
         """Rounds in which every sample is seen once; as a protocol whose rounds are steps has it."""
         return sampler.steps_per_epoch
 
+    @property
+    def one_step_a_round(self) -> bool:
+        """Whether a round is one step of everyone's, from weights that all share: what probes look at."""
+        return False
+
     @abstractmethod
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
         """Trains round by round with the trainer's primitives, from the round at which the trainer is;

@@ -45,6 +45,10 @@ class SplitFed(Synchronous):
             return sampler.steps_per_epoch
         return 1 / (self.local_epochs * sampler.participants_share)
 
+    @property
+    def one_step_a_round(self) -> bool:
+        return self.local_epochs is None
+
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
         while trainer.rounds_done < trainer.total_rounds:
             yield self._step(trainer) if self.local_epochs is None else self._local_round(trainer)

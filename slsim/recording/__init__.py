@@ -12,6 +12,7 @@ from slsim.recording.records import (
     Costs,
     Direction,
     Evaluation,
+    Measurement,
     Message,
     RoundRecord,
     Status,
@@ -22,6 +23,7 @@ from slsim.recording.store import (
     FORMAT_VERSION,
     HEADER_FILE,
     MESSAGES_FILE,
+    PROBES_FILE,
     Recording,
 )
 
@@ -33,10 +35,12 @@ __all__ = [
     "HEADER_FILE",
     "LABELS",
     "MESSAGES_FILE",
+    "PROBES_FILE",
     "WEIGHTS",
     "Costs",
     "Direction",
     "Evaluation",
+    "Measurement",
     "Message",
     "Messages",
     "Recording",

@@ -69,6 +69,20 @@ class Evaluation:
     training_loss: float
 
 
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a probe found after `round` rounds, for the mini-batch that `client` took next: one number.
+
+    `part` is "activations", "client" or "server"; `learning/probes.py` says what each `quantity` is.
+    """
+
+    round: int
+    client: int
+    part: str
+    quantity: str
+    value: float
+
+
 @dataclass(frozen=True)
 class Costs:
     """What the clock needs to turn messages and samples into work: FLOPs a sample of each half, and the

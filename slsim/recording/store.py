@@ -1,4 +1,7 @@
-"""A recording, whole, and on disk: a folder of two Parquet files and a JSON header, for any tool to read."""
+"""A recording, whole, and on disk: a folder of Parquet files and a JSON header, for any tool to read.
+
+Two of them always; what probes found is a third, there only where the scenario asked for probes.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from slsim.errors import RecordingError
-from slsim.recording.records import MESSAGE_FIELDS, Costs, Evaluation, Message, RoundRecord, Status, Turn
+from slsim.recording.records import (
+    MESSAGE_FIELDS,
+    Costs,
+    Evaluation,
+    Measurement,
+    Message,
+    RoundRecord,
+    Status,
+    Turn,
+)
 
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # 2 has turns without messages too
 NOTHING = Message("none", "up", 0, 0)  # stands for them in the table
 HEADER_FILE, MESSAGES_FILE, EVALUATIONS_FILE = "recording.json", "messages.parquet", "evaluations.parquet"
+PROBES_FILE = "probes.parquet"
 
 
 @dataclass
@@ -28,11 +41,12 @@ class Recording:
     activation_shape: tuple[int, ...]
     rounds: list[RoundRecord] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
+    probes: list[Measurement] = field(default_factory=list)
     status: Status = "finished"
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Writes the three files into `folder`, which exists."""
+        """Writes its files into `folder`, which exists."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -52,6 +66,10 @@ class Recording:
         )
         rows = [asdict(evaluation) for evaluation in self.evaluations]
         pq.write_table(pa.Table.from_pylist(rows, schema=_evaluation_schema()), folder / EVALUATIONS_FILE)
+        if self.probes:
+            header["probes"] = len(self.probes)
+            found = [asdict(measurement) for measurement in self.probes]
+            pq.write_table(pa.Table.from_pylist(found, schema=_probe_schema()), folder / PROBES_FILE)
         (folder / HEADER_FILE).write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
 
     def _message_rows(self) -> list[dict[str, Any]]:
@@ -79,6 +97,9 @@ class Recording:
             version = header["format"]
             messages = _rows(pq.read_table(folder / MESSAGES_FILE, schema=_message_schema()))
             evaluations = _rows(pq.read_table(folder / EVALUATIONS_FILE, schema=_evaluation_schema()))
+            probes = []
+            if header.get("probes"):
+                probes = _rows(pq.read_table(folder / PROBES_FILE, schema=_probe_schema()))
             recording = cls(
                 key=header["key"],
                 learning=dict(header["learning"]),
@@ -86,6 +107,7 @@ class Recording:
                 activation_shape=tuple(header["activation_shape"]),
                 rounds=_rounds(messages),
                 evaluations=[Evaluation(**row) for row in evaluations],
+                probes=[Measurement(**row) for row in probes],
                 status=header["status"],
                 provenance=dict(header["provenance"]),
             )
@@ -141,6 +163,14 @@ def _message_schema() -> Any:
         "direction": text,
     }
     return pa.schema([*types.items(), ("num_bytes", whole), ("raw_bytes", whole), ("extra_bytes", whole)])
+
+
+def _probe_schema() -> Any:
+    import pyarrow as pa
+
+    whole, text = pa.int64(), pa.dictionary(pa.int8(), pa.string())
+    types = {"round": whole, "client": whole, "part": text, "quantity": text, "value": pa.float64()}
+    return pa.schema(list(types.items()))
 
 
 def _evaluation_schema() -> Any:

@@ -54,6 +54,10 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     names = []
     if folder.has_table("breakdown"):
         names += _save(folder, "average_round", _average_round(folder.load_table("breakdown")))
+    if folder.has_table("probes"):
+        from slsim.report.probes import draw_probes  # it draws with what is here
+
+        names += draw_probes(folder)
     time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))
     figures = {
         "accuracy_over_time": _accuracy(

@@ -60,13 +60,15 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with dotted keys set; a list of values becomes a sweep over them."""
+    """`document` with dotted keys set; a list of values becomes a sweep over them. A table that is set
+    replaces the whole table, and what was swept in it."""
     changed = copy.deepcopy(dict(document))
     sweep = changed.setdefault("sweep", {})
     if not isinstance(sweep, dict):
         return changed  # a fault that `plan` reports
     for key, value in overrides.items():
-        sweep.pop(key, None)
+        for swept in [one for one in sweep if one == key or one.startswith(f"{key}.")]:
+            del sweep[swept]
         if isinstance(value, list):
             sweep[key] = value
         else:

@@ -137,6 +137,13 @@ class CodecTable(Table):
     )
 
 
+class ProbesTable(Table):
+    """How often the theory's quantities are measured, and over how many draws of the codec a bias."""
+
+    every: int = Field(strict=True, ge=1, description="rounds from one measurement to the next")
+    draws: int = Field(64, strict=True, ge=8, description="of the codec, at each measurement")
+
+
 class TrainingTable(Table):
     """[training]: the protocol, the optimizer (SGD), how long, and what accuracy is aimed at."""
 
@@ -167,11 +174,25 @@ class TrainingTable(Table):
     evaluate_every: int | None = Field(
         None, strict=True, ge=1, description="rounds between two test evaluations; left out: once an epoch"
     )
+    probes: ProbesTable | None = Field(
+        None, description="measure gradient errors, their bounds and biases; none if left out"
+    )
     target_accuracy: float | str = Field(
         "baseline",
         description='test accuracy aimed at: a number up to 1, "baseline" (the uncompressed run\'s best), '
         'or "baseline - 1%" (a percentage point below that)',
     )
+
+    @field_validator("probes")
+    @classmethod
+    def _probes_a_step(cls, probes: ProbesTable | None, info: ValidationInfo) -> ProbesTable | None:
+        protocol = info.data.get("protocol")
+        if probes is not None and protocol is not None and not protocol.create().one_step_a_round:
+            raise ValueError(
+                f"probes look at rounds of one step from weights that all share, which {protocol.label} has "
+                'not; leave probes out, or let protocol be "splitfed" without local_epochs'
+            )
+        return probes
 
     @field_validator("target_accuracy", mode="before")
     @classmethod

@@ -9,6 +9,7 @@ import glob
 import os
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class Checkpoint:
         if not self._path.exists():
             return None
         try:
+            _check_sums(self._path)
             content = torch.load(self._path, map_location="cpu", weights_only=True)
             if content["versions"] != environment()["versions"]:
                 return None
@@ -79,6 +81,14 @@ class Checkpoint:
         """The training is finished. Of a run that was killed, half a checkpoint may be left too."""
         for path in (self._path, *self._path.parent.glob(f"{glob.escape(self._path.name)}.*")):
             path.unlink(missing_ok=True)
+
+
+def _check_sums(path: Path) -> None:
+    """torch does not look at its own checksums when it reads. Raises ValueError where one is wrong."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
 
 
 def _files_of(recording: Recording) -> dict[str, Any]:

@@ -71,6 +71,9 @@ class Study:
         self._folder.save_table("summary", self.summary)
         self._folder.save_table("curves", analysis.curves(self.runs))
         self._folder.save_table("breakdown", self.breakdown)
+        probes = analysis.probes(self.runs)
+        if len(probes):
+            self._folder.save_table("probes", probes)
         figures.draw_runs(self._folder)
 
     def check(self) -> list[Check]:
@@ -109,12 +112,11 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
     trainings = trainings_of(asked.cases)
     observer.study_planned([training.label for training in trainings])
     started = time.monotonic()
-    folder.save_scenario(asked.document())
     walls: dict[str, float] = {}
     done: dict[str, Recording] = {}
     try:
         for training in trainings:
-            done[training.key] = _obtain(training, folder, fresh, observer, device)
+            done[training.key] = _obtain(training, folder, asked, fresh, observer, device)
             walls[training.name] = done[training.key].provenance["wall_s"]
     except KeyboardInterrupt:
         _finish(asked.cases, done, folder, started, walls)
@@ -125,17 +127,23 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
 
 
 def _obtain(
-    training: Training, folder: StudyFolder, fresh: bool, observer: Observer, device: str
+    training: Training, folder: StudyFolder, asked: Plan, fresh: bool, observer: Observer, device: str
 ) -> Recording:
+    """A training's recording, there already or made now. The plan is saved too, but not before the data have
+    been found: where they are missing, nothing is written."""
+    checkpoint = Checkpoint(folder.checkpoint(training.name))
     if folder.has_training(training.name) and not fresh:
         recording = folder.load_training(training.name)
         if made_by_this_version(recording):
+            checkpoint.remove()  # left there when the training was killed just after it was saved
+            folder.save_scenario(asked.document())
             observer.training_reused(training.label)
             return recording
-    checkpoint = Checkpoint(folder.checkpoint(training.name))
     if fresh:
         checkpoint.remove()
-    _, recording = train(training, observer, checkpoint, device)
+    _, recording = train(
+        training, observer, checkpoint, device, ready=lambda: folder.save_scenario(asked.document())
+    )
     folder.save_training(training.name, recording)
     checkpoint.remove()
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])

@@ -6,7 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,18 +114,26 @@ def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
 
 
 def train(
-    training: Training, observer: Observer, checkpoint: Checkpoint | None = None, device: str = "cpu"
+    training: Training,
+    observer: Observer,
+    checkpoint: Checkpoint | None = None,
+    device: str = "cpu",
+    ready: Callable[[], object] = lambda: None,
 ) -> tuple[Trainer, Recording]:
     """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
-    recorded up to there. Raises `StudyError` when the memory does not suffice."""
+    recorded up to there. `ready` is called when data and model are there, before the first round. Raises
+    `StudyError` when the memory does not suffice."""
     started = time.monotonic()
     with _describing_lack_of_memory(training.label):
         trainer = prepare(training.scenario, device)
         recording, wall_s = _begin(training, trainer, checkpoint)
+        ready()
         observer.training_started(training.label, trainer.total_rounds)
         try:
+            _probe(training.scenario, trainer, recording)
             for record in _rounds(training.scenario, trainer):
                 recording.rounds.append(record)
+                _probe(training.scenario, trainer, recording)
                 epoch_ended = trainer.epoch_ended()
                 if trainer.evaluation_due():
                     recording.evaluations.append(trainer.evaluate())
@@ -149,7 +157,19 @@ def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) 
     state, recording, wall_s = found
     trainer.restore(state)
     fresh.rounds, fresh.evaluations = recording.rounds, recording.evaluations
+    fresh.probes = recording.probes
     return fresh, wall_s
+
+
+def _probe(scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
+    """Measures where the scenario wants it and an interrupted training has not yet."""
+    from slsim.learning.probes import measure
+
+    probes = scenario.training.probes
+    if probes is None or trainer.rounds_done % probes.every:
+        return
+    if not recording.probes or recording.probes[-1].round < trainer.rounds_done:
+        recording.probes += measure(trainer, probes.draws)
 
 
 def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord]:

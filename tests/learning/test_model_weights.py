@@ -129,7 +129,11 @@ def test_a_file_that_does_not_fit_names_itself_and_the_first_mismatch(
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"no weights", "is not a file of weights that torch can read"), (b"", "is not a file of weights")],
+    [
+        (b"no weights", "is not a file of weights that torch can read"),
+        (b"hi", "is not a file of weights that torch can read"),  # an opcode of pickle's, and then a KeyError
+        (b"", "is not a file of weights"),
+    ],
 )
 def test_a_file_that_is_none_of_torchs(content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(content)

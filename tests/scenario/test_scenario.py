@@ -282,6 +282,16 @@ def test_overrides_set_a_key_or_sweep_over_a_list_and_leave_the_document_alone()
     assert document["sweep"] == {"network.uplink": ["1 Mbps"]}
 
 
+def test_a_table_that_is_set_replaces_the_whole_table_and_what_was_swept_in_it() -> None:
+    data = {"name": "fashion-mnist", "root": "here", "partition": {"shards": 2}, "augment": {"flip": True}}
+    document = {**MINIMAL, "data": data, "sweep": {"data.augment.crop": [2, 4], "training.epochs": [1, 2]}}
+    changed = override(document, {"data": {"name": "npz", "path": "subset.npz"}})
+    assert changed["data"] == {"name": "npz", "path": "subset.npz"}
+    assert changed["sweep"] == {"training.epochs": [1, 2]}
+    table = planned(changed).cases[0].scenario.data
+    assert (table.partition, table.augment) == (Partition("iid"), None)
+
+
 def test_an_unreadable_file_is_one_fault(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"none\.toml: cannot be read: No such file"):
         load(tmp_path / "none.toml")

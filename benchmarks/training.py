@@ -1,0 +1,266 @@
+"""How much of plain PyTorch's training speed is left with slsim around it.
+
+    python benchmarks/training.py            # all models; bfloat16 and channels last too; some ten minutes
+    python benchmarks/training.py --quick    # the small models, float32 only; about a minute
+    python benchmarks/training.py --norms    # batch normalization by client alone: the ways to do it
+
+Ten clients with mini-batches of ten (forward, encode, server pass, decode, backward, average, and an
+evaluation through the codec and without it) against a plain loop on the same model with one batch of 100:
+same loss, SGD with momentum, the same test images evaluated as often. Images are random, of CIFAR's shape and
+in its proportion of five to train on for one to test. All loops take turns in one process, because machines
+are shared; a ratio is the median over turns. A target that is missed is marked, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from slsim.codecs import create
+from slsim.learning import ghost
+from slsim.learning.data import Dataset
+from slsim.learning.models import Model
+from slsim.learning.split import SplitModel, halve
+from slsim.learning.trainer import Trainer
+from slsim.registry import registry_of
+from slsim.scenario import plan
+
+CLIENTS, BATCH_SIZE = 10, 10
+BATCH = CLIENTS * BATCH_SIZE
+TARGETS = {"identity": 0.90, "ms": 0.80}
+CODECS: dict[str, dict[str, Any]] = {"identity": {}, "ms": {"sparsity": 0.99, "bits": 2}}
+OPTIONS = ((False, False), (False, True), (True, False), (True, True))  # bfloat16, channels last
+Turn = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, how many steps each loop takes a turn, and how many turns."""
+
+    name: str
+    width: float | None
+    steps: int
+    turns: int
+
+    @property
+    def label(self) -> str:
+        return self.name if self.width is None else f"{self.name}, width {self.width:g}"
+
+    def model(self) -> Model:
+        return registry_of("model").create(self.name, **({} if self.width is None else {"width": self.width}))
+
+
+CASES = (
+    Case("cnn", None, steps=20, turns=9),
+    Case("vgg19", 0.25, steps=10, turns=9),
+    Case("resnet18", 0.25, steps=5, turns=7),
+    Case("vgg19", 1.0, steps=3, turns=5),
+)
+
+
+def images(steps: int) -> Dataset:
+    """Noise for `steps` batches, and a fifth of it for the test."""
+    rng = np.random.default_rng(0)
+    train, test = steps * BATCH, steps * BATCH // 5
+
+    def some(count: int) -> tuple[np.ndarray, np.ndarray]:
+        return rng.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8), np.arange(count) % 10
+
+    return Dataset(*some(train), *some(test))
+
+
+def halves_of(case: Case, data: Dataset) -> SplitModel:
+    return halve(case.model(), "medium", data.image_shape, data.num_classes, seed=0)
+
+
+def plain_loop(case: Case, data: Dataset, bfloat16: bool, channels_last: bool) -> Turn:
+    """An epoch as one writes it with PyTorch alone, and an evaluation; all images are made floats once."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    halves = halves_of(case, data)
+    model = nn.Sequential(halves.client, halves.server).to(memory_format=layout)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    x_train, x_test = (torch.from_numpy(x).float().div_(255) for x in (data.x_train, data.x_test))
+    y_train, y_test = torch.from_numpy(data.y_train), torch.from_numpy(data.y_test)
+
+    def logits(x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+            return model(x.contiguous(memory_format=layout)).float()
+
+    def turn() -> None:
+        for chosen in torch.randperm(len(x_train)).split(BATCH):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(logits(x_train[chosen]), y_train[chosen])
+            loss.backward()
+            optimizer.step()
+            loss.item()
+        model.eval()
+        with torch.no_grad():
+            sum(
+                int((logits(x).argmax(1) == y).sum())
+                for x, y in zip(x_test.split(1000), y_test.split(1000), strict=True)
+            )
+        model.train()
+
+    return turn
+
+
+def slsim_loop(case: Case, data: Dataset, codec: str, bfloat16: bool, channels_last: bool) -> Turn:
+    """An epoch of slsim's training by the `splitfed` protocol, and an evaluation."""
+    document = {
+        "name": "benchmark",
+        "data": {"name": "fashion-mini"},  # not loaded: the images are given
+        "model": {"name": case.name, "cut": "medium"},
+        "clients": {"count": CLIENTS, "batch_size": BATCH_SIZE},
+        "codec": {"uplink": {"name": codec, **CODECS[codec]}},
+        "training": {
+            "epochs": 10_000,
+            "learning_rate": 0.01,
+            "momentum": 0.9,
+            "precision": "bfloat16" if bfloat16 else "float32",
+            "channels_last": channels_last,
+        },
+    }
+    scenario = plan(document, "benchmark", Path()).cases[0].scenario
+    halves = halves_of(case, data)
+    for half in (halves.client, halves.server):
+        ghost.convert(half)
+    trainer = Trainer(scenario, data, halves, create(codec, **CODECS[codec]), create("identity"))
+    rounds = scenario.training.protocol.create().learn(trainer)
+
+    def turn() -> None:
+        for _ in range(case.steps):
+            record = next(rounds)
+            assert len(record.turns) == CLIENTS
+        trainer.evaluate()
+
+    return turn
+
+
+def in_turns(loops: dict[str, Turn], turns: int) -> dict[str, list[float]]:
+    """Seconds of each loop's turns, after one each to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for number in range(turns + 1):
+        for name, loop in loops.items():
+            start = time.perf_counter()
+            loop()
+            if number:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def median_ratio(first: Sequence[float], second: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(first, second, strict=True))
+
+
+def against_plain(case: Case, bfloat16: bool = False, channels_last: bool = False) -> bool:
+    """Prints a row; whether all targets are met."""
+    data = images(case.steps)
+    loops = {"plain": plain_loop(case, data, bfloat16, channels_last)}
+    for codec in CODECS:
+        loops[codec] = slsim_loop(case, data, codec, bfloat16, channels_last)
+    times = in_turns(loops, case.turns)
+    samples = case.steps * BATCH
+    cells = [f"{samples / statistics.median(times['plain']):,.0f}"]
+    all_met = True
+    for codec, target in TARGETS.items():
+        ratio = median_ratio(times["plain"], times[codec])
+        met = ratio >= target
+        all_met &= met
+        rate = samples / statistics.median(times[codec])
+        cells += [f"{rate:,.0f}", f"{ratio:.2f}" if met else f"**{ratio:.2f} MISSES {target:.2f}**"]
+    print(f"| {case.label} | {' | '.join(cells)} |", flush=True)
+    return all_met
+
+
+def options(case: Case) -> None:
+    """Prints a row: slsim's own speed-ups by bfloat16 and channels last, with `ms`."""
+    data = images(case.steps)
+    loops = {str(option): slsim_loop(case, data, "ms", *option) for option in OPTIONS}
+    times = list(in_turns(loops, max(3, case.turns // 2)).values())
+    speedups = [f"{median_ratio(times[0], own):.2f}×" for own in times[1:]]
+    print(f"| {case.label} | {' | '.join(speedups)} |", flush=True)
+
+
+WAYS = {
+    "own": (ghost.LARGE, ghost.FEW_THREADS),
+    "after": (0, 0),
+    "beside": (10**12, 0),
+    "mixed": (ghost.LARGE, 0),
+}
+
+
+def norms(case: Case) -> None:
+    """Prints rows: what batch normalization by client adds to a forward and backward of the whole model, as
+    it is, and without slsim's kernels: always client after client, always side by side, and by size."""
+    data = images(1)
+    x = torch.from_numpy(data.x_train).float().div_(255)
+
+    def loop(model: nn.Module, batch: torch.Tensor, counts: Sequence[int], way: str) -> Turn:
+        def turn() -> None:
+            ghost.LARGE, ghost.FEW_THREADS = WAYS[way]
+            model.zero_grad()
+            with ghost.grouped(model, counts):
+                model(batch).square().mean().backward()
+
+        return turn
+
+    for name, layout in (("", torch.contiguous_format), (", channels last", torch.channels_last)):
+        batch = x.contiguous(memory_format=layout)
+        models = []
+        for _ in range(2):
+            halves = halves_of(case, data)
+            models.append(nn.Sequential(halves.client, halves.server).to(memory_format=layout))
+        loops = {"plain": loop(models[0], batch, (), "own")}
+        for way in WAYS:
+            loops[way] = loop(ghost.convert(models[1]), batch, [BATCH_SIZE] * CLIENTS, way)
+        times = in_turns(loops, 2 * case.turns)
+        more = [f"{median_ratio(times[way], times['plain']) - 1:+.0%}" for way in WAYS]
+        milliseconds = f"{1000 * statistics.median(times['plain']):.0f}"
+        print(f"| {case.label}{name} | {milliseconds} | {' | '.join(more)} |", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small models, float32 only")
+    parser.add_argument("--norms", action="store_true", help="batch normalization alone")
+    parser.add_argument("--threads", type=int, help="of torch; left out: its own choice")
+    parser.add_argument("--bfloat16", action="store_true", help="both loops in bfloat16")
+    parser.add_argument("--channels-last", action="store_true", help="both loops with channels last")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    cases = CASES[:3] if arguments.quick else CASES
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    if arguments.norms:
+        print(
+            "| model | plain, ms | as it is | client after client | side by side | by size |\n"
+            + 6 * "|---"
+            + "|"
+        )
+        for case in cases[1:]:
+            norms(case)
+        return 0
+    print(
+        "| model | plain, samples/s | identity | ÷ plain | MS 99 %, 2 bits | ÷ plain |\n" + 6 * "|---" + "|"
+    )
+    met = [against_plain(case, arguments.bfloat16, arguments.channels_last) for case in cases]
+    if not arguments.quick:
+        print("\nSpeed-ups of slsim's training with MS\n")
+        print("| model | channels last | bfloat16 | both |\n|---|---|---|---|")
+        for case in cases:
+            options(case)
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

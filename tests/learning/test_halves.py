@@ -1,0 +1,143 @@
+"""One half of the model: its state as a vector, its momentum, and going on from a snapshot bit for bit."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from slsim.learning.halves import Half, Snapshot, average
+from slsim.scenario.tables import TrainingTable
+
+SETTINGS = TrainingTable(learning_rate=0.1, momentum=0.9)
+
+
+def network(momentum: float | None = 0.1) -> nn.Sequential:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 4, 3)
+    return nn.Sequential(convolution, nn.BatchNorm2d(4, momentum=momentum), nn.Flatten(), nn.Linear(64, 2))
+
+
+def images(step: int) -> torch.Tensor:
+    return torch.randn(5, 3, 6, 6, generator=torch.Generator().manual_seed(step))
+
+
+def learn(half: Half, steps: range) -> None:
+    for step in steps:
+        half(images(step)).square().mean().backward()
+        half.step(0.1, participants=1)
+
+
+def equal(one: Half, other: Half) -> bool:
+    first, second = one.snapshot(), other.snapshot()
+    assert first.momentum is not None
+    assert second.momentum is not None
+    return (
+        torch.equal(first.weights, second.weights)
+        and torch.equal(first.momentum, second.momentum)
+        and all(torch.equal(a, b) for a, b in zip(first.counters, second.counters, strict=True))
+    )
+
+
+def test_the_state_has_weights_and_running_statistics_and_can_be_put_back() -> None:
+    half = Half(network(), SETTINGS)
+    assert half.size == (4 * 27 + 4) + 2 * 4 + (64 * 2 + 2) + 2 * 4
+    before = half.weights()
+    assert before.shape == (half.size,)
+    learn(half, range(3))
+    after = half.weights()
+    assert not torch.equal(before[-8:], after[-8:])  # the running statistics come last
+    half.load(before)
+    assert torch.equal(half.weights(), before)
+    assert not torch.equal(after, before)  # a copy: loading does not reach into it
+
+
+def test_a_half_without_weights_does_nothing() -> None:
+    half = Half(nn.Sequential(nn.Flatten()), SETTINGS)
+    assert half.size == 0
+    assert half.weights().shape == (0,)
+    half.load(half.weights())
+    half.restore(half.snapshot())
+    half.step(0.1, participants=3)
+    half.forget_momentum()
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("norm_momentum", [0.1, None])  # None: the mean of all, by a count of batches
+def test_going_on_from_a_snapshot_is_the_same_bit_for_bit(last: bool, norm_momentum: float | None) -> None:
+    layout = torch.channels_last if last else torch.contiguous_format
+    whole = Half(network(norm_momentum).to(memory_format=layout), SETTINGS)
+    learn(whole, range(8))
+    begun = Half(network(norm_momentum).to(memory_format=layout), SETTINGS)
+    learn(begun, range(4))
+    rest = Half(network(norm_momentum).to(memory_format=layout), SETTINGS)
+    rest.restore(begun.snapshot())
+    learn(rest, range(4, 8))
+    assert equal(rest, whole)
+    assert rest.optimizer is not None
+    for parameter, state in rest.optimizer.state.items():
+        assert state["momentum_buffer"].stride() == parameter.stride()
+
+
+@pytest.mark.parametrize("frozen", ["by the user", "without a gradient"])
+def test_weights_that_do_not_learn_take_nothing_from_the_momentum_of_others(frozen: str) -> None:
+    """A snapshot used to forget all momentum then."""
+
+    def half() -> Half:
+        layers = network()
+        if frozen == "by the user":
+            layers[0].requires_grad_(False)
+        else:
+            layers[0].register_parameter("unused", nn.Parameter(torch.ones(2)))
+        return Half(layers, SETTINGS)
+
+    whole, begun, rest = half(), half(), half()
+    learn(whole, range(6))
+    learn(begun, range(3))
+    assert begun.snapshot().momentum is not None
+    rest.restore(begun.snapshot())
+    learn(rest, range(3, 6))
+    assert equal(rest, whole)
+
+
+def test_a_snapshot_is_a_copy_and_without_momentum_forgets_it() -> None:
+    half = Half(network(), SETTINGS)
+    assert half.snapshot().momentum is None
+    learn(half, range(2))
+    kept = half.snapshot()
+    copied = copy.deepcopy(kept)
+    learn(half, range(2, 4))
+    assert torch.equal(kept.weights, copied.weights)
+    assert kept.momentum is not None
+    assert torch.equal(kept.momentum, copied.momentum)
+    half.restore(Snapshot(kept.weights))
+    assert half.snapshot().momentum is None
+    assert half.optimizer is not None
+    assert not half.optimizer.state
+
+
+def test_no_momentum_in_the_settings_gives_none_in_the_snapshot() -> None:
+    half = Half(network(), TrainingTable(learning_rate=0.1, momentum=0.0))
+    learn(half, range(2))
+    assert half.snapshot().momentum is None
+    half.restore(half.snapshot())
+    learn(half, range(2, 3))
+
+
+def test_a_step_divides_summed_gradients_by_the_participants() -> None:
+    one, two = Half(network(), SETTINGS), Half(network(), SETTINGS)
+    for half, repeats in ((one, 1), (two, 2)):
+        half.module[1].eval()  # type: ignore[index]
+        for _ in range(repeats):
+            half(images(0)).square().mean().backward()
+        half.step(0.1, participants=repeats)
+    torch.testing.assert_close(one.weights(), two.weights(), rtol=1e-6, atol=1e-7)
+
+
+def test_averages_are_by_shares() -> None:
+    states = [torch.tensor([1.0, 2.0]), torch.tensor([5.0, -2.0])]
+    assert average(states, [30, 10]).tolist() == [2.0, 1.0]
+    assert average(states[:1], [7]).tolist() == [1.0, 2.0]
+    assert states[0].tolist() == [1.0, 2.0]

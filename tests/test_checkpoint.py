@@ -1,0 +1,310 @@
+"""A training that was killed goes on from its checkpoint and ends as one that was not, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+import slsim
+from slsim.errors import StudyError
+from slsim.learning.trainer import Trainer
+from slsim.recording import Recording, Status
+from slsim.results import StudyFolder
+from slsim.scenario import plan
+from slsim.study import Silent, run
+from slsim.study.checkpoint import Checkpoint
+from slsim.study.training import Training, train
+
+Write = Callable[[dict[str, Any]], Path]
+
+OWN = """
+from torch import nn
+
+def net(image_shape, num_classes):
+    block = nn.Sequential(nn.Conv2d(image_shape[0], 4, 3), nn.BatchNorm2d(4, momentum=None), nn.ReLU())
+    rest = nn.Sequential(nn.Dropout(0.3), nn.Flatten(), nn.Linear(144, num_classes))
+    return nn.Sequential(block, rest)
+"""
+PROTOCOLS: dict[str, Any] = {
+    "splitfed": "splitfed",
+    "splitfed local": {"name": "splitfed", "local_epochs": 1},
+    "splitfed-v2": {"name": "splitfed-v2", "local_epochs": 1},
+    "sequential": "sequential",
+    "fedavg": "fedavg",
+    "centralized": "centralized",
+}
+
+
+def document_of(tiny: dict[str, Any], protocol: str, **tables: Any) -> dict[str, Any]:
+    """Random draws wherever there can be some: participants, codec, augmentation, batches."""
+    document = {key: value for key, value in tiny.items() if key != "sweep"}
+    return {
+        **document,
+        "data": {**tiny["data"], "augment": {"flip": True}, "partition": {"dirichlet": 1.0}},
+        "clients": {"count": 6, "per_round": 3, "batch_size": 10},
+        "codec": {"uplink": {"name": "rt", "sparsity": 0.5}, "weights": {"name": "qsgd"}},
+        "training": {
+            "protocol": PROTOCOLS[protocol],
+            "epochs": 3,
+            "learning_rate": 0.02,
+            "momentum": 0.9,
+            "target_accuracy": 0.5,
+        },
+        **tables,
+    }
+
+
+def training_of(document: dict[str, Any]) -> Training:
+    return Training.of(plan(document, "test", Path()).cases[0].scenario)
+
+
+class Kept(Checkpoint):
+    """A checkpoint after every round, each kept as a file of its own."""
+
+    def due(self, epoch_ended: bool) -> bool:
+        return True
+
+    def save(self, state: dict[str, Any], recording: Recording, wall_s: float) -> None:
+        super().save(state, recording, wall_s)
+        (self._path.parent / f"{len(recording.rounds)}.pt").write_bytes(self._path.read_bytes())
+
+
+class Rounds(Silent):
+    """Notes the rounds that were done here, and not before an interruption."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+
+    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
+        self.done.append(rounds_done)
+
+
+def assert_same(one: tuple[Trainer, Recording], other: tuple[Trainer, Recording]) -> None:
+    """Messages, evaluations, weights, momentum and everything else that is kept."""
+    assert one[1].rounds == other[1].rounds
+    assert one[1].evaluations == other[1].evaluations
+    first, second = one[0].state(), other[0].state()
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        torch.testing.assert_close(value, second[key], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_going_on_from_any_rounds_checkpoint_ends_the_same(
+    tiny: dict[str, Any], tmp_path: Path, protocol: str
+) -> None:
+    training = training_of(document_of(tiny, protocol))
+    folder = tmp_path / "kept"
+    whole = train(training, Silent(), Kept(folder / "c.pt"))
+    total = whole[0].total_rounds
+    assert len(whole[1].rounds) == total > 3
+    middle = total // 2  # in the midst of an epoch, for steps
+    for number in sorted({1, 2, middle, middle + 1, total - 1, total}):
+        observer = Rounds()
+        resumed = train(training, observer, Checkpoint(folder / f"{number}.pt"))
+        assert observer.done == list(range(number + 1, total + 1))
+        assert_same(resumed, whole)
+
+
+def test_dropout_and_counted_statistics_go_on_too(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """Dropout draws from the scenario's seed; batch normalization without momentum counts its batches."""
+    (tmp_path / "own.py").write_text(OWN)
+    model = {"name": f"{tmp_path / 'own.py'}:net", "cut": 1}
+    training = training_of(document_of(tiny, "splitfed", model=model))
+    whole = train(training, Silent(), Kept(tmp_path / "kept" / "c.pt"))
+    torch.rand(5)  # somebody else draws in between
+    again = train(training, Silent())
+    assert_same(again, whole)
+    resumed = train(training, Silent(), Checkpoint(tmp_path / "kept" / "5.pt"))
+    assert_same(resumed, whole)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from slsim.study import Silent, run
+
+class Killer(Silent):
+    def round_finished(self, label, rounds_done, accuracy):
+        if rounds_done == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+run(Path(sys.argv[1]), Path(sys.argv[2]), observer=Killer())
+"""
+
+
+@pytest.mark.parametrize(("protocol", "rounds", "kept"), [("splitfed", 21, 16), ("splitfed-v2", 3, 2)])
+def test_a_run_killed_by_the_system_goes_on(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, protocol: str, rounds: int, kept: int
+) -> None:
+    """SIGKILL, `rounds` rounds into a training whose last checkpoint has `kept`."""
+    clients = {"count": 6, "per_round": 3, "batch_size": 10}
+    even = {**tiny["data"], "augment": {"flip": True}}  # 40 images each: 8 rounds of steps an epoch
+    document = document_of(tiny, protocol, clients=clients, data=even)
+    path, results = write(document), tmp_path / "results"
+    command = [sys.executable, "-W", "error", "-c", KILLED, str(path), str(results), str(rounds)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    training = training_of(document)
+    file = StudyFolder.of(results / "tiny").checkpoint(training.name)
+    assert [entry.name for entry in file.parent.iterdir()] == [file.name]
+    whole = train(training, Silent())
+    copied = tmp_path / "copied.pt"
+    copied.write_bytes(file.read_bytes())
+    assert_same(train(training, Silent(), Checkpoint(copied)), whole)
+    observer = Rounds()
+    study = run(path, results, observer=observer)
+    assert observer.done == list(range(kept + 1, whole[0].total_rounds + 1))
+    assert study.runs[0].recording.rounds == whole[1].rounds
+    assert study.runs[0].recording.evaluations == whole[1].evaluations
+    assert [entry.name for entry in file.parent.iterdir()] == [training.name]  # the checkpoint is gone
+    unbroken = run(path, tmp_path / "unbroken")
+    pd.testing.assert_frame_equal(study.summary, unbroken.summary)
+
+
+@pytest.fixture
+def interrupted(tiny: dict[str, Any], write: Write, tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A scenario file, its results after one of two trainings, and the second one's checkpoint."""
+
+    class CtrlC(Silent):
+        def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
+            if "qu" in label and rounds_done == 14:
+                raise KeyboardInterrupt
+
+    tiny["sweep"] = {"codec.uplink": ["identity", {"name": "qu", "bits": 3}]}
+    path, results = write(tiny), tmp_path / "results"
+    with pytest.raises(StudyError, match="1 of 2 trainings are finished"):
+        run(path, results, observer=CtrlC())
+    (file,) = (results / "tiny" / "trainings").glob(".checkpoint-*")
+    return path, results, file
+
+
+def test_a_damaged_checkpoint_is_one_clear_error_and_deleting_it_is_the_cure(
+    interrupted: tuple[Path, Path, Path],
+) -> None:
+    path, results, file = interrupted
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    flipped = (
+        whole[:middle] + bytes(byte ^ 1 for byte in whole[middle : middle + 100]) + whole[middle + 100 :]
+    )
+    for damaged in (whole[:middle], b"", b"nonsense", flipped):
+        file.write_bytes(damaged)
+        with pytest.raises(StudyError, match=r"the checkpoint .*\.pt cannot be read \(.*\); delete it"):
+            run(path, results)
+    assert list(slsim.open_study(results / "tiny").summary["run"]) == ["identity"]
+    file.unlink()
+    observer = Rounds()
+    run(path, results, observer=observer)
+    assert observer.done[0] == 1
+
+
+def test_a_checkpoint_goes_on_where_it_was_and_fresh_ignores_it(
+    interrupted: tuple[Path, Path, Path],
+) -> None:
+    path, results, file = interrupted
+    kept = file.read_bytes()
+    resumed = Rounds()
+    run(path, results, observer=resumed)
+    assert resumed.done == list(range(13, 37))
+    assert not file.exists()
+    file.write_bytes(kept)
+    fresh = Rounds()
+    run(path, results, fresh=True, observer=fresh)
+    assert fresh.done == [*range(1, 37)] * 2
+    assert not file.exists()
+
+
+def test_a_checkpoint_of_another_version_is_not_gone_on_from(
+    interrupted: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, results, file = interrupted
+    content = torch.load(file, weights_only=True)
+    content["versions"]["torch"] = "0.0.1"
+    torch.save(content, file)
+    observer = Rounds()
+    run(path, results, observer=observer)
+    assert observer.done == list(range(1, 37))
+
+
+def test_a_full_disk_while_saving_is_one_clear_error_and_harms_nothing(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny["sweep"] = {"codec.uplink": ["identity", {"name": "qu", "bits": 3}]}
+    path, results = write(tiny), tmp_path / "results"
+    save, saved = torch.save, []
+
+    def full(content: Any, where: Any) -> None:
+        saved.append(where)
+        if len(saved) == 5:  # three for the first training; the second checkpoint of the second
+            Path(where).write_bytes(b"half")
+            raise RuntimeError("[enforce fail at inline_container.cc] . unexpected pos 64 vs 0")
+        save(content, where)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(StudyError, match="cannot write into .*tiny: "):
+            run(path, results)
+    assert list(slsim.open_study(results / "tiny").summary["run"]) == ["identity"]
+    names = sorted(entry.name for entry in (results / "tiny" / "trainings").iterdir())
+    assert [name.partition("-")[0] for name in names] == [".checkpoint", "identity"]  # and not half of one
+    observer = Rounds()
+    run(path, results, observer=observer)
+    assert observer.done == list(range(13, 37))  # the checkpoint before is whole
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_torch_on_a_disk_that_is_really_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = Checkpoint(tmp_path / "trainings" / "c.pt")
+    (tmp_path / "trainings").mkdir()
+    unfinished = tmp_path / "trainings" / f"c.pt.{os.getpid()}"
+    unfinished.symlink_to("/dev/full")
+    costs = slsim.recording.Costs(1, 1, 1, 1, {}, {})
+    with pytest.raises(StudyError, match="cannot write into"):
+        checkpoint.save({"x": torch.zeros(100_000)}, Recording("k", {}, costs, (1,)), 0.0)
+    assert not list((tmp_path / "trainings").iterdir())
+
+
+def test_what_a_kill_left_of_a_half_written_checkpoint_goes_with_the_training(
+    interrupted: tuple[Path, Path, Path],
+) -> None:
+    path, results, file = interrupted
+    file.with_name(file.name + ".12345").write_bytes(b"half")
+    run(path, results)
+    assert all(not entry.name.startswith(".") for entry in file.parent.iterdir())
+
+
+def test_one_that_diverges_after_an_interruption_keeps_its_curve_and_the_sweep_goes_on(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    """Batches of noise at a rate that is too high: it takes some rounds to reach infinity."""
+
+    class Log(Silent):
+        statuses: list[Status]
+
+        def __init__(self) -> None:
+            self.statuses = []
+
+        def training_finished(self, label: str, status: Status, wall_s: float) -> None:
+            self.statuses.append(status)
+
+    tiny["training"] = {"epochs": 2, "evaluate_every": 1, "target_accuracy": 0.5, "weight_decay": 30.0}
+    tiny["sweep"] = {"training.learning_rate": [0.5, 0.001]}
+    log = Log()
+    study = run(write(tiny), tmp_path / "results", observer=log)
+    assert log.statuses == ["diverged", "finished"]
+    diverged = study.runs[0].recording
+    assert diverged.status == "diverged"
+    assert 0 < len(diverged.evaluations) <= len(diverged.rounds) < 24
+    assert len(study.runs[1].recording.rounds) == 24
+    assert not list((study.path / "trainings").glob(".*"))
+    assert Log().statuses == []
