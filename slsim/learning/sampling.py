@@ -57,6 +57,10 @@ class Sampler:
         """The share of the clients with samples that takes part in a round."""
         return 1.0 if self._takes_all else (self._per_round or 0) / len(self._with_samples)
 
+    def rounds_of_passes(self, epochs: int) -> float:
+        """Rounds in which `epochs` passes of each participant add up to one of everyone."""
+        return 1 / (epochs * self.participants_share)
+
     @property
     def _takes_all(self) -> bool:
         return self._per_round is None or self._per_round >= len(self._with_samples)

@@ -39,11 +39,6 @@ class Topology:
     framing: Framing = field(default_factory=Framing)
     rate_caps_bps: tuple[float, ...] | None = None
 
-    def latency_s(self, client: int) -> tuple[float, float]:
-        """One way up and one way down, in seconds."""
-        up, down = self.uplinks[client], self.downlinks[client]
-        return self._latency_s(up), self._latency_s(down)
-
     def _latency_s(self, route: Route) -> float:
         return sum(self.links[name].latency_s for name in route)
 
@@ -54,7 +49,7 @@ class Topology:
 
     def round_trip_s(self, client: int) -> float:
         """There and back, in seconds."""
-        return sum(self.latency_s(client))
+        return self._latency_s(self.uplinks[client]) + self._latency_s(self.downlinks[client])
 
 
 def build(table: NetworkTable, clients: int, seed: int = 0) -> Topology:

@@ -32,7 +32,7 @@ class Sequential(Protocol):
     local_epochs: int = Field(1, strict=True, ge=1, description="of a client before it hands on")
 
     def rounds_per_epoch(self, sampler: Sampler) -> float:
-        return 1 / (self.local_epochs * sampler.participants_share)
+        return sampler.rounds_of_passes(self.local_epochs)
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
         while trainer.rounds_done < trainer.total_rounds:

@@ -43,7 +43,7 @@ class SplitFed(Synchronous):
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         if self.local_epochs is None:
             return sampler.steps_per_epoch
-        return 1 / (self.local_epochs * sampler.participants_share)
+        return sampler.rounds_of_passes(self.local_epochs)
 
     @property
     def one_step_a_round(self) -> bool:
@@ -109,7 +109,7 @@ class SplitFedV2(Synchronous):
     local_epochs: int = Field(1, strict=True, ge=1, description="between two averages of the clients' halves")
 
     def rounds_per_epoch(self, sampler: Sampler) -> float:
-        return 1 / (self.local_epochs * sampler.participants_share)
+        return sampler.rounds_of_passes(self.local_epochs)
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
         while trainer.rounds_done < trainer.total_rounds:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from slsim.protocols.steps import Phase, phase_column
+from slsim.report.tables import varies_in_rate
 from slsim.results import StudyFolder, describing_disk_errors
-from slsim.scenario import only_rates
 from slsim.units import RATE
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     figures |= {
         f"time_to_target_over_{name}": _time_to_target(summary, column, name)
         for column, name in LINK_COLUMNS.items()
-        if column in summary and summary[column].nunique() > 1 and only_rates(list(summary[column]))
+        if varies_in_rate(summary, column)
     }
     for name, figure in figures.items():
         names += _save(folder, name, figure)

@@ -205,14 +205,6 @@ class NetworkTable(Table):
         """One way, in seconds."""
         return self.latency if link.latency is None else link.latency
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether there are access links of constant rates and nothing else."""
-        return not (
-            self.medium or self.access_points or self.ingress or self.egress or self.burst or self.jitter
-            or any(one.trace for name in ("uplink", "downlink") for one in self.access(name))
-        )  # fmt: skip
-
 
 def only_rates(values: Sequence[object]) -> bool:
     """Whether all of these values of `uplink` or `downlink`, as a scenario writes them, are plain rates."""
