@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 Values: TypeAlias = NDArray[np.float32]
+Content: TypeAlias = "bytes | memoryview"  # of single bytes
 Rng: TypeAlias = np.random.Generator | None
 
 ZSTD_LEVEL = 1
@@ -64,12 +65,13 @@ class Codec(Component, ABC):
         return self
 
     @abstractmethod
-    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> Content:
         """Side information and body of `values` (flat, finite)."""
 
     @abstractmethod
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
-        """The values, flat float32. Raises `CodecError` when the content contradicts itself."""
+        """The values, flat float32, which may lie in `content`. Raises `CodecError` when the content
+        contradicts itself."""
 
     @abstractmethod
     def body_bytes(self, shape: Shape) -> int:
@@ -83,6 +85,11 @@ class Codec(Component, ABC):
         """Bytes of memory read and written per element, encoding and decoding: the cost on the clock. Unless
         a codec says otherwise, one read and one write of float32."""
         return 8.0, 8.0
+
+    @property
+    def draws(self) -> bool:
+        """Whether encoding with a generator draws from it; if not, it need not be given one."""
+        return True
 
     @property
     def side_bytes(self) -> int:
@@ -111,7 +118,9 @@ class Codec(Component, ABC):
         if str(activations.dtype) != "torch.float32":
             raise CodecError(f"codecs take float32 tensors, this one is {activations.dtype}")
         shape, flat = tuple(activations.shape), activations.detach().contiguous().view(-1)
-        content = None if flat.device.type == "cpu" else self.encode_on_device(flat, shape, rng)
+        content: Content | None = None
+        if flat.device.type != "cpu":
+            content = self.encode_on_device(flat, shape, rng)
         if content is None:
             values: Values = flat.cpu().numpy()
             if not (self.accepts_non_finite or self.checks_finite):
@@ -136,6 +145,21 @@ class Codec(Component, ABC):
         before anything is allocated. Raises `CodecError` when it is damaged or another codec's."""
         import torch
 
+        values = self._decoded_values(payload, shape)
+        writable = values if values.flags.writeable else values.copy()
+        return torch.from_numpy(writable.reshape(payload.shape))
+
+    def decode_many(self, payloads: Sequence[Payload], shapes: Sequence[Shape]) -> torch.Tensor:
+        """Several clients' tensors one below the other, as `encode_many` took them; `shapes` are what the
+        receiver expects, alike but for the first dimension. Raises `CodecError` as `decode` does."""
+        import torch
+
+        parts = [self._decoded_values(*pair) for pair in zip(payloads, shapes, strict=True)]
+        samples = sum(shape[0] for shape in shapes)
+        return torch.from_numpy(np.concatenate(parts).reshape(samples, *shapes[0][1:]))
+
+    def _decoded_values(self, payload: Payload, shape: Shape | None) -> Values:
+        """The values, flat; perhaps in the payload's own memory."""
         if payload.fingerprint != self.fingerprint:
             raise CodecError(f"this payload was not made by {self!r}; decode with the codec that encoded it")
         if shape is not None and payload.shape != tuple(shape):
@@ -149,7 +173,7 @@ class Codec(Component, ABC):
         assert values.dtype == np.float32, f"decode_values gave {values.dtype}, not float32"
         if not (self.accepts_non_finite or self.checks_finite):
             check_received(values, self)
-        return torch.from_numpy(values.reshape(payload.shape))
+        return values
 
     def _checked_content(self, payload: Payload) -> memoryview:
         """The content, decompressed, of a length that the shape allows."""
@@ -165,7 +189,7 @@ class Codec(Component, ABC):
             )
         return content
 
-    def _compress(self, content: bytes, shape: Shape, extra: int) -> bytes:
+    def _compress(self, content: Content, shape: Shape, extra: int) -> bytes:
         segments = self.segments(shape, len(content))
         frames = lossless.compress(content, segments, self.zstd_level or ZSTD_LEVEL)
         return varint(extra) + frames

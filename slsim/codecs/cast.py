@@ -30,6 +30,10 @@ class Cast(Codec):
         "float16", description="the type that travels"
     )
 
+    @property
+    def draws(self) -> bool:
+        return False
+
     def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
         import torch
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slsim.codecs.base import Codec, Rng, Values, register
+from slsim.codecs.base import Codec, Content, Rng, Values, register
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
 
@@ -21,9 +21,13 @@ class Identity(Codec):
 
     accepts_non_finite = True
 
-    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
+    @property
+    def draws(self) -> bool:
+        return False
+
+    def encode_values(self, values: Values, shape: Shape, rng: Rng) -> Content:
         del shape, rng
-        return values.astype("<f4", copy=False).tobytes()
+        return values.astype("<f4", copy=False).view(np.uint8).data
 
     def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes:
         from slsim.codecs import device
@@ -33,7 +37,7 @@ class Identity(Codec):
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         del shape
-        return np.frombuffer(content, dtype="<f4").astype(np.float32)
+        return np.frombuffer(content, dtype="<f4").astype(np.float32, copy=False)
 
     def body_bytes(self, shape: Shape) -> int:
         return 4 * math.prod(shape)

@@ -28,6 +28,10 @@ class KMeans(Codec):
     bits: int = Field(3, strict=True, ge=1, le=8, description="bits an element")
     iterations: int = Field(10, strict=True, ge=0, le=1000, description="of Lloyd's algorithm")
 
+    @property
+    def draws(self) -> bool:
+        return False
+
     def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
         del shape, rng
         low, high = kernels.extent(values) if values.size else (np.float32(0), np.float32(0))

@@ -26,7 +26,7 @@ class Segment:
     width: int = 1
 
 
-def compress(content: bytes, segments: Sequence[Segment], level: int) -> bytes:
+def compress(content: bytes | memoryview, segments: Sequence[Segment], level: int) -> bytes:
     """`content`, which is the segments one behind the other, as lengths and frames."""
     import pyarrow as pa
 

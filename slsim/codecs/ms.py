@@ -49,6 +49,10 @@ class MS(TopK):
     )
 
     @property
+    def draws(self) -> bool:
+        return False
+
+    @property
     def mask_bits(self) -> int:
         return self.bits
 

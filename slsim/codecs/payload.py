@@ -47,12 +47,17 @@ class Payload:
 
     @classmethod
     def build(
-        cls, shape: Shape, fingerprint: int, content: bytes, extended: bool = False, side_bytes: int = 0
+        cls,
+        shape: Shape,
+        fingerprint: int,
+        content: bytes | memoryview,
+        extended: bool = False,
+        side_bytes: int = 0,
     ) -> Payload:
         """A payload from its parts; `extended` says that its body is longer than nominal. Raises
         `CodecError` when the shape, with the content's side information, does not fit into the header."""
         start = header(shape, fingerprint, side_bytes, extended)
-        return cls(start + content, shape, fingerprint, extended, len(start))
+        return cls(b"".join((start, content)), shape, fingerprint, extended, len(start))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Payload:

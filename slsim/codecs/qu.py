@@ -39,6 +39,10 @@ class QU(Codec):
     scope: Literal["tensor", "sample", "channel"] = Field("tensor", description="what has one range")
 
     @property
+    def draws(self) -> bool:
+        return self.rounding == "stochastic"
+
+    @property
     def side_bytes(self) -> int:
         return RANGE_BYTES if self.scope == "tensor" else 0
 

@@ -20,6 +20,10 @@ class SP(MaskedK):
     float32 values.
     """
 
+    @property
+    def draws(self) -> bool:
+        return False
+
     def keep(self, values: Values, k: int, rng: Rng) -> tuple[Values, Positions]:
         del rng
         top = kernels.select(values, k, True)

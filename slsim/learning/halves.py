@@ -15,6 +15,8 @@ from torch import nn
 
 from slsim.scenario.tables import TrainingTable
 
+FUSED = ("cpu", "cuda")  # devices on which torch takes a step in one pass over the weights
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -42,6 +44,7 @@ class Half:
                 lr=settings.learning_rate,
                 momentum=settings.momentum,
                 weight_decay=settings.weight_decay,
+                fused=self._parameters[0].device.type in FUSED,
             )
 
     @property

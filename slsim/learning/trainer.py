@@ -21,7 +21,7 @@ from torch import nn
 from slsim import seeds
 from slsim.codecs import Codec, Identity, Payload
 from slsim.codecs import create as create_codec
-from slsim.errors import TrainingDiverged
+from slsim.errors import CodecError, TrainingDiverged
 from slsim.learning import ghost, partition
 from slsim.learning.data import Dataset
 from slsim.learning.halves import Half, Snapshot
@@ -128,18 +128,16 @@ class Trainer:
         return turns
 
     def forward(self, batches: Sequence[Batch]) -> torch.Tensor:
-        """Activations of all clients, one below the other, float32 with their graph. Raises
-        `TrainingDiverged`."""
+        """Activations of all clients, one below the other, float32 with their graph."""
         images = self._training_images(batches)
         with self._together([batch.indices.size for batch in batches]), self._precision():
-            activations = self.client(images).float()
-        _check_finite(activations, "the activations")
-        return activations
+            return self.client(images).float()
 
     def encode(self, batches: Sequence[Batch], activations: torch.Tensor) -> list[Payload]:
-        """Each client's activations through the uplink codec."""
-        rngs = [self._generator("codec", batch) for batch in batches]
-        return self.uplink.encode_many(activations.detach(), [batch.indices.size for batch in batches], rngs)
+        """Each client's activations through the uplink codec. Raises `TrainingDiverged`."""
+        draws = self.uplink.draws
+        rngs = [self._generator("codec", batch) for batch in batches] if draws else None
+        return _encoded(self.uplink, activations, [batch.indices.size for batch in batches], rngs)
 
     def _training_images(self, batches: Sequence[Batch]) -> torch.Tensor:
         augments = self._images.augments
@@ -163,10 +161,11 @@ class Trainer:
         targets = np.concatenate([np.frombuffer(part, self._label_type) for part in labels])
         with self._together(counts), self._precision():
             logits = self.server(activations)
-        self._client_losses(logits, targets, counts).sum().backward()
-        gradients = cast(torch.Tensor, activations.grad)
-        _check_finite(gradients, "the activation gradients")
-        return self.downlink.encode_many(gradients, counts)
+        losses = self._client_losses(logits, targets, counts)
+        losses.sum().backward()
+        payloads = _encoded(self.downlink, cast(torch.Tensor, activations.grad), counts)
+        self._note_loss(losses)
+        return payloads
 
     def backward(self, activations: torch.Tensor, payloads: Sequence[Payload]) -> None:
         """Decodes the gradients and runs the clients' backward; the codec's own gradient is taken as
@@ -179,8 +178,7 @@ class Trainer:
     def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
         """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
         shape = self.model.activation_shape
-        parts = [codec.decode(payload, (n, *shape)) for payload, n in zip(payloads, counts, strict=True)]
-        return torch.cat(parts).to(self._device)
+        return codec.decode_many(payloads, [(n, *shape) for n in counts]).to(self._device)
 
     # The whole model in one place.
 
@@ -190,23 +188,27 @@ class Trainer:
         with self._precision():
             logits = self.server(self.client(self._training_images(batches)))
         indices = np.concatenate([batch.indices for batch in batches])
-        self._client_losses(logits, self._images.y_train[indices], [indices.size]).sum().backward()
+        losses = self._client_losses(logits, self._images.y_train[indices], [indices.size])
+        losses.sum().backward()
+        self._note_loss(losses)
 
     def _client_losses(
         self, logits: torch.Tensor, targets: NDArray[Any], counts: Sequence[int]
     ) -> torch.Tensor:
-        """Each client's mean cross-entropy, [clients]; their mean is noted."""
+        """Each client's mean cross-entropy, [clients]."""
         labels = torch.from_numpy(targets.astype(np.int64)).to(self._device)
         losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
         if min(counts) == max(counts):  # as most rounds are: one operation instead of one a client
-            client_losses = losses.view(len(counts), -1).mean(dim=1)
-        else:
-            client_losses = torch.stack([part.mean() for part in losses.split(list(counts))])
+            return losses.view(len(counts), -1).mean(dim=1)
+        return torch.stack([part.mean() for part in losses.split(list(counts))])
+
+    def _note_loss(self, client_losses: torch.Tensor) -> None:
+        """Read last of all: by then an accelerator has done what it was waited for. Raises
+        `TrainingDiverged`."""
         mean_loss = float(client_losses.detach().mean())
         if not math.isfinite(mean_loss):
             raise TrainingDiverged(f"the loss became {mean_loss}")
         self._losses.append(mean_loss)
-        return client_losses
 
     # Steps and weights.
 
@@ -293,7 +295,6 @@ class Trainer:
             for images, labels in self._images.test_batches():
                 with self._precision():
                     activations = self.client(images).float()
-                _check_finite(activations, "the activations")
                 plain = self._num_correct(activations, labels)
                 correct_plain += plain
                 total += labels.numel()
@@ -301,7 +302,7 @@ class Trainer:
                     correct_through += plain
                     continue
                 counts = [len(part) for part in labels.split(self._batch_size)]
-                decoded = self._decoded(self.uplink, self.uplink.encode_many(activations, counts), counts)
+                decoded = self._decoded(self.uplink, _encoded(self.uplink, activations, counts), counts)
                 correct_through += self._num_correct(decoded, labels)
         training_loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
@@ -313,6 +314,7 @@ class Trainer:
     def _num_correct(self, activations: torch.Tensor, labels: torch.Tensor) -> int:
         with self._precision():
             logits = self.server(activations)
+        _check_finite(logits, "what the model makes of the test images")
         return int((logits.argmax(dim=1) == labels).sum())
 
     # Where it has got to.
@@ -364,6 +366,21 @@ class _Evaluating(AbstractContextManager[None]):
             module.train()
 
 
+def _encoded(
+    codec: Codec,
+    tensor: torch.Tensor,
+    counts: Sequence[int],
+    rngs: Sequence[np.random.Generator] | None = None,
+) -> list[Payload]:
+    """Each client's part of a tensor as a payload. Raises `TrainingDiverged` where a codec refuses NaN and
+    infinity; those that carry them leave it to the loss."""
+    try:
+        return codec.encode_many(tensor.detach(), counts, rngs)
+    except CodecError:
+        _check_finite(tensor, "what crosses the cut")
+        raise
+
+
 def _check_finite(values: torch.Tensor, what: str) -> None:
-    if not math.isfinite(float(values.detach().sum())):  # half the time of looking at each
+    if not bool(torch.isfinite(values).all()):
         raise TrainingDiverged(f"{what} became NaN or infinite")

@@ -138,6 +138,25 @@ class BelievesWhatItReceives(Half):
         return 4 + 2 * math.prod(shape)
 
 
+class SaysItNeverDraws(Half):
+    @property
+    def draws(self):
+        return False
+
+    def encode_values(self, values, shape, rng):
+        return super().encode_values(values if rng is None else values * 2, shape, rng)
+
+
+class ForgetsTheLast(Half):
+    def encode_many(self, activations, sizes, rngs=None):
+        return super().encode_many(activations, sizes, rngs)[:-1]
+
+
+class SwapsClients(Half):
+    def decode_many(self, payloads, shapes):
+        return super().decode_many(payloads[::-1], shapes[::-1])
+
+
 class LongSideInformation(Half):
     @property
     def side_bytes(self):
@@ -157,7 +176,10 @@ WRONG = {
     FewerValues: r"shape \(\): .*cannot reshape",
     MoreValues: r"shape \(\): .*cannot reshape",
     ChangesInput: r"shape \(\): .*encoding changed its input",
-    DrawsWithoutGenerator: r"layout matters, or encoding is not deterministic",
+    DrawsWithoutGenerator: r"layout matters, encoding is not deterministic",
+    SaysItNeverDraws: r"it draws and says that it does not",
+    ForgetsTheLast: r"^encode_many gives other payloads than encode",
+    SwapsClients: r"^decode_many gives another tensor than decode",
     CountsItsCalls: r"decoding twice gives two tensors",
     AnotherDtype: r"shape \(\): ",
     FailsOnEmpty: r"shape \(0,\): ValueError: zero-size array",

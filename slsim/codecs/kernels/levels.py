@@ -25,6 +25,8 @@ from slsim.codecs.kernels.selection import MAGNITUDE, Bits, Magnitude, Values
 from slsim.codecs.kernels.tables import unpack_table
 from slsim.codecs.sizes import packed_bytes
 
+NO_CODES = np.empty(0, np.uint8)
+
 
 def _bits(value: float | np.float32) -> np.uint32:
     return np.float32(value).view(np.uint32)
@@ -66,10 +68,12 @@ class _Buckets(NamedTuple):
 
 def _buckets(bounds: Bits) -> _Buckets:
     """Without stretches where bounds are few or too close: then each element is compared with each bound."""
+    if bounds.size < 31:
+        return _Buckets(bounds, NO_CODES, bounds[:0], NO_CODES, np.uint32(0))
     distinct = np.unique(bounds).astype(np.int64)
     shift = int(np.diff(distinct).min(initial=1 << 30)).bit_length() - 1
     size = ((distinct[-1] - distinct[0]) >> shift) + 1
-    if bounds.size < 31 or size > 1 << 16:
+    if size > 1 << 16:
         size = 0
     below = np.searchsorted(bounds, distinct[0] + (np.arange(size) << shift)).astype(np.uint8)
     bound, equal = np.full(size, 0xFFFFFFFF, np.uint32), np.zeros(size, np.uint8)

@@ -18,7 +18,8 @@ Values: TypeAlias = NDArray[np.float32]
 Bits: TypeAlias = NDArray[np.uint32]
 Magnitude: TypeAlias = np.uint32
 
-SAMPLE = 16384
+SAMPLE = 16384  # the most; of small arrays, every eighth element
+LEAST_SAMPLE = 512
 BINS_LOG2 = 11
 MAGNITUDE = np.uint32(0x7FFFFFFF)
 INFINITE = np.uint32(0x7F800000)
@@ -79,20 +80,20 @@ def _select(
 def _sampled_bound(x: Bits, k: int) -> tuple[Magnitude, int]:
     """A magnitude that is probably below the threshold, by little, and room for what exceeds it.
 
-    One sample from each of SAMPLE equal stretches, at a place within it that changes by the golden ratio,
-    so that no short period in the data meets one in the sampling. Over three standard deviations of margin.
-    Small arrays, and k above a quarter, are not sampled, and there is no room.
+    One sample from each of up to SAMPLE equal stretches, at a place within it that changes by the golden
+    ratio, so that no short period in the data meets one in the sampling. Over three standard deviations of
+    margin. Tiny arrays, and k above a quarter, are not sampled, and there is no room.
     """
-    stride = x.size // SAMPLE
-    expected = k / max(x.size, 1) * SAMPLE
+    size = min(SAMPLE, x.size // 8)
+    expected = k / max(x.size, 1) * size
     rank = int(expected + 3 * np.sqrt(expected) + 8)
-    if stride < 4 or rank > SAMPLE // 4:
+    if size < LEAST_SAMPLE or rank > size // 4:
         return np.uint32(0), 0
-    sample = np.empty(SAMPLE, np.uint32)
-    for i in range(SAMPLE):
+    stride, sample = x.size // size, np.empty(size, np.uint32)
+    for i in range(size):
         sample[i] = x[i * stride + ((i * 0x9E3779B1 & 0xFFFFFFFF) * stride >> 32)]
-    largest = _flag_above(sample, np.uint32(0), np.empty(SAMPLE, np.uint8), np.uint32(0), np.uint32(0))[0]
-    room = int((rank + 4 * np.sqrt(rank) + 8) * (x.size / SAMPLE))
+    largest = _flag_above(sample, np.uint32(0), np.empty(size, np.uint8), np.uint32(0), np.uint32(0))[0]
+    room = int((rank + 4 * np.sqrt(rank) + 8) * (x.size / size))
     return _kth_largest(sample, rank, np.uint32(0), largest)[0], min(room, x.size)
 
 

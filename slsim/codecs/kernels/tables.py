@@ -32,13 +32,16 @@ def unpack_table(packed: Codes, table: Values, bits: int, out: Values, kept: Val
     return _unpack_table(packed, table, wide, none if kept is None else kept, bits, out, kept is not None)
 
 
+@kernel
 def _wide_table(table: Values, bits: int) -> Values:
     """The floats of a whole byte (for 3 bits: of 6) for each value it has; empty above 4 bits."""
     if bits > 4:
         return np.empty(0, np.float32)
     together = 2 if bits == 3 else 8 // bits
-    codes = np.arange(2 ** (bits * together))[:, None] >> bits * np.arange(together - 1, -1, -1)
-    wide: Values = table[codes & (2**bits - 1)].ravel()
+    wide = np.empty(together << (bits * together), np.float32)
+    for i in range(wide.size):
+        shift = bits * (together - 1 - i % together)
+        wide[i] = table[(i // together >> shift) & ((1 << bits) - 1)]
     return wide
 
 
