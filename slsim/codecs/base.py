@@ -12,6 +12,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -96,10 +97,10 @@ class Codec(Component, ABC):
         """How many bytes at the content's beginning are side information, and count as header."""
         return 0
 
-    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
-        """`encode_values` by torch operations, where `flat` lives on an accelerator: the same bytes. None:
-        the tensor is brought to the host and encoded there."""
-        del flat, shape, rng
+    def encode_rows(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[bytes] | None:
+        """`encode_values` of several tensors of `shape`, a row each, by torch operations on the accelerator
+        where they live: the same bytes. None: they are brought to the host and encoded there."""
+        del rows, shape, rngs
         return None
 
     def extra_bytes(self, shape: Shape) -> int:
@@ -115,17 +116,30 @@ class Codec(Component, ABC):
     def encode(self, activations: torch.Tensor, rng: Rng = None) -> Payload:
         """`activations` (float32, any shape) as a payload. Raises `CodecError` on another dtype, or on NaN
         and infinity where the codec cannot carry them."""
+        shape, flat = tuple(activations.shape), self._row_major(activations).view(-1)
+        if not on_host(flat):
+            return self._encode_there(flat[None], shape, [rng])[0]
+        return self._encode_here(flat.numpy(), shape, rng)
+
+    def _row_major(self, activations: torch.Tensor) -> torch.Tensor:
         if str(activations.dtype) != "torch.float32":
             raise CodecError(f"codecs take float32 tensors, this one is {activations.dtype}")
-        shape, flat = tuple(activations.shape), activations.detach().contiguous().view(-1)
-        content: Content | None = None
-        if flat.device.type != "cpu":
-            content = self.encode_on_device(flat, shape, rng)
-        if content is None:
-            values: Values = flat.cpu().numpy()
-            if not (self.accepts_non_finite or self.checks_finite):
-                check_finite(bool(np.isfinite(values).all()), self)
-            content = self.encode_values(values, shape, rng)
+        return activations.detach().contiguous()
+
+    def _encode_here(self, values: Values, shape: Shape, rng: Rng) -> Payload:
+        if not (self.accepts_non_finite or self.checks_finite):
+            check_finite(bool(np.isfinite(values).all()), self)
+        return self._payload(self.encode_values(values, shape, rng), shape)
+
+    def _encode_there(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[Payload]:
+        """Tensors of `shape`, a row each, on an accelerator."""
+        contents = self.encode_rows(rows, shape, rngs) if rows.numel() else None
+        if contents is None:
+            pairs = zip(rows.cpu().numpy(), rngs, strict=True)
+            return [self._encode_here(values, shape, rng) for values, rng in pairs]
+        return [self._payload(content, shape) for content in contents]
+
+    def _payload(self, content: Content, shape: Shape) -> Payload:
         extra = len(content) - self.side_bytes - self.body_bytes(shape)
         assert extra >= 0, f"encode_values gave {-extra} bytes less than side_bytes and body_bytes say"
         if self.lossless:
@@ -135,10 +149,21 @@ class Codec(Component, ABC):
     def encode_many(
         self, activations: torch.Tensor, sizes: Sequence[int], rngs: Sequence[Rng] | None = None
     ) -> list[Payload]:
-        """Clients' slices of one tensor, `sizes` samples each along the first dimension, in one call."""
-        parts = activations.detach().contiguous().split(list(sizes))
-        streams = rngs if rngs is not None else [None] * len(sizes)
-        return [self.encode(part, rng) for part, rng in zip(parts, streams, strict=True)]
+        """Clients' slices of one tensor, `sizes` samples each along the first dimension, in one call; on an
+        accelerator it waits once for all that are of one size."""
+        whole, streams = self._row_major(activations), rngs if rngs is not None else [None] * len(sizes)
+        if on_host(whole):
+            return [
+                self.encode(part, rng) for part, rng in zip(whole.split(list(sizes)), streams, strict=True)
+            ]
+        payloads, start, left = [], 0, iter(streams)
+        for size, alike in groupby(sizes):
+            count = len(list(alike))
+            rows = whole[start : start + count * size].reshape(count, -1)
+            shape = (size, *activations.shape[1:])
+            payloads += self._encode_there(rows, shape, list(islice(left, count)))
+            start += count * size
+        return payloads
 
     def decode(self, payload: Payload, shape: Shape | None = None) -> torch.Tensor:
         """The tensor that `payload` holds. With `shape`, what the receiver expects, any other is refused
@@ -228,6 +253,11 @@ class Codec(Component, ABC):
         """The format's own compression ratio: float32 bytes ÷ nominal bytes, header left out."""
         raw, body = 4 * math.prod(shape), self.body_bytes(shape)
         return raw / body if body else math.inf if raw else 1.0
+
+
+def on_host(tensor: torch.Tensor) -> bool:
+    """Whether the kernels can reach it."""
+    return tensor.device.type == "cpu"
 
 
 def check_finite(finite: bool, codec: Codec) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slsim.codecs.base import Codec, Content, Rng, Values, register
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
-
-if TYPE_CHECKING:
-    import torch
 
 
 @register("identity")
@@ -28,12 +24,6 @@ class Identity(Codec):
     def encode_values(self, values: Values, shape: Shape, rng: Rng) -> Content:
         del shape, rng
         return values.astype("<f4", copy=False).view(np.uint8).data
-
-    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes:
-        from slsim.codecs import device
-
-        del shape, rng
-        return device.to_bytes(flat)
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         del shape

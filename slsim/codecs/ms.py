@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -76,26 +77,47 @@ class MS(TopK):
         signs = signs if any(map(any, signs)) else []
         return b"".join([masks.tobytes(), kept.tobytes(), *means, *signs])
 
-    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
+    def encode_rows(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[bytes] | None:
         """For levels that need no means; "centroid" is for the host, where sums have one order."""
-        import torch
-
         from slsim.codecs import device
 
-        del rng
-        if self.rounding == "centroid" or not flat.numel():
+        del rngs
+        if self.rounding == "centroid":
             return None
-        check_finite(device.is_finite(flat), self)
-        size = parts(shape, self.scope)[1]
-        masks, kept, signs = [], [], []
-        for part in flat.split(size):
-            top = device.top_k(part, kept_elements(self.sparsity, size))
-            codes = device.level_codes(part, self._edges(top.threshold), top, self.bits)
-            masks.append(device.pack(codes, self.bits))
-            kept.append(part[top.mask])
-            signs.append(device.pack((part < 0)[(codes > 0) & ~top.mask].to(torch.uint8), 1))
-        signed = any(bool(packed.any()) for packed in signs)
-        return device.to_bytes(*masks, *kept, *(signs if signed else []))
+        count, size = parts(shape, self.scope)
+        k = kept_elements(self.sparsity, size)
+        own = rows.view(-1, size)  # each client's parts, one below the other
+        top = device.top_k(own, k)
+        codes = device.level_codes(own, self._edges_there(top.threshold), top, self.bits)
+        between = (codes > 0) & ~top.mask
+        signed = (between & (own < 0)).view(len(rows), -1).any(dim=1)
+        mask, kept = device.pack(codes, self.bits), device.take(own, top.mask, k)
+        fetched = device.fetch(len(rows), device.are_finite(rows), signed, mask, kept)
+        check_finite(bool(fetched[0].all()), self)
+        contents = [masks.tobytes() + values.tobytes() for masks, values in zip(*fetched[2:], strict=True)]
+        for client in np.flatnonzero(fetched[1]).tolist():  # rare: not after a ReLU
+            mine = slice(client * count, (client + 1) * count)
+            contents[client] += self._signs_there(own[mine], between[mine])
+        return contents
+
+    def _edges_there(self, threshold: torch.Tensor) -> torch.Tensor:
+        """`_edges` of each row."""
+        from slsim.codecs import device
+
+        levels = device.levels(threshold, self._levels)
+        edges = levels[:, 1:]
+        if self.rounding == "nearest":
+            edges = ((edges.double() + levels[:, :-1]) / 2).float()
+        return edges.where((threshold > 0) & threshold.isfinite(), math.inf)
+
+    def _signs_there(self, own: torch.Tensor, between: torch.Tensor) -> bytes:
+        """`_signs` of one client's parts; how many there are is known only then."""
+        from slsim.codecs import device
+
+        return b"".join(
+            device.fetch(1, device.pack((part < 0)[there][None], 1))[0].tobytes()
+            for part, there in zip(own, between, strict=True)
+        )
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         out = np.empty(math.prod(shape), np.float32)

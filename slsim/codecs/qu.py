@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -63,18 +64,19 @@ class QU(Codec):
         """Codes per unit of value."""
         return self._top / (high - low) if high > low else 0.0
 
-    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes | None:
+    def encode_rows(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[bytes] | None:
         """For one range and rounding to nearest; the other ways are for the host."""
         from slsim.codecs import device
 
         del shape
-        if self.scope != "tensor" or (rng is not None and self.rounding == "stochastic") or not flat.numel():
+        drawing = self.rounding == "stochastic" and any(rng is not None for rng in rngs)
+        if self.scope != "tensor" or drawing:
             return None
-        check_finite(device.is_finite(flat), self)
-        bounds = np.array([[flat.min().item() + 0.0, flat.max().item() + 0.0]], "<f4")
-        low, high = (float(bound) for bound in bounds.ravel())
-        codes = device.uniform_codes(flat, low, self._uniform_scale(low, high))
-        return bounds.tobytes() + device.to_bytes(device.pack(codes, self.bits))
+        bounds = device.extents(rows)
+        codes = device.uniform_codes(rows, bounds, self._top)
+        fetched = device.fetch(len(rows), device.are_finite(rows), bounds, device.pack(codes, self.bits))
+        check_finite(bool(fetched[0].all()), self)
+        return [own.tobytes() + packed.tobytes() for own, packed in zip(*fetched[1:], strict=True)]
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         count = self._num_ranges(shape)

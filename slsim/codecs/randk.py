@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,20 +29,17 @@ class RandK(MaskedK):
         check_finite(bool(np.isfinite(values).all()), self)
         drawn = self._draw(values.size, k, rng)
         with np.errstate(over="ignore"):  # told by check_finite
-            kept: Values = values[drawn] * np.float32(values.size / max(k, 1))
+            kept: Values = values[drawn] * np.float32(self.scale(values.size, k))
         check_finite(bool(np.isfinite(kept).all()), self)
         return kept, drawn.astype(np.uint32)
 
     def _draw(self, size: int, k: int, rng: Rng) -> NDArray[np.int64]:
         return kernels.sorted_distinct(rng or np.random.default_rng(0), size, k)
 
-    def keep_on_device(self, flat: torch.Tensor, k: int, rng: Rng) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
+    def scale(self, size: int, k: int) -> float:
+        return float(np.float32(size / max(k, 1)))
 
+    def mark_rows(self, rows: torch.Tensor, k: int, rngs: Sequence[Rng]) -> torch.Tensor:
         from slsim.codecs import device
 
-        mask = torch.zeros_like(flat, dtype=torch.bool)
-        mask[torch.from_numpy(self._draw(flat.numel(), k, rng)).to(flat.device)] = True
-        kept = flat[mask] * float(np.float32(flat.numel() / max(k, 1)))
-        check_finite(device.is_finite(kept), self)
-        return kept, mask
+        return device.mark(rows, np.stack([self._draw(rows.shape[1], k, rng) for rng in rngs]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,20 +43,26 @@ class RT(MaskedK):
         leaving = min(int(rng.binomial(k, self.alpha)), size - k)
         return kernels.distinct_flags(rng, k, leaving), kernels.sorted_distinct(rng, size - k, leaving)
 
-    def keep_on_device(self, flat: torch.Tensor, k: int, rng: Rng) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
-
+    def mark_rows(self, rows: torch.Tensor, k: int, rngs: Sequence[Rng]) -> torch.Tensor:
         from slsim.codecs import device
 
-        mask = device.top_k(flat, k).mask
-        if rng is not None and k:
-            dropped, added = (
-                torch.from_numpy(drawn).to(flat.device) for drawn in self._draw(flat.numel(), k, rng)
-            )
-            leaving, coming = mask.nonzero().flatten()[dropped], (~mask).nonzero().flatten()[added]
-            mask[leaving], mask[coming] = False, True
-        return flat[mask], mask
+        top = device.top_k(rows, k).mask
+        if k == 0 or all(rng is None for rng in rngs):
+            return top
+        size = rows.shape[1]
+        nothing = (np.zeros(k, np.bool_), np.empty(0, np.int64))
+        draws = [nothing if rng is None else self._draw(size, k, rng) for rng in rngs]
+        leaving, coming = ([np.flatnonzero(drop) for drop, _ in draws], [ranks for _, ranks in draws])
+        return device.exchange(top, _filled_up(leaving, size), _filled_up(coming, size))
 
     def bytes_touched(self) -> tuple[float, float]:
         encoding, decoding = super().bytes_touched()
         return encoding + 4 * 2 * self.alpha * (1 - self.sparsity), decoding  # the exchange
+
+
+def _filled_up(ragged: Sequence[NDArray[np.int64]], value: int) -> NDArray[np.int64]:
+    """Rows of equal length."""
+    out = np.full((len(ragged), max(row.size for row in ragged)), value, np.int64)
+    for filled, row in zip(out, ragged, strict=True):
+        filled[: row.size] = row
+    return out

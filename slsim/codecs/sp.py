@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slsim.codecs import kernels
@@ -30,9 +31,8 @@ class SP(MaskedK):
         check_finite(top.finite, self)
         return top.kept, top.places
 
-    def keep_on_device(self, flat: torch.Tensor, k: int, rng: Rng) -> tuple[torch.Tensor, torch.Tensor]:
+    def mark_rows(self, rows: torch.Tensor, k: int, rngs: Sequence[Rng]) -> torch.Tensor:
         from slsim.codecs import device
 
-        del rng
-        mask = device.top_k(flat, k).mask
-        return flat[mask], mask
+        del rngs
+        return device.top_k(rows, k).mask

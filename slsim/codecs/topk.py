@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,18 +103,26 @@ class MaskedK(TopK):
         return masks.tobytes() + kept.tobytes()
 
     @abstractmethod
-    def keep_on_device(self, flat: torch.Tensor, k: int, rng: Rng) -> tuple[torch.Tensor, torch.Tensor]:
-        """`keep` by torch operations: the kept values, and a mask of where they are. `flat` is finite."""
+    def mark_rows(self, rows: torch.Tensor, k: int, rngs: Sequence[Rng]) -> torch.Tensor:
+        """`keep` for several parts, a row each, by torch operations: a mask of the k that are kept."""
 
-    def encode_on_device(self, flat: torch.Tensor, shape: Shape, rng: Rng) -> bytes:
+    def scale(self, size: int, k: int) -> float:
+        """What kept values of a part of `size` elements are multiplied by."""
+        del size, k
+        return 1.0
+
+    def encode_rows(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[bytes]:
         from slsim.codecs import device
 
-        check_finite(device.is_finite(flat), self)
-        size = parts(shape, self.scope)[1]
+        count, size = parts(shape, self.scope)
         k = kept_elements(self.sparsity, size)
-        chosen = [self.keep_on_device(part, k, rng) for part in flat.split(size)] if flat.numel() else []
-        masks = [device.pack(mask, 1) for _, mask in chosen]
-        return device.to_bytes(*masks, *(kept for kept, _ in chosen))
+        own = rows.view(-1, size)  # each client's parts, one below the other
+        mask = self.mark_rows(own, k, [rng for rng in rngs for _ in range(count)])
+        kept = (device.take(own, mask, k) * self.scale(size, k)).view(len(rows), -1)
+        finite = device.are_finite(rows) & device.are_finite(kept)
+        fetched = device.fetch(len(rows), finite, device.pack(mask, 1), kept)
+        check_finite(bool(fetched[0].all()), self)
+        return [masks.tobytes() + values.tobytes() for masks, values in zip(*fetched[1:], strict=True)]
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         out = np.empty(math.prod(shape), np.float32)

@@ -5,11 +5,15 @@ They are run on the CPU always, and on a GPU where there is one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from slsim.codecs import Codec, create, registry
+from slsim.codecs import Codec, base, create, registry
+from slsim.codecs import device as device_of_codecs
 from slsim.errors import CodecError
 from slsim.testing import awkward_tensors
 
@@ -27,7 +31,7 @@ CASES = [
     ("qu", {"rounding": "stochastic"}),
     ("rt", {"sparsity": 0.7, "alpha": 1.0}),
 ]
-ON_DEVICE = {"identity", "sp", "rt", "randk", "ms", "qu"}
+ON_DEVICE = {"sp", "rt", "randk", "ms", "qu"}
 
 
 def contents(
@@ -42,9 +46,10 @@ def contents(
         if type(codec).__name__.lower() not in ON_DEVICE:
             return None
         with pytest.raises(CodecError, match="cannot encode NaN or infinity"):
-            codec.encode_on_device(flat.to(device), shape, rngs[1])
+            codec.encode_rows(flat.to(device)[None], shape, [rngs[1]])
         return None
-    return expected, codec.encode_on_device(flat.to(device), shape, rngs[1])
+    there = codec.encode_rows(flat.to(device)[None], shape, [rngs[1]]) if flat.numel() else None
+    return expected, there and there[0]
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -69,17 +74,70 @@ def test_the_same_bytes_as_the_kernels(
 def test_nan_and_infinity_are_refused_there_too(name: str, device: str) -> None:
     codec = create(name)
     for value in (float("nan"), float("inf")):
-        tensor = torch.tensor([1.0, value, 2.0], device=device)
-        if codec.accepts_non_finite:
-            assert codec.encode_on_device(tensor, (3,), None) is not None
-        else:
-            with pytest.raises(CodecError, match="cannot encode NaN or infinity"):
-                codec.encode_on_device(tensor, (3,), None)
+        rows = torch.tensor([[1.0, 0.5, 2.0], [1.0, value, 2.0]], device=device)
+        with pytest.raises(CodecError, match="cannot encode NaN or infinity"):
+            codec.encode_rows(rows, (3,), [None, None])
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would wait for an accelerator: numbers brought to the host, and results whose size only
+    their values tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, tensors = func.name(), [arg for arg in args if isinstance(arg, (list, tuple))]
+        indexed = any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for own in tensors for i in own)
+        if name in WAITING or (name.startswith("aten::index") and indexed):
+            self.seen.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+WAITING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero"}
+
+
+@pytest.fixture
+def fetches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Makes the codecs take the CPU for an accelerator; how many tensors each transfer was for."""
+    seen: list[int] = []
+    fetch = device_of_codecs.fetch
+
+    def counted(count: int, *parts: torch.Tensor) -> Any:
+        seen.append(count)
+        return fetch(count, *parts)
+
+    monkeypatch.setattr(device_of_codecs, "fetch", counted)
+    monkeypatch.setattr(base, "on_host", lambda tensor: False)
+    return seen
+
+
+@pytest.mark.parametrize(("name", "params"), CASES, ids=str)
+@pytest.mark.parametrize("relu", [True, False])
+def test_clients_that_are_encoded_together_send_what_each_would_alone(
+    name: str, params: dict[str, object], relu: bool, fetches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec, counts = create(name, **params), [4, 4, 4, 2, 2, 1]
+    tensor = torch.from_numpy(np.random.default_rng(5).standard_normal((17, 3, 5), dtype=np.float32))
+    tensor = tensor.relu() if relu else tensor
+
+    def rngs() -> list[np.random.Generator | None]:
+        return [np.random.default_rng(client) if client != 1 else None for client in range(len(counts))]
+
+    with Waits() as waits:
+        together = codec.encode_many(tensor, counts, rngs())
+    monkeypatch.undo()
+    assert together == codec.encode_many(tensor, counts, rngs())
+    if fetches and (relu or name != "ms"):  # whose signs are found where there are some, client by client
+        assert not waits.seen
+        assert fetches == [3, 2, 1]  # one transfer for all clients with equally many samples
+    assert bool(fetches) == (name in ON_DEVICE and params.get("rounding") != "stochastic")
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_payload_encoded_there_decodes_to_the_same_tensor(device: str) -> None:
     tensor = torch.from_numpy(np.random.default_rng(5).standard_normal((6, 50), dtype=np.float32)).relu()
-    for name in sorted(ON_DEVICE):
+    for name in registry.names():
         codec = create(name)
         assert codec.encode(tensor.to(device)).to_bytes() == codec.encode(tensor).to_bytes()
