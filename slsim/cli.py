@@ -46,7 +46,9 @@ StudyPath = Annotated[Path, typer.Argument(help="A results folder, such as resul
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="KEY=VALUE", help="Change a key of the scenario; give it again, or a list, to sweep."
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a key of the scenario. A list of values is a sweep over them, and so is the key again.",
     ),
 ]
 
@@ -56,7 +58,10 @@ def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
     settings: Settings = None,
     results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is finished already.")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Train again what is finished already; interrupted, go on without."),
+    ] = False,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End every training after so many rounds.")
     ] = None,

@@ -16,7 +16,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast, get_args, get_origin
@@ -42,6 +42,11 @@ class Component(BaseModel):
     """Something that a scenario chooses by name and configures by parameters: frozen, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def reads(self) -> Sequence[Path]:
+        """The files and folders that what it does depends on: a training is done again when one changes.
+        Unless a component says otherwise, those that its parameters name, each a `Path`."""
+        return [value for _, value in self if isinstance(value, Path)]
 
 
 C = TypeVar("C", bound=Component)
@@ -267,6 +272,8 @@ def _faults(details: ErrorDetails, model: type[BaseModel], other_keys: tuple[str
         return [Fault(path, f"unknown key; {hint}allowed: {', '.join(allowed)}")]
     if details["type"] == "missing":
         return [Fault(path, "missing; this key is required")]
+    if details["type"] == "model_type":
+        return [Fault(path, f"must be a table, found {details['input']!r}")]
     message = details["msg"][0].lower() + details["msg"][1:]
     return [Fault(path, f"{message}, found {details['input']!r}")]
 

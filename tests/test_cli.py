@@ -13,8 +13,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
-from slsim.cli import parse_settings
+from slsim.cli import app, parse_settings
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -165,6 +166,13 @@ def test_list_names_everything_with_its_parameters() -> None:
 
 def test_schema_prints_a_json_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(slsim("schema").stdout))
+
+
+@pytest.mark.parametrize("name", ["run", "replay"])
+def test_help_says_that_a_list_is_a_sweep(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+    words = " ".join(shown.replace("│", " ").split())
+    assert "A list of values is a sweep over them, and so is the key again." in words
 
 
 @pytest.mark.parametrize(

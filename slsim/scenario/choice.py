@@ -65,6 +65,9 @@ class Choice:
         return " ".join([self.name.rpartition(":")[2], *shown])
 
 
+NO_CHOICE = "must be a name or a table with a name, found {!r}"
+
+
 def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, ...] = ()) -> Choice:
     """`"name"` or `{ name = …, parameters }` as a checked `Choice` with its defaults filled in."""
     if isinstance(value, Choice):
@@ -72,7 +75,7 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, dict):
-        raise ValueError(f"must be a name or a table with a name, found {value!r}")
+        raise ValueError(NO_CHOICE.format(value))
     params = dict(value)
     name = params.pop("name", None)
     if not isinstance(name, str):
@@ -126,7 +129,7 @@ NestedChoice = Annotated[Choice, PlainSerializer(Choice.table)]
 
 
 class ComponentTable(Table):
-    """A table that names a component and holds its parameters beside keys of its own.
+    """A table that names a component and holds its parameters beside keys of its own; or the name alone.
 
     Inside, the component is one field, `component`; in the file it is the table itself.
     """
@@ -134,8 +137,12 @@ class ComponentTable(Table):
     @model_validator(mode="before")
     @classmethod
     def _nest(cls, value: object) -> object:
-        if not isinstance(value, dict):
+        if isinstance(value, cls):
             return value
+        if isinstance(value, str):
+            value = {"name": value}
+        if not isinstance(value, dict):
+            raise ValueError(NO_CHOICE.format(value))
         own = {key: item for key, item in value.items() if key in cls.own_keys()}
         return {HIDDEN: {key: item for key, item in value.items() if key not in own}, **own}
 
@@ -174,7 +181,7 @@ class Partition:
             "{ shards = 2 } (1 or more) or { power_law = 1.2 } (above 0)"
         )
 
-    def table(self) -> str | dict[str, float]:
+    def table(self) -> str | dict[str, int | float]:
         return "iid" if self.kind == "iid" else {self.kind: self.parameter}
 
 

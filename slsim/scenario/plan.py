@@ -61,12 +61,16 @@ def read(path: str | Path) -> dict[str, Any]:
 
 def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`document` with dotted keys set; a list of values becomes a sweep over them. A table that is set
-    replaces the whole table, and what was swept in it."""
+    replaces the whole table, and what was swept in it. Raises `ScenarioError` for a key of a table that is
+    swept itself, whose values are whole tables."""
     changed = copy.deepcopy(dict(document))
     sweep = changed.setdefault("sweep", {})
     if not isinstance(sweep, dict):
         return changed  # a fault that `plan` reports
     for key, value in overrides.items():
+        if around := _swept_around(key, sweep):
+            hint = f"set {around} itself, to one value or to a list of those to sweep over"
+            raise ScenarioError([Fault(key, f"{around} is swept, so nothing in it can be set; {hint}")])
         for swept in [one for one in sweep if one == key or one.startswith(f"{key}.")]:
             del sweep[swept]
         if isinstance(value, list):
@@ -74,6 +78,11 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
         else:
             _set(changed, key, value)
     return changed
+
+
+def _swept_around(key: str, sweep: Mapping[str, Any]) -> str | None:
+    """The swept table that `key` is in, if there is one."""
+    return next((one for one in sweep if key.startswith(f"{one}.")), None)
 
 
 def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
@@ -99,10 +108,16 @@ def _sweep_faults(sweep: object) -> list[Fault]:
         return [Fault("sweep", f"must be a table of dotted keys with lists of values, found {sweep!r}")]
     if "name" in sweep:
         return [Fault('sweep."name"', "a study has one name; sweep over something else")]
-    wrong = [key for key, values in sweep.items() if not isinstance(values, list) or not values]
-    return [
-        Fault(f'sweep."{key}"', f"must be a list of one value or more, found {sweep[key]!r}") for key in wrong
-    ]
+    faults = []
+    for key, values in sweep.items():
+        if not isinstance(values, list) or not values:
+            faults.append(Fault(f'sweep."{key}"', f"must be a list of one value or more, found {values!r}"))
+        elif around := _swept_around(key, sweep):
+            hint = f"write {key.removeprefix(around)[1:]} into the values of {around}"
+            faults.append(
+                Fault(f'sweep."{key}"', f"{around} is swept too; {hint}, or sweep over its keys instead")
+            )
+    return faults
 
 
 def _combinations(sweep: Mapping[str, list[Any]]) -> list[dict[str, int]]:

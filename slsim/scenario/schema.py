@@ -34,16 +34,31 @@ def _unnest(definition: dict[str, Any]) -> None:
     kind = own.pop(HIDDEN)[COMPONENT_MARK]
     required = [key for key in definition.pop("required", []) if key != HIDDEN]
     definition.pop("additionalProperties", None)
-    definition["anyOf"] = [_component(kind, name, own, required) for name in registry_of(kind).names()]
+    short = [] if required else _short(kind)
+    tables = [_component(kind, name, own, required) for name in registry_of(kind).names()]
+    definition["anyOf"] = [*short, *tables, _own(kind, own, required)]
+    definition.pop("type", None)
 
 
 def _choice(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
     """A component by name, or as a table of its name and parameters."""
-    names = registry_of(kind).names()
-    tables = [_component(kind, name, {}, []) for name in names]
-    by_file = {"type": "string", "pattern": r"\.py:|\.toml$" if kind == "device" else r"\.py:"}
-    own_file = {"type": "object", "properties": {"name": by_file}, "required": ["name"]}
-    return {**rest, "anyOf": [{"enum": names}, by_file, *tables, own_file]}
+    tables = [_component(kind, name, {}, []) for name in registry_of(kind).names()]
+    return {**rest, "anyOf": [*_short(kind), *tables, _own(kind, {}, [])]}
+
+
+def _short(kind: str) -> list[dict[str, Any]]:
+    """A component by its name alone, registered or in a file."""
+    return [{"enum": registry_of(kind).names()}, _by_file(kind)]
+
+
+def _by_file(kind: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": r"\.py:|\.toml$" if kind == "device" else r"\.py:"}
+
+
+def _own(kind: str, own: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """A component in a file, whose parameters nobody knows here."""
+    properties = {"name": _by_file(kind), **own}
+    return {"type": "object", "properties": properties, "required": ["name", *required]}
 
 
 def _component(kind: str, name: str, own: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -10,21 +10,24 @@ import os
 import tempfile
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from slsim.errors import StudyError
 from slsim.recording import Recording
 from slsim.results import describing_disk_errors, environment
+from slsim.study.fingerprints import unchanged
 
 LONGEST_S = 60.0  # of real time without a checkpoint
 
 
 class Checkpoint:
-    """The checkpoint of one training, at `path`."""
+    """The checkpoint of one training, at `path`; `files` are the fingerprints of what the training reads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Mapping[str, str] | None = None) -> None:
         self._path = path
+        self.files = dict(files or {})
         self._saved_s = time.monotonic()
 
     def due(self, epoch_ended: bool) -> bool:
@@ -38,6 +41,7 @@ class Checkpoint:
         with describing_disk_errors(self._path.parent.parent):
             content = {
                 "versions": environment()["versions"],
+                "files": self.files,
                 "wall_s": wall_s,
                 "state": state,
                 "recording": _files_of(recording),
@@ -55,8 +59,8 @@ class Checkpoint:
 
     def load(self) -> tuple[dict[str, Any], Recording, float] | None:
         """The trainer's state, the recording so far, and the real seconds that went into it; None if there
-        is no checkpoint, or one that other versions made: they may learn differently. Raises `StudyError`
-        when it is damaged."""
+        is no checkpoint, or one that other versions made or that read other files: they may learn
+        differently. Raises `StudyError` when it is damaged."""
         import torch
 
         if not self._path.exists():
@@ -65,6 +69,8 @@ class Checkpoint:
             _check_sums(self._path)
             content = torch.load(self._path, map_location="cpu", weights_only=True)
             if content["versions"] != environment()["versions"]:
+                return None
+            if not unchanged(content.get("files", {}), self.files):
                 return None
             with tempfile.TemporaryDirectory() as folder:
                 for name, data in content["recording"].items():

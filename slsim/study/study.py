@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,12 @@ from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
 from slsim.simulation import Simulation, Timeline
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.fingerprints import Fingerprints
+from slsim.study.reuse import FILES, finished, reusable, supersede
 from slsim.study.training import (
     Observer,
     Silent,
     Training,
-    made_by_this_version,
     train,
     training_key,
     trainings_of,
@@ -45,11 +46,12 @@ class Interrupted(StudyError):
 
     interrupted = True
 
-    def __init__(self, finished: int, planned: int, folder: Path) -> None:
+    def __init__(self, finished: int, planned: int, folder: Path, fresh: bool = False) -> None:
         self.finished, self.planned = finished, planned
+        without = " without --fresh" if fresh else ""
         super().__init__(
             f"Interrupted: {finished} of {planned} trainings are finished and kept in {folder}; "
-            "run the same command again to do the rest"
+            f"run the same command again{without} to do the rest"
         )
 
 
@@ -96,7 +98,8 @@ def run(
     observer: Observer | None = None,
     device: str = "cpu",
 ) -> Study:
-    """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`.
+    """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`. After a fresh run
+    that was interrupted, one that is not does the rest of it: it reuses nothing older.
 
     Raises `ScenarioError` before anything is written; `Interrupted` on Ctrl-C, with everything that was
     finished saved; `StudyError` and `DataError` when disk or data do not play along.
@@ -114,36 +117,60 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
     started = time.monotonic()
     walls: dict[str, float] = {}
     done: dict[str, Recording] = {}
+    fingerprints = Fingerprints()
+
+    def forget() -> None:
+        """What a fresh run was asked for and has not done yet is not to be found finished by the next one."""
+        if fresh:
+            supersede(folder, [training.name for training in trainings if training.key not in done])
+
+    def ready() -> None:
+        folder.save_scenario(asked.document())
+        forget()
+
+    if fresh:
+        for training in trainings:
+            Checkpoint(folder.checkpoint(training.name)).remove()
     try:
         for training in trainings:
-            done[training.key] = _obtain(training, folder, asked, fresh, observer, device)
+            done[training.key] = _obtain(training, folder, fingerprints, fresh, observer, device, ready)
             walls[training.name] = done[training.key].provenance["wall_s"]
     except KeyboardInterrupt:
+        forget()
         _finish(asked.cases, done, folder, started, walls)
-        raise Interrupted(len(done), len(trainings), folder.path) from None
+        raise Interrupted(len(done), len(trainings), folder.path, fresh) from None
     study = _finish(asked.cases, done, folder, started, walls)
     assert study is not None
     return study
 
 
 def _obtain(
-    training: Training, folder: StudyFolder, asked: Plan, fresh: bool, observer: Observer, device: str
+    training: Training,
+    folder: StudyFolder,
+    fingerprints: Fingerprints,
+    fresh: bool,
+    observer: Observer,
+    device: str,
+    ready: Callable[[], None],
 ) -> Recording:
-    """A training's recording, there already or made now. The plan is saved too, but not before the data have
-    been found: where they are missing, nothing is written."""
-    checkpoint = Checkpoint(folder.checkpoint(training.name))
-    if folder.has_training(training.name) and not fresh:
-        recording = folder.load_training(training.name)
-        if made_by_this_version(recording):
-            checkpoint.remove()  # left there when the training was killed just after it was saved
-            folder.save_scenario(asked.document())
-            observer.training_reused(training.label)
-            return recording
-    if fresh:
-        checkpoint.remove()
-    _, recording = train(
-        training, observer, checkpoint, device, ready=lambda: folder.save_scenario(asked.document())
-    )
+    """A training's recording, there already or made now. `ready` is called before the first round, and not
+    before the data have been found: where they are missing, nothing is written."""
+    files = fingerprints.of(training.scenario)
+    checkpoint = Checkpoint(folder.checkpoint(training.name), files)
+    found = None if fresh else reusable(folder, training.name, files)
+    if found is not None:
+        checkpoint.remove()  # left there when the training was killed just after it was saved
+        ready()
+        observer.training_reused(training.label)
+        return found
+
+    def begin() -> None:
+        checkpoint.files = fingerprints.of(training.scenario)  # some may have been fetched just now
+        ready()
+
+    _, recording = train(training, observer, checkpoint, device, ready=begin)
+    if checkpoint.files:
+        recording.provenance[FILES] = checkpoint.files
     folder.save_training(training.name, recording)
     checkpoint.remove()
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
@@ -229,7 +256,7 @@ def open_study(path: str | Path) -> Study:
 
 def _recordings(folder: StudyFolder, cases: Sequence[Case]) -> dict[str, Recording]:
     """What is there of the trainings that `cases` need."""
-    there = (training for training in trainings_of(cases) if folder.has_training(training.name))
+    there = (training for training in trainings_of(cases) if finished(folder, training.name))
     return {training.key: folder.load_training(training.name) for training in there}
 
 

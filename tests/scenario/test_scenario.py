@@ -233,6 +233,15 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ({"sweep": {"codec.uplink": []}}, 'sweep."codec.uplink"', "a list of one value or more"),
         ({"sweep": {"name": ["a", "b"]}}, 'sweep."name"', "one name"),
         ({"sweep": ["codec.uplink"]}, "sweep", "must be a table"),
+        (
+            {"sweep": {"codec.uplink.bits": [2, 4], "codec.uplink": ["qu", "ms"]}},
+            'sweep."codec.uplink.bits"',
+            "is swept too; write bits into the values of codec.uplink, or sweep over its keys instead",
+        ),
+        ({"data": 3}, "data", "must be a name or a table with a name, found 3"),
+        ({"clients": 3}, "clients", "must be a table, found 3"),
+        ({"model": "cnn"}, "model.cut", "missing; this key is required"),
+        ({"data": "fashion-mimi"}, "data", 'did you mean "fashion-mini"?'),
     ],
 )
 def test_a_fault_names_its_path_what_was_found_and_what_is_allowed(
@@ -292,6 +301,29 @@ def test_a_table_that_is_set_replaces_the_whole_table_and_what_was_swept_in_it()
     assert (table.partition, table.augment) == (Partition("iid"), None)
 
 
+@pytest.mark.parametrize("value", [4, [2, 4]])
+def test_a_key_inside_what_is_swept_cannot_be_set(value: object) -> None:
+    document = {**MINIMAL, "sweep": {"codec.uplink": ["qu", "ms"]}}
+    with pytest.raises(ScenarioError) as error:
+        override(document, {"codec.uplink.bits": value})
+    assert str(error.value) == (
+        "codec.uplink.bits: codec.uplink is swept, so nothing in it can be set; "
+        "set codec.uplink itself, to one value or to a list of those to sweep over"
+    )
+    changed = override(document, {"codec.uplink": "qu", "codec.uplink.bits": value})
+    assert {case.scenario.codec.uplink.name for case in planned(changed).cases} == {"qu"}
+
+
+def test_data_may_be_named_alone() -> None:
+    """As codecs, devices and protocols may; it is the table of the name and defaults."""
+    short = {**MINIMAL, "data": "fashion-mini"}
+    assert planned(short) == planned(MINIMAL)
+    document = with_table(data={"name": "npz", "path": "x.npz", "partition": {"shards": 2}})
+    assert planned(override(document, {"data": "fashion-mini"})) == planned(MINIMAL)
+    swept = planned(override(document, {"data": ["fashion-mini", "cifar10"]}))
+    assert [case.scenario.data.component.name for case in swept.cases] == ["fashion-mini", "cifar10"]
+
+
 def test_an_unreadable_file_is_one_fault(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"none\.toml: cannot be read: No such file"):
         load(tmp_path / "none.toml")
@@ -342,8 +374,39 @@ def test_the_schema_accepts_the_scenarios_and_refuses_what_slsim_refuses() -> No
         {"model": {"name": "cnn"}},
         {"model": {"name": "cnn", "cut": 1, "chanels": 3}},
         {"sweep": {"codec.uplink": []}},
+        {"model": {"name": "own.py:net"}},
+        {"model": {"name": "own.py:net", "cut": 1.5}},
+        {"model": {"name": "own.txt:net", "cut": 1}},
+        {"model": "cnn"},
+        {"data": "fashion-mimi"},
+        {"data": {"name": "own.py:Own", "partition": "non-iid"}},
     ):
         assert not validator.is_valid({**MINIMAL, **wrong}), wrong
+
+
+OWN_MODEL_AND_DATA = '''
+from torch import nn
+from slsim.learning.data import FashionMini
+
+def net(image_shape, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, num_classes))
+
+class Own(FashionMini):
+    """My own."""
+    noise: float = 0.0
+'''
+
+
+def test_the_schema_accepts_models_and_data_of_ones_own(
+    tmp_path: Path, write: Callable[[dict[str, Any]], Path]
+) -> None:
+    (tmp_path / "own.py").write_text(OWN_MODEL_AND_DATA)
+    model = {"name": "own.py:net", "cut": 1}
+    validator = jsonschema.Draft202012Validator(json_schema())
+    for data in ("own.py:Own", {"name": "own.py:Own", "noise": 0.5, "partition": {"shards": 2}}, "cifar10"):
+        document = {**MINIMAL, "data": data, "model": model}
+        validator.validate(document)
+        validator.validate(load(write(document)).document())
 
 
 def test_a_network_is_resolved_and_can_be_read_again(tmp_path: Path) -> None:

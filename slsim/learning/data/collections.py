@@ -48,8 +48,11 @@ class Collection(DataSource, ABC):
             )
         return Dataset(*self._split(train=True), *self._split(train=False))
 
+    def reads(self) -> list[Path]:
+        return [self.root / self.folder / name for name in self.files]
+
     def _missing(self) -> list[str]:
-        return [name for name in self.files if not (self.root / self.folder / name).is_file()]
+        return [path.name for path in self.reads() if not path.is_file()]
 
     def _split(self, *, train: bool) -> Split:
         """Images and labels for training or testing. Raises `DataError`."""

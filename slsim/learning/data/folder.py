@@ -32,6 +32,9 @@ class Folder(DataSource):
         None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
     )
 
+    def reads(self) -> list[Path]:
+        return _splits(self.root)
+
     def load(self) -> Dataset:
         return read_folder(self.root, self.size, self.cache, LAYOUT)
 
@@ -46,6 +49,9 @@ class ImageNet(DataSource):
         None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
     )
 
+    def reads(self) -> list[Path]:
+        return _splits(self.root)
+
     def load(self) -> Dataset:
         return read_folder(self.root, self.size, self.cache, IMAGENET_LAYOUT)
 
@@ -58,8 +64,7 @@ def read_folder(root: Path, size: int, cache: Path | None, layout: str) -> Datas
     Raises `DataError`: with what `layout` says where folders are not as they must be."""
     if not root.is_dir():
         raise DataError(f"there is no folder {root}; {layout}")
-    test = next((root / name for name in TESTS if (root / name).is_dir()), root / TESTS[0])
-    splits = [root / "train", test]
+    splits = _splits(root)
     classes = [_classes(split, layout) for split in splits]
     if classes[0] != classes[1]:
         raise DataError(f"{splits[0]} and {splits[1]} {_difference(*classes)}; {layout}")
@@ -72,6 +77,12 @@ def read_folder(root: Path, size: int, cache: Path | None, layout: str) -> Datas
         for split, (files, labels) in zip(splits, listed, strict=True)
     )
     return Dataset(x_train, y_train, x_test, y_test)
+
+
+def _splits(root: Path) -> list[Path]:
+    """The folder of the training images and that of the test images."""
+    test = next((root / name for name in TESTS if (root / name).is_dir()), root / TESTS[0])
+    return [root / "train", test]
 
 
 def _classes(split: Path, layout: str) -> list[str]:

@@ -1,0 +1,221 @@
+"""What a run uses again: not what was asked for anew, nor what was learned from other files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from slsim.errors import DataError
+from slsim.recording import Costs, Recording
+from slsim.registry import registry_of
+from slsim.results import StudyFolder, environment
+from slsim.scenario import plan
+from slsim.study import Interrupted, run
+from slsim.study.checkpoint import Checkpoint
+from slsim.study.fingerprints import Fingerprints, fingerprint, unchanged
+from slsim.study.reuse import finished
+from slsim.study.training import Training, training_key
+
+Write = Callable[[dict[str, Any]], Path]
+CODECS = ["identity", "qu 3", "ms 0.9 2"]
+
+
+class Trainings:
+    """Stands in for training: notes what would have been trained, and is interrupted where it is told."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.interrupted_at: str | None = None
+        self.before: Callable[[], object] = lambda: None  # the data are there
+
+    def __call__(
+        self, training: Training, observer: object, checkpoint: Checkpoint, device: str, ready: Any
+    ) -> Any:
+        self.before()
+        ready()
+        if training.label == self.interrupted_at:
+            raise KeyboardInterrupt
+        self.done.append(training.label)
+        provenance = {**environment(), "wall_s": 0.0}
+        costs = Costs(1, 1, 1, 1, {}, {})
+        learning = training.scenario.learning_table()
+        return None, Recording(training.key, learning, costs, (1,), provenance=provenance)
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
+    stand_in = Trainings()
+    monkeypatch.setattr("slsim.study.study.train", stand_in)
+    monkeypatch.setattr("slsim.study.study._finish", lambda *_: object())
+    return stand_in
+
+
+@pytest.fixture
+def npz(tiny: dict[str, Any], tmp_path: Path) -> Path:
+    """The data file that `tiny` reads; what it holds does not matter to a stand-in."""
+    path = tmp_path / "own.npz"
+    path.write_bytes(b"images")
+    tiny["data"]["path"] = str(path)
+    return path
+
+
+def trained(trainings: Trainings, path: Path, **options: Any) -> list[str]:
+    """What a run trains."""
+    trainings.done = []
+    run(path, path.parent / "results", **options)
+    return trainings.done
+
+
+def test_a_data_file_with_another_content_is_learned_from_anew(
+    trainings: Trainings, npz: Path, tiny: dict[str, Any], write: Write
+) -> None:
+    path = write(tiny)
+    assert trained(trainings, path) == CODECS
+    npz.touch()
+    assert trained(trainings, path) == []
+    npz.write_bytes(b"others")
+    assert trained(trainings, path) == CODECS
+    npz.unlink()  # nothing was learned from anything else
+    assert trained(trainings, path) == []
+
+
+def test_what_was_there_before_fingerprints_were_taken_is_learned_anew(
+    trainings: Trainings, npz: Path, tiny: dict[str, Any], write: Write
+) -> None:
+    path = write(tiny)
+    npz.unlink()
+    assert trained(trainings, path) == CODECS
+    npz.write_bytes(b"images")
+    assert trained(trainings, path) == CODECS
+
+
+def test_data_that_a_training_downloads_are_those_that_it_has_read(
+    trainings: Trainings, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data" / "cifar-100-python"
+
+    def download() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("train", "test", "meta"):
+            (folder / name).write_bytes(b"images")
+
+    trainings.before = download
+    tiny["data"] = {"name": "cifar100", "root": str(tmp_path / "data"), "download": True}
+    path = write(tiny)
+    assert trained(trainings, path) == CODECS
+    assert trained(trainings, path) == []
+    (folder / "train").write_bytes(b"damaged")
+    assert trained(trainings, path) == CODECS
+
+
+def test_a_missing_data_file_is_still_one_clear_error(
+    npz: Path, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    npz.unlink()
+    with pytest.raises(DataError, match="there is no data file .*own.npz"):
+        run(write(tiny), tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_fresh_run_that_is_interrupted_is_done_to_its_end_by_the_next_one(
+    trainings: Trainings, tiny: dict[str, Any], write: Write
+) -> None:
+    path = write(tiny)
+    assert trained(trainings, path) == CODECS
+    trainings.interrupted_at = "qu 3"
+    with pytest.raises(Interrupted, match="1 of 3 .*; run the same command again without --fresh"):
+        trained(trainings, path, fresh=True)
+    folder = StudyFolder.of(path.parent / "results" / "tiny")
+    there = sorted(path.parent.name for path in folder.trainings.glob("*/recording.json"))
+    assert [finished(folder, name) for name in there] == [True, False, False]  # and nothing is lost
+    trainings.interrupted_at = None
+    assert trained(trainings, path) == ["qu 3", "ms 0.9 2"]
+    assert trained(trainings, path) == []
+    assert not list(folder.trainings.glob("*/superseded"))
+
+
+def test_a_fresh_run_goes_on_from_no_checkpoint_that_is_older_not_even_after_an_interruption(
+    trainings: Trainings, tiny: dict[str, Any], write: Write
+) -> None:
+    path = write(tiny)
+    last = Training.of(plan(tiny, "test", path.parent).cases[-1].scenario)
+    older = StudyFolder.of(path.parent / "results" / "tiny").checkpoint(last.name)
+    older.parent.mkdir(parents=True)
+    older.write_bytes(b"older")
+    trainings.interrupted_at = "identity"
+    with pytest.raises(Interrupted):
+        trained(trainings, path, fresh=True)
+    assert not older.exists()
+
+
+def test_a_fresh_run_without_its_data_leaves_what_is_finished(
+    trainings: Trainings, tiny: dict[str, Any], write: Write
+) -> None:
+    def missing() -> None:
+        raise DataError("there is no data file")
+
+    path = write(tiny)
+    assert trained(trainings, path) == CODECS
+    trainings.before = missing
+    with pytest.raises(DataError):
+        trained(trainings, path, fresh=True)
+    assert trained(trainings, path) == []
+
+
+def test_a_checkpoint_of_a_training_that_read_another_file_is_not_gone_on_from(tmp_path: Path) -> None:
+    recording = Recording("k", {}, Costs(1, 1, 1, 1, {}, {}), (1,))
+    path = tmp_path / "trainings" / "c.pt"
+    Checkpoint(path, {"own.npz": "1"}).save({"x": torch.zeros(1)}, recording, 0.0)
+    assert Checkpoint(path, {"own.npz": "1"}).load() is not None
+    assert Checkpoint(path, {"own.npz": "2"}).load() is None
+
+
+def test_a_models_weights_are_read_too_and_leave_its_key_as_it_is(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    weights = tmp_path / "resnet18.pth"
+    weights.write_bytes(b"weights")
+    tiny["model"] = {"name": "resnet18", "cut": "medium", "weights": str(weights)}
+    scenario = plan(tiny, "test", tmp_path).cases[0].scenario
+    before, key = Fingerprints().of(scenario), training_key(scenario)
+    weights.write_bytes(b"updated")
+    now = Fingerprints().of(scenario)
+    assert set(now) == {str(weights), tiny["data"]["path"]}
+    assert not unchanged(before, now)
+    assert training_key(scenario) == key  # recordings are found without what they read
+
+
+def test_a_folder_is_another_one_when_a_file_is_added_renamed_resized_or_written(tmp_path: Path) -> None:
+    train = tmp_path / "train" / "cat"
+    train.mkdir(parents=True)
+    (train / "1.png").write_bytes(b"one")
+    os.utime(train / "1.png", (1e9, 1e9))
+    seen = [fingerprint(tmp_path)]
+    (train / ".DS_Store").write_bytes(b"")
+    os.utime(train / "1.png", (1e9, 1e9 + 0.5))  # as an archive would keep it
+    assert fingerprint(tmp_path) == seen[0]
+    (train / "2.png").write_bytes(b"two")
+    seen.append(fingerprint(tmp_path))
+    (train / "2.png").rename(train / "3.png")
+    seen.append(fingerprint(tmp_path))
+    (train / "3.png").write_bytes(b"three")
+    seen.append(fingerprint(tmp_path))
+    os.utime(train / "1.png", (1e9 + 1, 1e9 + 1))
+    seen.append(fingerprint(tmp_path))
+    assert None not in seen
+    assert len(set(seen)) == 5
+    assert fingerprint(tmp_path / "nowhere") is None
+
+
+def test_image_folders_are_read_where_the_images_are(tmp_path: Path) -> None:
+    """Decoded images that lie in the root are not, nor is a `test` beside a `val`."""
+    for name in ("train", "val", "test"):
+        (tmp_path / name).mkdir()
+    source = registry_of("data").create("folder", root=str(tmp_path), cache=str(tmp_path / "cache"))
+    assert source.reads() == [tmp_path / "train", tmp_path / "val"]
+    assert registry_of("data").create("fashion-mini").reads() == []
