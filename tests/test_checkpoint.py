@@ -68,14 +68,16 @@ def training_of(document: dict[str, Any]) -> Training:
 
 
 class Kept(Checkpoint):
-    """A checkpoint after every round, each kept as a file of its own."""
+    """A checkpoint after every round and every step within one, each kept as a file of its own."""
 
     def due(self, epoch_ended: bool) -> bool:
         return True
 
     def save(self, state: dict[str, Any], recording: Recording, wall_s: float) -> None:
         super().save(state, recording, wall_s)
-        (self._path.parent / f"{len(recording.rounds)}.pt").write_bytes(self._path.read_bytes())
+        within = f"-{len(state['open_round']['turns'])}" if state["open_round"] else ""
+        name = f"{len(recording.rounds)}{within}.pt"  # "3-7.pt": seven turns into the fourth round
+        (self._path.parent / name).write_bytes(self._path.read_bytes())
 
 
 class Rounds(Silent):
@@ -113,45 +115,69 @@ def test_going_on_from_any_rounds_checkpoint_ends_the_same(
         resumed = train(training, observer, Checkpoint(folder / f"{number}.pt"))
         assert observer.done == list(range(number + 1, total + 1))
         assert_same(resumed, whole)
+    within = sorted(folder.glob("1-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
+    assert bool(within) == (protocol not in ("splitfed", "centralized"))
+    for path in within[:2] + within[len(within) // 2 :][:3] + within[-1:]:  # of one participant, and the next
+        observer = Rounds()
+        resumed = train(training, observer, Checkpoint(path))
+        assert observer.done == list(range(2, total + 1))
+        assert_same(resumed, whole)
 
 
-def test_dropout_and_counted_statistics_go_on_too(tiny: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "kept"), [("splitfed", "5.pt"), ("splitfed local", "1-7.pt"), ("splitfed-v2", "2-9.pt")]
+)
+def test_dropout_and_counted_statistics_go_on_too(
+    tiny: dict[str, Any], tmp_path: Path, protocol: str, kept: str
+) -> None:
     """Dropout draws from the scenario's seed; batch normalization without momentum counts its batches."""
     (tmp_path / "own.py").write_text(OWN)
     model = {"name": f"{tmp_path / 'own.py'}:net", "cut": 1}
-    training = training_of(document_of(tiny, "splitfed", model=model))
+    training = training_of(document_of(tiny, protocol, model=model))
     whole = train(training, Silent(), Kept(tmp_path / "kept" / "c.pt"))
     torch.rand(5)  # somebody else draws in between
     again = train(training, Silent())
     assert_same(again, whole)
-    resumed = train(training, Silent(), Checkpoint(tmp_path / "kept" / "5.pt"))
+    resumed = train(training, Silent(), Checkpoint(tmp_path / "kept" / kept))
     assert_same(resumed, whole)
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from slsim.study import Silent, run
+from slsim.study import Silent, checkpoint, run
 
 class Killer(Silent):
     def round_finished(self, label, rounds_done, accuracy):
-        if rounds_done == int(sys.argv[3]):
+        if str(rounds_done) == sys.argv[3]:
             os.kill(os.getpid(), signal.SIGKILL)
+
+if "." in sys.argv[3]:  # within the round: after so many saves, of which every pause has one
+    checkpoint.LONGEST_S, left = 0, [int(sys.argv[3].partition(".")[2])]
+    save = checkpoint.Checkpoint.save
+    def saving(*arguments):
+        save(*arguments)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+    checkpoint.Checkpoint.save = saving
 
 run(Path(sys.argv[1]), Path(sys.argv[2]), observer=Killer())
 """
 
 
-@pytest.mark.parametrize(("protocol", "rounds", "kept"), [("splitfed", 21, 16), ("splitfed-v2", 3, 2)])
+@pytest.mark.parametrize(
+    ("protocol", "killed_at", "kept"), [("splitfed", "21", 16), ("splitfed-v2", "2.31", 2)]
+)
 def test_a_run_killed_by_the_system_goes_on(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, protocol: str, rounds: int, kept: int
+    tiny: dict[str, Any], write: Write, tmp_path: Path, protocol: str, killed_at: str, kept: int
 ) -> None:
-    """SIGKILL, `rounds` rounds into a training whose last checkpoint has `kept`."""
+    """SIGKILL, so many rounds, or checkpoints, into a training whose last checkpoint has `kept` rounds."""
     clients = {"count": 6, "per_round": 3, "batch_size": 10}
     even = {**tiny["data"], "augment": {"flip": True}}  # 40 images each: 8 rounds of steps an epoch
     document = document_of(tiny, protocol, clients=clients, data=even)
     path, results = write(document), tmp_path / "results"
-    command = [sys.executable, "-W", "error", "-c", KILLED, str(path), str(results), str(rounds)]
+    command = [sys.executable, "-W", "error", "-c", KILLED, str(path), str(results), killed_at]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     training = training_of(document)

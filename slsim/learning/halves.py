@@ -110,15 +110,6 @@ class Half:
         return cast("torch.Tensor | None", self.optimizer.state.get(parameter, {}).get("momentum_buffer"))
 
 
-def average(weights: Sequence[torch.Tensor], shares: Sequence[float]) -> torch.Tensor:
-    """The mean of states by shares, which are normalized (FedAvg, McMahan et al., AISTATS 2017)."""
-    total = sum(shares)
-    mean = torch.zeros_like(weights[0])
-    for one, share in zip(weights, shares, strict=True):
-        mean.add_(one, alpha=share / total)
-    return mean
-
-
 def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     if not tensors:
         return torch.zeros(0)

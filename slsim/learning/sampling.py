@@ -125,6 +125,11 @@ class Sampler:
         self.taken[client] += 1
         return batch
 
-    def whole_passes(self, client: int, epochs: int) -> list[Batch]:
-        """The client's mini-batches of `epochs` passes over its samples."""
-        return [self.next_batch(client) for _ in range(epochs * int(self._sizes[client]))]
+    def steps_in_pass(self, client: int) -> int:
+        """Mini-batches of a pass over the client's samples."""
+        return int(self._sizes[client])
+
+    def shares(self, participants: Sequence[int]) -> dict[int, float]:
+        """Each participant's share of the samples that they have together."""
+        total = sum(self.parts[client].size for client in participants)
+        return {client: self.parts[client].size / total for client in participants}

@@ -26,6 +26,7 @@ from slsim.learning import ghost, partition
 from slsim.learning.data import Dataset
 from slsim.learning.halves import Half, Snapshot
 from slsim.learning.images import Images
+from slsim.learning.open_round import OpenRound
 from slsim.learning.sampling import Batch, Sampler
 from slsim.learning.split import SplitModel
 from slsim.recording import (
@@ -90,7 +91,8 @@ class Trainer:
         self.rounds_per_epoch: float = protocol.rounds_per_epoch(self.sampler)
         planned = max(1, math.ceil(self._settings.epochs * self.rounds_per_epoch - 1e-9))
         self.total_rounds = min(planned, self._settings.max_rounds or planned)
-        self.rounds_done = 0
+        self.rounds_done, self.steps_done = 0, 0
+        self.open_round: OpenRound | None = None
         self._losses: list[float] = []
 
     def costs(self) -> Costs:
@@ -214,6 +216,7 @@ class Trainer:
 
     def step(self, participants: int = 1) -> None:
         """One optimizer step on both halves by the gradients averaged over `participants` (MS, Eq. 2)."""
+        self.steps_done += 1
         rate = self.learning_rate()
         self.client.step(rate, participants)
         self.server.step(rate, participants)
@@ -250,6 +253,7 @@ class Trainer:
     def finish_round(self) -> None:
         """The round is over, and the weights that are loaded are everyone's."""
         self.rounds_done += 1
+        self.open_round = None
 
     # Looking at it.
 
@@ -326,6 +330,8 @@ class Trainer:
             "server": vars(self.server.snapshot()),
             "taken": torch.from_numpy(self.sampler.taken.copy()),
             "rounds_done": self.rounds_done,
+            "steps_done": self.steps_done,
+            "open_round": self.open_round.state() if self.open_round else None,
             "losses": list(self._losses),
         }
 
@@ -334,7 +340,9 @@ class Trainer:
         self.client.restore(Snapshot(**state["client"]))
         self.server.restore(Snapshot(**state["server"]))
         self.sampler.taken[:] = state["taken"].numpy()
-        self.rounds_done = state["rounds_done"]
+        self.rounds_done, self.steps_done = state["rounds_done"], state["steps_done"]
+        unfinished = state["open_round"]
+        self.open_round = OpenRound.of(unfinished, self._device) if unfinished else None
         self._losses = list(state["losses"])
 
     # How it computes.

@@ -45,9 +45,10 @@ class Protocol(Component, ABC):
         return False
 
     @abstractmethod
-    def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
-        """Trains round by round with the trainer's primitives, from the round at which the trainer is;
-        yields what each round sent."""
+    def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
+        """Trains round by round with the trainer's primitives, from where the trainer is; yields what each
+        round sent. A protocol whose rounds are long yields None after each of their steps: then the
+        trainer's state, `open_round` included, is such that training can go on from it."""
 
     @abstractmethod
     def play(self, stage: Stage, record: RoundRecord) -> Process:

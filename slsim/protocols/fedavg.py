@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, Synchronous, register
+from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, register
 from slsim.protocols.chains import weights
+from slsim.protocols.local import LocalTraining
 from slsim.protocols.steps import Compute, Half, Step, Workload
 from slsim.recording import WEIGHTS, RoundRecord, Turn, Turns
 
 if TYPE_CHECKING:
-    import torch
-
-    from slsim.learning.sampling import Sampler
+    from slsim.learning.sampling import Batch, Sampler
     from slsim.learning.trainer import Trainer
 
 
@@ -24,7 +23,7 @@ BACKWARD: tuple[Half, ...] = ("server backward", "client backward")
 
 
 @register("fedavg")
-class FedAvg(Synchronous):
+class FedAvg(LocalTraining):
     """Federated averaging (McMahan et al., AISTATS 2017): whole models trained on the clients, and averaged.
 
     In a round each participant receives the model, goes through its samples `local_epochs` times and sends
@@ -40,33 +39,17 @@ class FedAvg(Synchronous):
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)
 
-    def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
+    def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
         while trainer.rounds_done < trainer.total_rounds:
-            yield self._round(trainer)
+            yield from self.local_round(trainer, self.local_epochs)
 
-    def _round(self, trainer: Trainer) -> RoundRecord:
-        from slsim.learning.halves import average
+    def travelling(self, trainer: Trainer) -> int:
+        return trainer.client.size + trainer.server.size
 
-        model = trainer.whole_weights()
-        turns: list[Turn] = []
-        models: list[torch.Tensor] = []
-        shares: list[float] = []
-        for number in trainer.sampler.participants(trainer.rounds_done):
-            down, arrived = trainer.send_weights(model, number, "down")
-            turns.append(Turn(number, 0, (down,)))
-            trainer.load_whole(arrived)
-            batches = trainer.sampler.whole_passes(number, self.local_epochs)
-            for batch in batches:
-                trainer.learn_whole([batch])
-                trainer.step()
-                turns.append(Turn(number, batch.indices.size, ()))
-            up, arrived = trainer.send_weights(trainer.whole_weights(), number, "up")
-            turns.append(Turn(number, 0, (up,)))
-            models.append(arrived)
-            shares.append(float(sum(batch.indices.size for batch in batches)))
-        trainer.load_whole(average(models, shares))
-        trainer.finish_round()
-        return RoundRecord(tuple(turns))
+    def local_step(self, trainer: Trainer, batch: Batch) -> Turn:
+        trainer.learn_whole([batch])
+        trainer.step()
+        return Turn(batch.client, batch.indices.size, ())
 
     def chain(self, turn: Turn | Turns, workload: Workload) -> tuple[Step, ...]:
         if turn.sends(WEIGHTS, "down") or turn.sends(WEIGHTS, "up"):

@@ -11,9 +11,10 @@ from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, Protocol, Synchro
 from slsim.protocols.chains import split_turn
 from slsim.protocols.stage import Process, Stage
 from slsim.protocols.steps import Half, Serve, Step, Workload
-from slsim.recording import RoundRecord, Turn, Turns
+from slsim.recording import Direction, RoundRecord, Turn, Turns
 
 if TYPE_CHECKING:
+    from slsim.learning.open_round import OpenRound
     from slsim.learning.sampling import Sampler
     from slsim.learning.trainer import Trainer
 
@@ -34,22 +35,38 @@ class Sequential(Protocol):
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)
 
-    def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
+    def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
         while trainer.rounds_done < trainer.total_rounds:
-            turns: list[Turn] = []
-            for number in trainer.sampler.participants(trainer.rounds_done):
-                down, arrived = trainer.send_weights(trainer.client.weights(), number, "down")
-                turns.append(Turn(number, 0, (down,)))
-                trainer.client.load(arrived)
+            yield from self._round(trainer)
+
+    def _round(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
+        now = trainer.open_round or self._begin(trainer)
+        for number in trainer.sampler.participants(trainer.rounds_done)[now.done :]:
+            if now.step == 0:
+                self._hand_on(trainer, now, number, "down")
                 trainer.client.forget_momentum()
-                for batch in trainer.sampler.whole_passes(number, self.local_epochs):
-                    turns += trainer.exchange([batch])
-                    trainer.step()
-                up, arrived = trainer.send_weights(trainer.client.weights(), number, "up")
-                turns.append(Turn(number, 0, (up,)))
-                trainer.client.load(arrived)
-            trainer.finish_round()
-            yield RoundRecord(tuple(turns))
+            while now.step < self.local_epochs * trainer.sampler.steps_in_pass(number):
+                now.turns += trainer.exchange([trainer.sampler.next_batch(number)])
+                trainer.step()
+                now.step += 1
+                yield None
+            self._hand_on(trainer, now, number, "up")
+            now.done, now.step = now.done + 1, 0
+        trainer.finish_round()
+        yield RoundRecord(tuple(now.turns))
+
+    def _begin(self, trainer: Trainer) -> OpenRound:
+        """`done` counts participants, `step` the steps of the next."""
+        from slsim.learning.open_round import OpenRound
+
+        trainer.open_round = OpenRound()
+        return trainer.open_round
+
+    def _hand_on(self, trainer: Trainer, now: OpenRound, client: int, direction: Direction) -> None:
+        """The client's half travels, and is loaded as it arrives."""
+        message, arrived = trainer.send_weights(trainer.client.weights(), client, direction)
+        now.sent(client, message)
+        trainer.client.load(arrived)
 
     def play(self, stage: Stage, record: RoundRecord) -> Process:
         for turn in record.turns:

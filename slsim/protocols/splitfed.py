@@ -3,7 +3,7 @@ is one for all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -11,19 +11,18 @@ from pydantic import Field
 from slsim import seeds
 from slsim.protocols.base import Synchronous, register
 from slsim.protocols.chains import split_turn
+from slsim.protocols.local import LocalTraining
 from slsim.protocols.steps import Step, Workload
 from slsim.recording import RoundRecord, Turn, Turns
 
 if TYPE_CHECKING:
-    import torch
-
-    from slsim.learning.halves import Snapshot
+    from slsim.learning.open_round import OpenRound
     from slsim.learning.sampling import Batch, Sampler
     from slsim.learning.trainer import Trainer
 
 
 @register("splitfed")
-class SplitFed(Synchronous):
+class SplitFed(LocalTraining):
     """All clients at once; both halves averaged over them after each step, or every few local epochs.
 
     Averaged every step, it is *Mask-Encoded Sparsification* (ECAI 2024), Section 3 and Eq. 2: a round is one
@@ -49,9 +48,12 @@ class SplitFed(Synchronous):
     def one_step_a_round(self) -> bool:
         return self.local_epochs is None
 
-    def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
+    def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
         while trainer.rounds_done < trainer.total_rounds:
-            yield self._step(trainer) if self.local_epochs is None else self._local_round(trainer)
+            if self.local_epochs is None:
+                yield self._step(trainer)
+            else:
+                yield from self.local_round(trainer, self.local_epochs)
 
     def _step(self, trainer: Trainer) -> RoundRecord:
         batches = trainer.sampler.one_each(trainer.rounds_done)
@@ -60,36 +62,13 @@ class SplitFed(Synchronous):
         trainer.finish_round()
         return RoundRecord(tuple(turns))
 
-    def _local_round(self, trainer: Trainer) -> RoundRecord:
-        assert self.local_epochs is not None
-        from slsim.learning.halves import average
+    def travelling(self, trainer: Trainer) -> int:
+        return trainer.client.size
 
-        client, server = trainer.client.weights(), trainer.server.weights()
-        turns: list[Turn] = []
-        clients: list[torch.Tensor] = []
-        servers: list[torch.Tensor] = []
-        shares: list[float] = []
-        for number in trainer.sampler.participants(trainer.rounds_done):
-            down, arrived = trainer.send_weights(client, number, "down")
-            turns.append(Turn(number, 0, (down,)))
-            trainer.client.load(arrived)
-            trainer.server.load(server)
-            trainer.client.forget_momentum()
-            trainer.server.forget_momentum()
-            samples = 0
-            for batch in trainer.sampler.whole_passes(number, self.local_epochs):
-                turns += trainer.exchange([batch])
-                trainer.step()
-                samples += batch.indices.size
-            up, arrived = trainer.send_weights(trainer.client.weights(), number, "up")
-            turns.append(Turn(number, 0, (up,)))
-            clients.append(arrived)
-            servers.append(trainer.server.weights())
-            shares.append(samples)
-        trainer.client.load(average(clients, shares))
-        trainer.server.load(average(servers, shares))
-        trainer.finish_round()
-        return RoundRecord(tuple(turns))
+    def local_step(self, trainer: Trainer, batch: Batch) -> Turn:
+        (turn,) = trainer.exchange([batch])
+        trainer.step()
+        return turn
 
     def chain(self, turn: Turn | Turns, workload: Workload) -> tuple[Step, ...]:
         return split_turn(turn, workload)
@@ -111,48 +90,50 @@ class SplitFedV2(Synchronous):
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)
 
-    def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
+    def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
         while trainer.rounds_done < trainer.total_rounds:
-            yield self._round(trainer)
+            yield from self._round(trainer)
 
-    def _round(self, trainer: Trainer) -> RoundRecord:
-        from slsim.learning.halves import Snapshot, average
-
+    def _round(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
         participants = trainer.sampler.participants(trainer.rounds_done)
-        shared = trainer.client.weights()
-        states: dict[int, Snapshot] = {}
-        turns: dict[int, list[Turn]] = {}
-        for number in participants:
-            down, arrived = trainer.send_weights(shared, number, "down")
-            turns[number] = [Turn(number, 0, (down,))]
-            states[number] = Snapshot(arrived)
-        batches = {n: trainer.sampler.whole_passes(n, self.local_epochs) for n in participants}
-        self._steps(trainer, batches, states, turns)
-        halves, shares = [], []
-        for number in participants:
-            up, arrived = trainer.send_weights(states[number].weights, number, "up")
-            turns[number].append(Turn(number, 0, (up,)))
-            halves.append(arrived)
-            shares.append(float(sum(batch.indices.size for batch in batches[number])))
-        trainer.client.load(average(halves, shares))
+        now = trainer.open_round or self._begin(trainer, participants)
+        for number in self._server_order(trainer, participants)[now.done :]:
+            trainer.client.restore(now.halves[number])
+            now.turns += trainer.exchange([trainer.sampler.next_batch(number)])
+            trainer.step()
+            now.halves[number] = trainer.client.snapshot()
+            now.done += 1
+            yield None
+        for number, share in trainer.sampler.shares(participants).items():
+            message, arrived = trainer.send_weights(now.halves[number].weights, number, "up")
+            now.sent(number, message)
+            now.add(arrived, share)
+        trainer.client.load(now.mean)
         trainer.finish_round()
-        return RoundRecord(tuple(turn for own in turns.values() for turn in own))
+        yield RoundRecord(tuple(sorted(now.turns, key=lambda turn: turn.client)))
 
-    def _steps(
-        self,
-        trainer: Trainer,
-        batches: dict[int, list[Batch]],
-        states: dict[int, Snapshot],
-        turns: dict[int, list[Turn]],
-    ) -> None:
-        """Every step of all participants; each has its own client's half in `states`."""
-        order = seeds.generator(trainer.seed, "server order", trainer.rounds_done)
-        for step in range(max(map(len, batches.values()))):
-            for number in order.permutation([n for n in batches if step < len(batches[n])]).tolist():
-                trainer.client.restore(states[number])
-                turns[number] += trainer.exchange([batches[number][step]])
-                trainer.step()
-                states[number] = trainer.client.snapshot()
+    def _begin(self, trainer: Trainer, participants: Sequence[int]) -> OpenRound:
+        """`done` counts steps; `halves` are the participants' own."""
+        from slsim.learning.halves import Snapshot
+        from slsim.learning.open_round import OpenRound
+
+        shared = trainer.client.snapshot()
+        now = trainer.open_round = OpenRound(mean=shared.weights.new_zeros(trainer.client.size))
+        for number in participants:
+            message, arrived = trainer.send_weights(shared.weights, number, "down")
+            now.sent(number, message)
+            now.halves[number] = Snapshot(arrived, None, shared.counters)
+        return now
+
+    def _server_order(self, trainer: Trainer, participants: Sequence[int]) -> list[int]:
+        """Whose mini-batch the server takes, step after step of the whole round."""
+        rng = seeds.generator(trainer.seed, "server order", trainer.rounds_done)
+        steps = {n: self.local_epochs * trainer.sampler.steps_in_pass(n) for n in participants}
+        return [
+            number
+            for step in range(max(steps.values()))
+            for number in rng.permutation([n for n in participants if step < steps[n]]).tolist()
+        ]
 
     def chain(self, turn: Turn | Turns, workload: Workload) -> tuple[Step, ...]:
         return split_turn(turn, workload)

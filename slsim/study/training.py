@@ -64,7 +64,8 @@ class Training:
 
 def training_key(scenario: Scenario) -> str:
     """Eight hexadecimal digits of a hash over what is learned from: the scenario's learning part, and the
-    text of every file that a component comes from."""
+    text of every file that a component comes from. What else it reads is kept beside (see `reuse`): the key
+    is needed where a recording is opened or replayed too, and the data may be on another machine."""
     table = scenario.learning_table()
     files = sorted({text.rpartition(":")[0] for text in _strings(table) if ".py:" in text})
     sources = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
@@ -132,15 +133,14 @@ def train(
         try:
             _probe(training.scenario, trainer, recording)
             for record in _rounds(training.scenario, trainer):
-                recording.rounds.append(record)
-                _probe(training.scenario, trainer, recording)
-                epoch_ended = trainer.epoch_ended()
-                if trainer.evaluation_due():
-                    recording.evaluations.append(trainer.evaluate())
+                if record is not None:
+                    _add(record, training.scenario, trainer, recording)
+                epoch_ended = record is not None and trainer.epoch_ended()
                 if checkpoint is not None and checkpoint.due(epoch_ended):
                     checkpoint.save(trainer.state(), recording, wall_s + time.monotonic() - started)
-                accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
-                observer.round_finished(training.label, len(recording.rounds), accuracy)
+                if record is not None:
+                    accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
+                    observer.round_finished(training.label, len(recording.rounds), accuracy)
         except TrainingDiverged:
             recording.status = "diverged"
     recording.provenance = {**environment(), "wall_s": round(wall_s + time.monotonic() - started, 3)}
@@ -161,6 +161,14 @@ def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) 
     return fresh, wall_s
 
 
+def _add(record: RoundRecord, scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
+    """A round that is over, with what is to be measured after it."""
+    recording.rounds.append(record)
+    _probe(scenario, trainer, recording)
+    if trainer.evaluation_due():
+        recording.evaluations.append(trainer.evaluate())
+
+
 def _probe(scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
     """Measures where the scenario wants it and an interrupted training has not yet."""
     from slsim.learning.probes import measure
@@ -172,14 +180,15 @@ def _probe(scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
         recording.probes += measure(trainer, probes.draws)
 
 
-def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord]:
-    """The protocol's rounds. Layers that draw for themselves (dropout) do so from the seed and the round."""
+def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord | None]:
+    """The protocol's rounds, and None at its pauses within them. Layers that draw for themselves (dropout)
+    do so from the seed and the step."""
     import torch
 
     rounds = scenario.training.protocol.create().learn(trainer)
     with torch.random.fork_rng(devices=[]):
         while True:
-            torch.manual_seed(seeds.integer(scenario.seed, "layers", trainer.rounds_done))
+            torch.manual_seed(seeds.integer(scenario.seed, "layers", trainer.steps_done))
             try:
                 record = next(rounds)
             except StopIteration:

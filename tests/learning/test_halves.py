@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from slsim.learning.halves import Half, Snapshot, average
+from slsim.learning.halves import Half, Snapshot
 from slsim.scenario.tables import TrainingTable
 
 SETTINGS = TrainingTable(learning_rate=0.1, momentum=0.9)
@@ -134,10 +134,3 @@ def test_a_step_divides_summed_gradients_by_the_participants() -> None:
             half(images(0)).square().mean().backward()
         half.step(0.1, participants=repeats)
     torch.testing.assert_close(one.weights(), two.weights(), rtol=1e-6, atol=1e-7)
-
-
-def test_averages_are_by_shares() -> None:
-    states = [torch.tensor([1.0, 2.0]), torch.tensor([5.0, -2.0])]
-    assert average(states, [30, 10]).tolist() == [2.0, 1.0]
-    assert average(states[:1], [7]).tolist() == [1.0, 2.0]
-    assert states[0].tolist() == [1.0, 2.0]

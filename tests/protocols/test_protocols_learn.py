@@ -40,7 +40,8 @@ def scenario_of(document: dict[str, Any], **tables: Any) -> Scenario:
 
 def trained(scenario: Scenario) -> tuple[Trainer, list[RoundRecord]]:
     trainer = prepare(scenario)
-    return trainer, list(scenario.training.protocol.create().learn(trainer))
+    rounds = scenario.training.protocol.create().learn(trainer)
+    return trainer, [record for record in rounds if record is not None]
 
 
 # Bytes, by a formula of the test's own.
@@ -222,7 +223,10 @@ class ByHand:
         sampler = self.trainer.sampler
         for number in range(self.trainer.total_rounds):
             participants = sampler.participants(number)
-            yield [(client, sampler.whole_passes(client, 2)) for client in participants]
+            yield [
+                (client, [sampler.next_batch(client) for _ in range(2 * sampler.steps_in_pass(client))])
+                for client in participants
+            ]
 
 
 def normalized(data: Dataset, indices: Any) -> torch.Tensor:
