@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from slsim.learning import augmentation
 from slsim.learning.data import Dataset
+from slsim.learning.transfer import moved
 from slsim.scenario import Augmentation
 
 TEST_BATCH = 1000  # images
@@ -57,10 +58,10 @@ class Images:
     def test_batches(self, size: int = TEST_BATCH) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All test images and their labels, in order."""
         for start in range(0, self._data.y_test.size, size):
-            labels = torch.from_numpy(self._data.y_test[start : start + size]).to(self._device)
+            labels = moved(torch.from_numpy(self._data.y_test[start : start + size]), self._device)
             yield self._normalized(self._data.x_test[start : start + size]), labels
 
     def _normalized(self, images: NDArray[np.uint8]) -> torch.Tensor:
         writable = np.require(images, requirements=["C", "W"])  # a copy only of what is mapped read-only
-        raw = torch.from_numpy(writable).to(self._device)
+        raw = moved(torch.from_numpy(writable), self._device)
         return (raw.float() * self._scale + self._shift).contiguous(memory_format=self._format)

@@ -29,6 +29,7 @@ from slsim.learning.images import Images
 from slsim.learning.open_round import OpenRound
 from slsim.learning.sampling import Batch, Sampler
 from slsim.learning.split import SplitModel
+from slsim.learning.transfer import moved
 from slsim.recording import (
     ACTIVATIONS,
     GRADIENTS,
@@ -180,7 +181,7 @@ class Trainer:
     def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
         """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
         shape = self.model.activation_shape
-        return codec.decode_many(payloads, [(n, *shape) for n in counts]).to(self._device)
+        return moved(codec.decode_many(payloads, [(n, *shape) for n in counts]), self._device)
 
     # The whole model in one place.
 
@@ -198,7 +199,7 @@ class Trainer:
         self, logits: torch.Tensor, targets: NDArray[Any], counts: Sequence[int]
     ) -> torch.Tensor:
         """Each client's mean cross-entropy, [clients]."""
-        labels = torch.from_numpy(targets.astype(np.int64)).to(self._device)
+        labels = moved(torch.from_numpy(targets.astype(np.int64)), self._device)
         losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
         if min(counts) == max(counts):  # as most rounds are: one operation instead of one a client
             return losses.view(len(counts), -1).mean(dim=1)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from slsim.codecs import Codec, base, create, registry
 from slsim.codecs import device as device_of_codecs
@@ -79,25 +78,6 @@ def test_nan_and_infinity_are_refused_there_too(name: str, device: str) -> None:
             codec.encode_rows(rows, (3,), [None, None])
 
 
-class Waits(TorchDispatchMode):
-    """Counts what would wait for an accelerator: numbers brought to the host, and results whose size only
-    their values tell."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name, tensors = func.name(), [arg for arg in args if isinstance(arg, (list, tuple))]
-        indexed = any(isinstance(i, torch.Tensor) and i.dtype == torch.bool for own in tensors for i in own)
-        if name in WAITING or (name.startswith("aten::index") and indexed):
-            self.seen.append(name)
-        return func(*args, **(kwargs or {}))
-
-
-WAITING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero"}
-
-
 @pytest.fixture
 def fetches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Makes the codecs take the CPU for an accelerator; how many tensors each transfer was for."""
@@ -116,7 +96,12 @@ def fetches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 @pytest.mark.parametrize("relu", [True, False])
 def test_clients_that_are_encoded_together_send_what_each_would_alone(
-    name: str, params: dict[str, object], relu: bool, fetches: list[int], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    params: dict[str, object],
+    relu: bool,
+    fetches: list[int],
+    waits: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     codec, counts = create(name, **params), [4, 4, 4, 2, 2, 1]
     tensor = torch.from_numpy(np.random.default_rng(5).standard_normal((17, 3, 5), dtype=np.float32))
@@ -125,7 +110,7 @@ def test_clients_that_are_encoded_together_send_what_each_would_alone(
     def rngs() -> list[np.random.Generator | None]:
         return [np.random.default_rng(client) if client != 1 else None for client in range(len(counts))]
 
-    with Waits() as waits:
+    with waits:
         together = codec.encode_many(tensor, counts, rngs())
     monkeypatch.undo()
     assert together == codec.encode_many(tensor, counts, rngs())

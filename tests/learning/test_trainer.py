@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from slsim import codecs, seeds
+from slsim.codecs import base, device
 from slsim.errors import DataError, TrainingDiverged
 from slsim.learning import models
 from slsim.learning.data import Dataset
@@ -236,3 +237,22 @@ def test_weights_come_from_the_seed_and_leave_torchs_own_generator_alone() -> No
 def test_images_too_small_for_the_model_are_refused() -> None:
     with pytest.raises(DataError, match="4×4 pixels are too few"):
         split(models.Cnn(), "medium", (1, 4, 4), 10, seed=0)
+
+
+@pytest.mark.parametrize("downlink", ["identity", {"name": "qu", "bits": 3}])
+def test_a_step_waits_for_an_accelerator_once_each_way_and_for_the_loss(
+    tiny: dict[str, Any], downlink: Any, waits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU stands in for one: what comes back are the payloads of either direction, and one number."""
+    uplink = {"name": "ms", "sparsity": 0.9, "bits": 2}
+    trainer, *_ = build(scenario_of(tiny, codec={"uplink": uplink, "downlink": downlink}))
+    rounds = SplitFed().learn(trainer)
+    next(rounds)  # the first step makes the momentum
+    fetched: list[int] = []
+    fetch = device.fetch
+    monkeypatch.setattr(base, "on_host", lambda tensor: False)
+    monkeypatch.setattr(device, "fetch", lambda *parts: (fetched.append(1), fetch(*parts))[1])
+    with waits:
+        next(rounds)
+    assert waits.seen == ["aten::_local_scalar_dense"]
+    assert len(fetched) == (1 if downlink == "identity" else 2)
