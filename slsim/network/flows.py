@@ -10,7 +10,7 @@ large the clock is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import simpy
@@ -27,17 +27,22 @@ _AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own: URGENT is 0, NORMAL is 1
 class Flows:
     """A network at work in `env`; `Network.attach` makes one.
 
-    `links` have different names, and `rate_changes` are sorted by time; they may be endless. Rate changes
-    that are due before `env.now` are in force from the start. Rate changes to come, and finishes that have
-    become void, stay in the queue of `env`: run it until an event of yours, not until it is empty, if
-    `env.now` is to be the time of the last delivery.
+    `links` are all there are, by name; those that are never used cost nothing. `rate_changes` are sorted by
+    time; they may be endless. Rate changes that are due before `env.now` are in force from the start. Rate
+    changes to come, and finishes that have become void, stay in the queue of `env`: run it until an event of
+    yours, not until it is empty, if `env.now` is to be the time of the last delivery.
     """
 
     def __init__(
-        self, env: simpy.Environment, links: Iterable[Link], rate_changes: Iterator[RateChange] | None = None
+        self,
+        env: simpy.Environment,
+        links: Mapping[str, Link],
+        rate_changes: Iterator[RateChange] | None = None,
     ) -> None:
         self._env = env
-        self._links = {link.name: LinkState(link, float(env.now)) for link in links}
+        self._links = links
+        self._began_s = float(env.now)
+        self._states: dict[str, LinkState] = {}  # of the links used so far
         self._paths: dict[tuple[str, ...], Path] = {}  # of the routes used so far
         self._num_sent = 0
         self._num_arrived = 0
@@ -92,7 +97,17 @@ class Flows:
 
     def usage(self) -> dict[str, LinkUsage]:
         """What every link has carried, and how long it was busy, from the beginning to `env.now`."""
-        return {name: link.usage(self._now_s()) for name, link in self._links.items()}
+        return {name: LinkUsage(0.0, 0.0, 0.0) for name in self._links} | self.used()
+
+    def used(self) -> dict[str, LinkUsage]:
+        """`usage` of the links that were on a route so far."""
+        return {name: state.usage(self._now_s()) for name, state in self._states.items()}
+
+    def _state(self, name: str) -> LinkState:
+        state = self._states.get(name)
+        if state is None:
+            state = self._states[name] = LinkState(self._links[name], self._began_s)
+        return state
 
     def _now_s(self) -> float:
         return float(self._env.now)
@@ -102,7 +117,7 @@ class Flows:
         if path is None:
             for name in route:
                 check_link_exists(name, self._links, f"route {route}")
-            path = self._paths[route] = Path(self._links[name] for name in route)
+            path = self._paths[route] = Path(self._state(name) for name in route)
         return path
 
     def _new_flow(self, route: tuple[str, ...], num_bytes: int, rate_cap_bps: float | None) -> FlowState:
@@ -122,7 +137,7 @@ class Flows:
             if change.time_s > self._env.now:
                 yield self._env.timeout(change.time_s - self._env.now)
             check_link_exists(change.link, self._links, f"the rate change at {change.time_s} s")
-            self._change_rate(self._links[change.link], change.rate_bps)
+            self._change_rate(self._state(change.link), change.rate_bps)
 
     def _change_rate(self, link: LinkState, rate_bps: float) -> None:
         link.set_rate(rate_bps, self._now_s())

@@ -38,6 +38,7 @@ class Network:
         for name, count in counts.items():
             if count > 1:
                 raise NetworkError(f"name(={name!r}) of a link must be unique; {count} links have it.")
+        self._by_name = {link.name: link for link in self.links}
         for change in self.rate_changes:
             check_link_exists(change.link, counts, f"the rate change at {change.time_s} s")
 
@@ -49,9 +50,9 @@ class Network:
     def attach(self, env: simpy.Environment) -> Flows:
         """The network at work in `env`, idle so far."""
         if not self.rate_changes and not self.streams:
-            return Flows(env, self.links)
+            return Flows(env, self._by_name)
         streams = (stream() for stream in self.streams)
-        return Flows(env, self.links, heapq.merge(self.rate_changes, *streams, key=_time_s))
+        return Flows(env, self._by_name, heapq.merge(self.rate_changes, *streams, key=_time_s))
 
     def completion_times(self, transfers: Iterable[Transfer]) -> list[float]:
         """When the last byte of every transfer has arrived, in seconds, in the order given.
@@ -59,10 +60,9 @@ class Network:
         Runs a clock of its own from 0. Raises NetworkError for an unknown link in a route.
         """
         transfers = list(transfers)
-        names = {link.name: None for link in self.links}  # in order, for the message
         for route in dict.fromkeys(transfer.route for transfer in transfers):
             for name in route:
-                check_link_exists(name, names, f"route {route}")
+                check_link_exists(name, self._by_name, f"route {route}")
         env = simpy.Environment()
         starts_s = [transfer.start_s for transfer in transfers]
         in_order = sorted(range(len(transfers)), key=starts_s.__getitem__)

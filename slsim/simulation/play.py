@@ -96,7 +96,7 @@ class Simulation:
             stage = Stage(self._cast)
             self._simulate(stage, record)
             self._known[record] = RoundTiming(
-                stage.env.now, tuple(stage.spans), stage.flows.usage(), stage.bytes_due()
+                stage.env.now, tuple(stage.spans), stage.flows.used(), stage.bytes_due()
             )
         return self._known[record]
 
@@ -115,7 +115,7 @@ class Simulation:
             self._simulate(stage, record)
             parts.append(RoundTiming(stage.env.now - began_s, _from(began_s, stage.spans), {}, {}))
             stage.spans.clear()
-        return _timeline(parts, stage.flows.usage()), stage.bytes_due()
+        return _timeline(parts, stage.flows.used()), stage.bytes_due()
 
 
 def _from(began_s: float, spans: Iterable[Span]) -> tuple[Span, ...]:
