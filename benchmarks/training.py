@@ -89,7 +89,10 @@ def plain_loop(case: Case, data: Dataset, bfloat16: bool, channels_last: bool) -
     halves = halves_of(case, data)
     model = nn.Sequential(halves.client, halves.server).to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    x_train, x_test = (torch.from_numpy(x).float().div_(255) for x in (data.x_train, data.x_test))
+    mean, deviation = (torch.from_numpy(each).view(-1, 1, 1) for each in data.channel_statistics())
+    x_train, x_test = (
+        torch.from_numpy(x).float().div_(255).sub_(mean).div_(deviation) for x in (data.x_train, data.x_test)
+    )
     y_train, y_test = torch.from_numpy(data.y_train), torch.from_numpy(data.y_test)
 
     def logits(x: torch.Tensor) -> torch.Tensor:

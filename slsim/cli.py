@@ -273,7 +273,7 @@ def main() -> None:
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     # torch's threads sleep while they wait: where another program wants the cores too, spinning made a
     # quickstart training five times slower. Must be set before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()
     except SlsimError as error:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import tomli_w
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: looking through it for garbage, and often, took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +47,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: such small models
 CODECS = [{"name": "identity"}, {"name": "qu", "bits": 3}, {"name": "ms", "sparsity": 0.9, "bits": 2}]
 
 
-@pytest.fixture
-def tiny(tiny_npz: Path) -> dict[str, Any]:
-    """The document of a scenario that is learned in seconds: 3 codecs, 4 clients, 8×8 images."""
+@pytest.fixture(scope="session")
+def tiny_document(tiny_npz: Path) -> dict[str, Any]:
+    """What `tiny` is a copy of."""
     return {
         "name": "tiny",
         "data": {"name": "npz", "path": str(tiny_npz)},
@@ -47,6 +58,54 @@ def tiny(tiny_npz: Path) -> dict[str, Any]:
         "training": {"epochs": 3, "evaluate_every": 6, "target_accuracy": 0.8},
         "sweep": {"codec.uplink": CODECS},
     }
+
+
+@pytest.fixture
+def tiny(tiny_document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a scenario that is learned in seconds: 3 codecs, 4 clients, 8×8 images."""
+    return copy.deepcopy(tiny_document)
+
+
+@pytest.fixture(scope="session")
+def tiny_results(tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished study of `tiny`, played once for all tests: `tiny_study` gives a copy."""
+    from slsim.study import run
+
+    folder = tmp_path_factory.mktemp("study")
+    folder.joinpath("scenario.toml").write_text(tomli_w.dumps(tiny_document), encoding="utf-8")
+    return run(folder / "scenario.toml", folder / "results").path
+
+
+@pytest.fixture
+def tiny_study(tiny_results: Path, tmp_path: Path) -> Path:
+    """The folder of a finished study of `tiny`, results/tiny in `tmp_path`: the test's own, to be changed."""
+    return shutil.copytree(tiny_results, tmp_path / "results" / "tiny")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """Drawing takes longer than a tiny training does, so a study whose tables were drawn before, for
+    whichever test, gets the same files once more. That the same tables give the same files is proven on
+    what draws them, in `test_figures.py`."""
+    from slsim.report.figures import draw_runs
+    from slsim.results import StudyFolder
+    from slsim.study import study
+
+    drawn: dict[tuple[tuple[str, bytes], ...], dict[str, bytes]] = {}
+
+    def remembering(folder: StudyFolder) -> list[str]:
+        tables = tuple((path.name, path.read_bytes()) for path in sorted(folder.path.glob("*.csv")))
+        if tables not in drawn:
+            drawn[tables] = {name: (folder.figures / name).read_bytes() for name in draw_runs(folder)}
+        else:
+            folder.figures.mkdir(exist_ok=True)
+            for name, content in drawn[tables].items():
+                (folder.figures / name).write_bytes(content)
+        return list(drawn[tables])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "figures", SimpleNamespace(draw_runs=remembering))
+        yield
 
 
 @pytest.fixture
@@ -59,3 +118,28 @@ def write(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         return path
 
     return to_file
+
+
+WAITING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::is_nonzero"}
+
+
+@pytest.fixture
+def waits() -> Any:
+    """A context that counts, in `seen`, what would wait for an accelerator: numbers brought to the host, and
+    results whose size only their values tell."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Waits(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[str] = []
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name, lists = func.name(), [arg for arg in args if isinstance(arg, (list, tuple))]
+            masks = [i for own in lists for i in own if isinstance(i, torch.Tensor) and i.dtype == torch.bool]
+            if name in WAITING or (name.startswith("aten::index") and masks):
+                self.seen.append(name)
+            return func(*args, **(kwargs or {}))
+
+    return Waits()

@@ -15,8 +15,8 @@ from slsim.study import run
 
 
 @pytest.fixture
-def study(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> slsim.Study:
-    return run(write(tiny), tmp_path / "results")
+def study(tiny_study: Path) -> slsim.Study:
+    return slsim.open_study(tiny_study)
 
 
 def checked(path: Path) -> tuple[list[Check], list[Check]]:

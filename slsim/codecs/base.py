@@ -117,26 +117,27 @@ class Codec(Component, ABC):
         """`activations` (float32, any shape) as a payload. Raises `CodecError` on another dtype, or on NaN
         and infinity where the codec cannot carry them."""
         shape, flat = tuple(activations.shape), self._row_major(activations).view(-1)
-        if not on_host(flat):
-            return self._encode_there(flat[None], shape, [rng])[0]
-        return self._encode_here(flat.numpy(), shape, rng)
+        encode = self._encode_here if on_host(flat) else self._encode_there
+        return encode(flat[None], shape, [rng])[0]
 
     def _row_major(self, activations: torch.Tensor) -> torch.Tensor:
         if str(activations.dtype) != "torch.float32":
             raise CodecError(f"codecs take float32 tensors, this one is {activations.dtype}")
         return activations.detach().contiguous()
 
-    def _encode_here(self, values: Values, shape: Shape, rng: Rng) -> Payload:
+    def _encode_here(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[Payload]:
+        """Tensors of `shape`, a row each, on the host or brought there."""
+        values: Values = rows.cpu().numpy()
         if not (self.accepts_non_finite or self.checks_finite):
             check_finite(bool(np.isfinite(values).all()), self)
-        return self._payload(self.encode_values(values, shape, rng), shape)
+        pairs = zip(values, rngs, strict=True)
+        return [self._payload(self.encode_values(own, shape, rng), shape) for own, rng in pairs]
 
     def _encode_there(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[Payload]:
         """Tensors of `shape`, a row each, on an accelerator."""
         contents = self.encode_rows(rows, shape, rngs) if rows.numel() else None
         if contents is None:
-            pairs = zip(rows.cpu().numpy(), rngs, strict=True)
-            return [self._encode_here(values, shape, rng) for values, rng in pairs]
+            return self._encode_here(rows, shape, rngs)
         return [self._payload(content, shape) for content in contents]
 
     def _payload(self, content: Content, shape: Shape) -> Payload:
@@ -151,17 +152,14 @@ class Codec(Component, ABC):
     ) -> list[Payload]:
         """Clients' slices of one tensor, `sizes` samples each along the first dimension, in one call; on an
         accelerator it waits once for all that are of one size."""
-        whole, streams = self._row_major(activations), rngs if rngs is not None else [None] * len(sizes)
-        if on_host(whole):
-            return [
-                self.encode(part, rng) for part, rng in zip(whole.split(list(sizes)), streams, strict=True)
-            ]
-        payloads, start, left = [], 0, iter(streams)
+        whole, sample = self._row_major(activations), tuple(activations.shape[1:])
+        left = iter(rngs if rngs is not None else [None] * len(sizes))
+        payloads, start = [], 0
         for size, alike in groupby(sizes):
             count = len(list(alike))
             rows = whole[start : start + count * size].reshape(count, -1)
-            shape = (size, *activations.shape[1:])
-            payloads += self._encode_there(rows, shape, list(islice(left, count)))
+            encode = self._encode_here if on_host(whole) else self._encode_there
+            payloads += encode(rows, (size, *sample), list(islice(left, count)))
             start += count * size
         return payloads
 

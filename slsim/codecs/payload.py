@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from slsim.codecs.sizes import Shape
 from slsim.errors import CodecError
@@ -74,6 +75,7 @@ class Payload:
         return cls(data, shape, fingerprint, bool(extended), start)
 
 
+@lru_cache(maxsize=1024)  # shapes come again and again
 def header(shape: Shape, fingerprint: int, side_bytes: int = 0, extended: bool = False) -> bytes:
     """The header of a payload. Raises `CodecError` when it, with the side information, is too long."""
     dimensions = b"".join(varint(size) for size in shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
@@ -19,6 +20,7 @@ def chunks(num_elements: int, size: int = CHUNK) -> Iterator[slice]:
     return (slice(start, min(start + size, num_elements)) for start in range(0, num_elements, size))
 
 
+@lru_cache(maxsize=1024)
 def kept_elements(sparsity: float, num_elements: int) -> int:
     """k = floor((1 - sparsity) · d), in exact decimal arithmetic: (1 - 0.9) · 10 is 1."""
     return int((1 - Decimal(repr(sparsity))) * num_elements)

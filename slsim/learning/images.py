@@ -63,5 +63,5 @@ class Images:
 
     def _normalized(self, images: NDArray[np.uint8]) -> torch.Tensor:
         writable = np.require(images, requirements=["C", "W"])  # a copy only of what is mapped read-only
-        raw = moved(torch.from_numpy(writable), self._device)
-        return (raw.float() * self._scale + self._shift).contiguous(memory_format=self._format)
+        values = moved(torch.from_numpy(writable), self._device).float().mul_(self._scale).add_(self._shift)
+        return values.contiguous(memory_format=self._format)

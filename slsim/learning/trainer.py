@@ -181,7 +181,10 @@ class Trainer:
     def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
         """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
         shape = self.model.activation_shape
-        return moved(codec.decode_many(payloads, [(n, *shape) for n in counts]), self._device)
+        values = moved(codec.decode_many(payloads, [(n, *shape) for n in counts]), self._device)
+        if self._settings.channels_last and values.ndim == 4:  # as the layers want it, which all go faster
+            return values.contiguous(memory_format=torch.channels_last)
+        return values
 
     # The whole model in one place.
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -59,10 +60,19 @@ def few_sizes(d):
     return sorted({0, d // 24, d // 2, d} if d > 10_000 else sizes(d))
 
 
-def top_mask(x, k):
-    order = np.argsort(-np.abs(x), kind="stable")[:k]
-    mask = np.zeros(x.size, bool)
-    mask[order] = True
+def ranked(x):
+    """Positions by magnitude, the largest first, the first of equal ones first."""
+    return np.argsort(-np.abs(x), kind="stable")
+
+
+@cache
+def ranks(name):
+    return ranked(ARRAYS[name])
+
+
+def top_mask(ranks, k):
+    mask = np.zeros(ranks.size, bool)
+    mask[ranks[:k]] = True
     return mask
 
 
@@ -99,7 +109,7 @@ def test_select(name):
     x = ARRAYS[name]
     for k in sizes(x.size):
         s = K.select(x, k, placed=True)
-        top = top_mask(x, k)
+        top = top_mask(ranks(name), k)
         assert s.threshold == (np.abs(x[top]).min() if k else np.inf)
         assert (split_mask(x, s) == top).all()
         assert s.kept.dtype == F
@@ -130,9 +140,10 @@ def test_levels(name, bits):
     x = ARRAYS[name]
     for k in few_sizes(x.size):
         s = K.select(x, k)
+        top = top_mask(ranks(name), k)
         for edges_of in (floor_edges, nearest_edges):
             edges = edges_of(s.threshold, bits)
-            codes = expected_codes(x, edges, top_mask(x, k), bits)
+            codes = expected_codes(x, edges, top, bits)
             out = np.full((x.size * bits + 7) // 8, 170, np.uint8)
             K.pack_levels(x, edges, s.threshold, s.split, bits, out)
             assert out.tobytes() == pack(codes, bits).tobytes()
@@ -147,7 +158,7 @@ def test_levels(name, bits):
         assert K.unpack_levels(out, levels, s.kept, bits, decoded) == k
         table = np.append(levels, F(0))
         wanted = table[codes]
-        wanted[top_mask(x, k)] = s.kept
+        wanted[top] = s.kept
         assert decoded.tobytes() == wanted.tobytes()
         if s.negative and bits > 1:
             assert K.apply_signs(out, bits, signs, decoded) == count
@@ -226,7 +237,7 @@ def test_marks(name):
     for k in sizes(x.size):
         s = K.select(x, k, placed=True)
         mask = np.full((x.size + 7) // 8, 255, np.uint8)
-        top = top_mask(x, k)
+        top = top_mask(ranks(name), k)
         K.pack_marks(s.places, mask)
         assert mask.tobytes() == np.packbits(top).tobytes()
         again = np.full_like(mask, 255)
@@ -277,7 +288,7 @@ def test_edges_too_close_for_stretches():
     )
     out = np.empty(20_000 * 5 // 8, np.uint8)
     K.pack_levels(x, edges, s.threshold, s.split, 5, out)
-    assert out.tobytes() == pack(expected_codes(x, edges, top_mask(x, 200), 5), 5).tobytes()
+    assert out.tobytes() == pack(expected_codes(x, edges, top_mask(ranked(x), 200), 5), 5).tobytes()
 
 
 def test_unaligned_payload():
@@ -349,7 +360,7 @@ def test_select_is_exact_on_adversarial_orders(order, seed, distinct, share, sca
     x[rng.random(x.size) < 0.5 * signed] *= -1
     k = int(share * x.size)
     s = K.select(x, k, placed=True)
-    places = np.sort(np.argsort(-np.abs(x), kind="stable")[:k])
+    places = np.sort(ranked(x)[:k])
     assert s.places.tolist() == places.tolist()
     assert s.kept.tobytes() == x[places].tobytes()
     assert s.threshold == (np.abs(x[places]).min() if k else np.inf)

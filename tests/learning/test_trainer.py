@@ -120,10 +120,10 @@ def test_uplink_bytes_of_every_round_are_what_the_payloads_measured(tiny: dict[s
     class Spy(codecs.MS):
         """Notes what each payload measures on the wire."""
 
-        def encode(self, activations: torch.Tensor, rng: np.random.Generator | None = None) -> codecs.Payload:
-            payload = super().encode(activations, rng)
-            measured.append(len(payload.to_bytes()))
-            return payload
+        def encode_many(self, *arguments: Any) -> list[codecs.Payload]:
+            payloads = super().encode_many(*arguments)
+            measured.extend(len(payload.to_bytes()) for payload in payloads)
+            return payloads
 
     scenario = scenario_of(tiny, clients={"count": 10, "batch_size": 7}, training={"epochs": 2})
     trainer, *_ = build(scenario)

@@ -1,5 +1,7 @@
 """Random networks against a second implementation that is exact (`exact_fluid.py`)."""
 
+import functools
+
 import pytest
 import simpy
 from exact_fluid import play
@@ -18,19 +20,32 @@ times_s = st.integers(0, 256).map(lambda k: k / 64)
 
 
 NO_BURST = st.just(0.0)
+NAMES = "abcdefghijkl"
+sharings = st.sampled_from(["fair", "fair", "fair", "per_flow", "fifo"])
+latencies_s = st.integers(0, 8).map(lambda k: k / 64)
+sizes_bytes = st.one_of(st.integers(0, 4000), st.sampled_from([0, 1000]))
+caps_bps = st.one_of(st.none(), rates_bps)
+
+
+@functools.cache  # strategies are made and checked once, not for every example
+def on_links(num_links, max_transfers):
+    """Rate changes and transfers on the first links of NAMES."""
+    names = st.sampled_from(NAMES[:num_links])
+    routes = st.lists(names, min_size=1, max_size=4, unique=True).map(tuple)
+    transfers = st.builds(Transfer, routes, sizes_bytes, times_s, caps_bps)
+    changes = st.builds(RateChange, times_s, names, rates_bps)
+    return st.lists(changes, max_size=4), st.lists(transfers, min_size=1, max_size=max_transfers)
 
 
 @st.composite
 def networks(draw, max_links=5, max_transfers=9, bursts=NO_BURST):
-    names = "abcdefghijkl"[: draw(st.integers(1, max_links))]
-    sharings = st.sampled_from(["fair", "fair", "fair", "per_flow", "fifo"])
-    latencies_s = st.integers(0, 8).map(lambda k: k / 64)
-    links = [Link(name, draw(rates_bps), draw(latencies_s), draw(sharings), draw(bursts)) for name in names]
-    changes = draw(st.lists(st.builds(RateChange, times_s, st.sampled_from(names), rates_bps), max_size=4))
-    routes = st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True).map(tuple)
-    sizes = st.one_of(st.integers(0, 4000), st.sampled_from([0, 1000]))
-    transfer = st.builds(Transfer, routes, sizes, times_s, st.one_of(st.none(), rates_bps))
-    return links, changes, draw(st.lists(transfer, min_size=1, max_size=max_transfers))
+    num_links = draw(st.integers(1, max_links))
+    links = [
+        Link(name, draw(rates_bps), draw(latencies_s), draw(sharings), draw(bursts))
+        for name in NAMES[:num_links]
+    ]
+    changes, transfers = on_links(num_links, max_transfers)
+    return links, draw(changes), draw(transfers)
 
 
 small = networks()
@@ -38,17 +53,14 @@ large = networks(max_links=12, max_transfers=25)
 shaped = networks(max_links=8, max_transfers=14, bursts=st.sampled_from([0.0, 0.0, 100.0, 777.0, 2000.0]))
 
 
-def check_ends(case):
+def check_ends(case, course):
     links, changes, transfers = case
-    course = play(links, changes, transfers)
     end_s = Network(links, changes).completion_times(transfers)
     assert end_s == pytest.approx([float(end) for end in course.end_s], rel=1e-9)
 
 
-def check_usage(case):
+def check_usage(case, course):
     links, changes, transfers = case
-    course = play(links, changes, transfers)
-
     env = simpy.Environment()
     flows = Network(links, changes).attach(env)
 
@@ -66,34 +78,28 @@ def check_usage(case):
         assert usage.num_bytes <= usage.capacity_bytes * (1 + 1e-9) + 1e-6
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
-@given(small)
-def test_every_transfer_ends_when_exact_arithmetic_says(case):
-    check_ends(case)
+def check_all(case):
+    course = play(*case)
+    check_ends(case, course)
+    check_usage(case, course)
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)
-@given(large)
-def test_so_it_does_in_large_meshes(case):
-    check_ends(case)
-
-
-@settings(derandomize=True, deadline=None, max_examples=400)
-@given(shaped)
-def test_so_it_does_after_the_bursts_of_shapers(case):
-    check_ends(case)
-
-
-@settings(derandomize=True, deadline=None, max_examples=200)
 @given(small)
-def test_links_carry_and_are_busy_as_exact_arithmetic_says(case):
-    check_usage(case)
+def test_transfers_end_and_links_are_busy_as_exact_arithmetic_says(case):
+    check_all(case)
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
+@given(large)
+def test_so_they_do_in_large_meshes(case):
+    check_all(case)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
 @given(shaped)
-def test_so_they_are_with_bursts(case):
-    check_usage(case)
+def test_so_they_do_after_the_bursts_of_shapers(case):
+    check_all(case)
 
 
 @pytest.fixture
@@ -143,7 +149,7 @@ def test_an_open_loop_through_each_solver(topology, reached, solvers):
         for turn, num_bytes in enumerate(sizes(number))
     ]
     changes = [RateChange(k / 4, links[-1].name, 3000.0 + 500 * (k % 5)) for k in range(12)]
-    check_ends((links, changes, transfers))
+    check_ends((links, changes, transfers), play(links, changes, transfers))
     assert max(reached, key=[Apart, FairQueue, Mesh].index) in solvers
 
 

@@ -13,7 +13,7 @@ from slsim.validation.tables import print_validation, save
 from slsim.validation.validate import Plan, validate
 
 SHORT = Plan(
-    (50e6,),
+    (100e6,),
     (1_000_000,),
     flows=(1,),
     repeats=3,
@@ -36,7 +36,7 @@ def test_the_clock_is_near_real_tcp(tmp_path: Path) -> None:
     for one in found.comparisons:
         assert len(one.measured_s) == 3
         assert abs(one.error) < BOUND or (one.experiment.kind, one.transport) == ("delayed", "fluid"), one
-    assert heard[0] == "50 Mbps, cubic: 1 × 1 MB"
+    assert heard[0] == "100 Mbps, cubic: 1 × 1 MB"
     console = Console(record=True, width=120)
     print_validation(console, found)
     assert "1 × 1 MB" in console.export_text()
