@@ -9,7 +9,10 @@ NeurIPS 2017.)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +24,8 @@ from torch.autograd.function import once_differentiable
 from slsim.learning import ghost_kernels
 
 LARGE = 2**16  # elements of a group: from here on a CPU copies more slowly than it starts another call
-FEW_THREADS = 4  # of torch's, with which the kernels' one thread keeps up
+KEEPS_UP = 2  # threads of torch's with which one of the kernels' keeps up; there is one a group, at most
+SHARED = 2**19  # elements, from which on it pays to wake other threads up
 FEW_PIXELS = 8  # below, torch normalizes [samples, channels] several times faster than [.., height, width]
 
 
@@ -59,8 +63,8 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
     def _normalize(self, x: torch.Tensor, counts: Sequence[int], statistics: torch.Tensor) -> torch.Tensor:
         """Writes each group's mean and unbiased variance to `statistics`, [2, groups, channels].
 
-        float32 on a CPU goes through `ghost_kernels`, whose one thread takes about as long as two of torch's
-        on the whole batch; torch is left to it where it has many. Otherwise (bfloat16, other devices),
+        float32 on a CPU goes through `ghost_kernels`, groups side by side on as many threads as torch has;
+        torch is left to it where it has many more than there are groups. Otherwise (bfloat16, other devices),
         small groups of one size become more channels of one call of torch's, because the time of a small call
         is spent on starting it; that copies the batch twice. Large groups, whose time is spent on memory, are
         normalized one after another and copied once. `benchmarks/training.py --norms` measures all three.
@@ -78,7 +82,7 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
         means, variances = statistics
         if groups == 1:
             return normalized(x, means[0], variances[0])
-        if compilable(x, self.weight):
+        if compilable(x, self.weight, groups):
             return cast(
                 torch.Tensor, OnePass.apply(x, self.weight, self.bias, counts, self.eps, means, variances)
             )
@@ -104,11 +108,28 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_var.lerp_(variances.mean(0).to(self.running_var.dtype), factor)
 
 
-def compilable(x: torch.Tensor, weight: torch.Tensor | None) -> bool:
+def compilable(x: torch.Tensor, weight: torch.Tensor | None, groups: int) -> bool:
     """Whether `OnePass` takes `x`, and is likely to be faster than torch."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or weight is None or weight.dtype != x.dtype:
         return False
-    return torch.get_num_threads() <= FEW_THREADS and (x.is_contiguous() or _channels_last(x))
+    return torch.get_num_threads() <= KEEPS_UP * groups and (x.is_contiguous() or _channels_last(x))
+
+
+def share_out(run: Callable[[slice], None], groups: int, elements: int) -> None:
+    """Calls `run` with slices of the groups that are all of them together, on torch's number of threads if
+    there are enough elements. It must let go of the GIL, and write where no other slice does."""
+    workers = min(torch.get_num_threads(), groups) if elements >= SHARED else 1
+    edges = [groups * worker // workers for worker in range(workers + 1)]
+    own, *others = (slice(*pair) for pair in pairwise(edges))
+    waiting = [_threads(workers - 1).submit(run, other) for other in others]
+    run(own)
+    for other in waiting:
+        other.result()
+
+
+@lru_cache(maxsize=1)
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="batch-norm")
 
 
 class OnePass(torch.autograd.Function):
@@ -129,10 +150,15 @@ class OnePass(torch.autograd.Function):
         rows = _channels_last(x)
         kernel = ghost_kernels.forward_rows if rows else ghost_kernels.forward_planes
         y, biased = torch.empty_like(x), torch.empty_like(variances)
-        arrays = weight.detach().numpy(), bias.detach().numpy()
-        kernel(_array(x, rows), starts, *arrays, eps, _array(y, rows), means.numpy(), biased.numpy())
-        values = torch.tensor(counts).unsqueeze(1) * x[0, 0].numel()
-        torch.mul(biased, values / (values - 1), out=variances)
+        scale, shift = weight.detach().numpy(), bias.detach().numpy()
+        inputs, outputs = _array(x, rows), _array(y, rows)
+        by_group = [each.numpy() for each in (means, biased, variances)]
+
+        def run(own: slice) -> None:
+            ends = starts[own.start : own.stop + 1]
+            kernel(inputs, ends, scale, shift, eps, outputs, *(each[own] for each in by_group))
+
+        share_out(run, len(counts), x.numel())
         ctx.save_for_backward(x, weight, means, biased)
         ctx.starts, ctx.eps = starts, eps
         return y
@@ -143,12 +169,18 @@ class OnePass(torch.autograd.Function):
         x, weight, means, biased = ctx.saved_tensors
         rows = _channels_last(x)
         dy = dy.contiguous(memory_format=torch.channels_last if rows else torch.contiguous_format)
-        dx, dweight, dbias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(weight)
+        dx, dweights, dbiases = torch.empty_like(x), torch.empty_like(means), torch.empty_like(means)
         kernel = ghost_kernels.backward_rows if rows else ghost_kernels.backward_planes
-        inputs = _array(x, rows), _array(dy, rows), ctx.starts, weight.detach().numpy(), ctx.eps
-        outputs = _array(dx, rows), dweight.numpy(), dbias.numpy()
-        kernel(*inputs, means.numpy(), biased.numpy(), *outputs)
-        return dx, dweight, dbias, None, None, None, None
+        values, slopes, out = (_array(tensor, rows) for tensor in (x, dy, dx))
+        by_group = [each.numpy() for each in (means, biased, dweights, dbiases)]
+        scale = weight.detach().numpy()
+
+        def run(own: slice) -> None:
+            ends = ctx.starts[own.start : own.stop + 1]
+            kernel(values, slopes, out, ends, scale, ctx.eps, *(each[own] for each in by_group))
+
+        share_out(run, len(means), x.numel())
+        return dx, dweights.sum(0), dbiases.sum(0), None, None, None, None
 
 
 def _channels_last(x: torch.Tensor) -> bool:

@@ -1,9 +1,8 @@
 """Batch normalization of several clients in one pass over memory, compiled, for float32 on a CPU.
 
 torch's own, called once a client, spends a small layer's time on starting calls and a large one's on copies.
-One thread of these is about as fast as two of torch's on the whole batch, but for channels last with few
-channels. Sums run in float32 over one sample's pixels and in float64 over samples, variances over deviations
-from the mean.
+Clients are independent, so they can be shared out among threads. Sums run in float32 over one sample's pixels
+and in float64 over samples, variances over deviations from the mean.
 """
 
 from __future__ import annotations
@@ -29,10 +28,11 @@ def compiled(function: AnyFunction) -> AnyFunction:
 
 @compiled
 def forward_planes(
-    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float, y: Floats, mean: Floats, var: Floats
-) -> None:
-    """Normalizes `x`, [samples, channels, pixels], by group into `y`; mean and (biased) variance, [groups,
-    channels]."""
+    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float,
+    y: Floats, mean: Floats, var: Floats, unbiased: Floats,
+) -> None:  # fmt: skip
+    """Normalizes `x`, [samples, channels, pixels], by group into `y`; means and variances, [groups,
+    channels], the unbiased ones NaN for a single value."""
     pixels = x.shape[2]
     for group in range(len(starts) - 1):
         first, end = starts[group], starts[group + 1]
@@ -54,6 +54,7 @@ def forward_planes(
                 total += float(part)
             mean[group, c] = center
             var[group, c] = total / values
+            unbiased[group, c] = total / (values - 1)
             scale = np.float32(weight[c] / np.sqrt(total / values + eps))
             offset = bias[c]
             for n in range(first, end):
@@ -63,10 +64,10 @@ def forward_planes(
 
 @compiled
 def backward_planes(
-    x: Floats, dy: Floats, starts: Starts, weight: Floats, eps: float, mean: Floats, var: Floats,
-    dx: Floats, dweight: Floats, dbias: Floats,
+    x: Floats, dy: Floats, dx: Floats, starts: Starts, weight: Floats, eps: float,
+    mean: Floats, var: Floats, dweight: Floats, dbias: Floats,
 ) -> None:  # fmt: skip
-    """Gradients of `x` into `dx`; those of weight and bias, [channels], are added up over groups."""
+    """Gradients of `x` into `dx`, and each group's of weight and bias, [groups, channels]."""
     pixels = x.shape[2]
     for group in range(len(starts) - 1):
         first, end = starts[group], starts[group + 1]
@@ -82,8 +83,8 @@ def backward_planes(
                     other += dy[n, c, i] * (x[n, c, i] - center)
                 total += float(part)
                 product += float(other)
-            dbias[c] += total
-            dweight[c] += product * inverse
+            dbias[group, c] = total
+            dweight[group, c] = product * inverse
             scale = np.float32(weight[c] * inverse)
             level = np.float32(total / values)
             slope = np.float32(product * inverse * inverse / values)
@@ -94,8 +95,9 @@ def backward_planes(
 
 @compiled
 def forward_rows(
-    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float, y: Floats, mean: Floats, var: Floats
-) -> None:
+    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float,
+    y: Floats, mean: Floats, var: Floats, unbiased: Floats,
+) -> None:  # fmt: skip
     """`forward_planes` for channels last: `x` is [samples, pixels, channels]."""
     pixels, channels = x.shape[1:]
     part, total, scale = np.empty(channels, np.float32), np.empty(channels), np.empty(channels, np.float32)
@@ -122,6 +124,7 @@ def forward_rows(
             total += part
         for c in range(channels):
             var[group, c] = total[c] / values
+            unbiased[group, c] = total[c] / (values - 1)
             scale[c] = weight[c] / np.sqrt(total[c] / values + eps)
         for n in range(first, end):
             for i in range(pixels):
@@ -131,8 +134,8 @@ def forward_rows(
 
 @compiled
 def backward_rows(
-    x: Floats, dy: Floats, starts: Starts, weight: Floats, eps: float, mean: Floats, var: Floats,
-    dx: Floats, dweight: Floats, dbias: Floats,
+    x: Floats, dy: Floats, dx: Floats, starts: Starts, weight: Floats, eps: float,
+    mean: Floats, var: Floats, dweight: Floats, dbias: Floats,
 ) -> None:  # fmt: skip
     """`backward_planes` for channels last."""
     pixels, channels = x.shape[1:]
@@ -157,8 +160,8 @@ def backward_rows(
             product += other
         for c in range(channels):
             inverse = 1 / np.sqrt(np.float64(var[group, c]) + eps)
-            dbias[c] += total[c]
-            dweight[c] += product[c] * inverse
+            dbias[group, c] = total[c]
+            dweight[group, c] = product[c] * inverse
             scale[c] = weight[c] * inverse
             level[c] = total[c] / values
             slope[c] = product[c] * inverse * inverse / values

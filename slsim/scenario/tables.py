@@ -169,7 +169,7 @@ class TrainingTable(Table):
         "float32", description="of the arithmetic inside the model; what crosses the cut is float32"
     )
     channels_last: bool = Field(
-        False, strict=True, description="lay images out with their channels last, for convolutions"
+        True, strict=True, description="lay images out with their channels last, for convolutions"
     )
     evaluate_every: int | None = Field(
         None, strict=True, ge=1, description="rounds between two test evaluations; left out: once an epoch"

@@ -20,9 +20,9 @@ EQUAL, UNEQUAL = [4, 4, 4], [5, 2, 1, 3]
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With slsim's own kernels, and without them, as where torch has many threads."""
     if request.param == "torch":
-        monkeypatch.setattr(module, "FEW_THREADS", 0)
+        monkeypatch.setattr(module, "KEEPS_UP", 0)
     else:
-        monkeypatch.setattr(module, "FEW_THREADS", 1024)
+        monkeypatch.setattr(module, "KEEPS_UP", 1024)
     return request.param
 
 
@@ -266,3 +266,28 @@ def test_two_layers_deep_the_backward_may_come_after_the_block() -> None:
         network(part).square().sum().backward()
     for own, expected in zip(ghost.parameters(), network.parameters(), strict=True):
         torch.testing.assert_close(own.grad, expected.grad, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_as_many_threads_as_there_are_give_the_same_bits(
+    threads: int, memory_format: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, x = layer(), images(UNEQUAL, 6, 5, 5).to(memory_format=memory_format)
+    gradients = torch.randn_like(x)
+    alone = together(reference, x, UNEQUAL, gradients)
+    slices: list[slice] = []
+    share_out = module.share_out
+
+    def watched(run: Any, groups: int, elements: int) -> None:
+        share_out(lambda own: (slices.append(own), run(own)), groups, elements)
+
+    monkeypatch.setattr(module, "share_out", watched)
+    monkeypatch.setattr(module, "SHARED", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    for mine, other in zip(together(reference, x, UNEQUAL, gradients), alone, strict=True):
+        assert torch.equal(mine, other)
+    if module.KEEPS_UP:
+        assert len(slices) == 2 * min(threads, len(UNEQUAL))  # forward and backward
+        covered = sorted(group for own in slices for group in range(own.start, own.stop))
+        assert covered == sorted([0, 1, 2, 3] * 2)

@@ -25,7 +25,7 @@ from slsim.codecs.kernels.selection import MAGNITUDE, Bits, Magnitude, Values
 from slsim.codecs.kernels.tables import unpack_table
 from slsim.codecs.sizes import packed_bytes
 
-NO_CODES = np.empty(0, np.uint8)
+FEW = 30  # edges: with as many or more, it pays to find out between which an element lies
 
 
 def _bits(value: float | np.float32) -> np.uint32:
@@ -46,11 +46,30 @@ def pack_levels(
     """
     assert edges.size == 2**bits - 2
     assert out.size == packed_bytes(values.size, bits)
-    top = _bits(threshold)
+    top, x = _bits(threshold), values.view(np.uint32)
+    if edges.size < FEW:
+        _pack_few_levels(x, edges.view(np.uint32), top, split, bits, out)
+        return
     bounds = np.append(edges.view(np.uint32), top)
     before, bounds[-1] = _buckets(np.minimum(bounds, top)), top + np.uint32(1)
     behind = _buckets(np.minimum(bounds, bounds[-1]))
-    _pack_levels(values.view(np.uint32), before, behind, split, bits, out)
+    _pack_levels(x, before, behind, split, bits, out)
+
+
+@kernel
+def _pack_few_levels(x: Bits, edges: Bits, top: Magnitude, split: int, bits: int, out: Codes) -> None:
+    """As `_pack_levels`, where each element is compared with each bound."""
+    before, behind = np.empty(edges.size + 1, np.uint32), np.empty(edges.size + 1, np.uint32)
+    before[-1], behind[-1] = top, top + np.uint32(1)
+    for i in range(edges.size):
+        before[i], behind[i] = min(edges[i], top), min(edges[i], np.uint32(top + np.uint32(1)))
+    codes = np.empty(BLOCK + 8, np.uint8)
+    for start in range(0, x.size, BLOCK):
+        block = x[start : start + BLOCK]
+        cut = min(max(split - start, 0), block.size)
+        _count_few(block[:cut], before, codes[:cut])
+        _count_few(block[cut:], behind, codes[cut : block.size])
+        pack_block(codes, block.size, bits, out[start * bits // 8 :])
 
 
 class _Buckets(NamedTuple):
@@ -67,9 +86,7 @@ class _Buckets(NamedTuple):
 
 
 def _buckets(bounds: Bits) -> _Buckets:
-    """Without stretches where bounds are few or too close: then each element is compared with each bound."""
-    if bounds.size < 31:
-        return _Buckets(bounds, NO_CODES, bounds[:0], NO_CODES, np.uint32(0))
+    """Without stretches where bounds are too close: then each element is compared with each bound."""
     distinct = np.unique(bounds).astype(np.int64)
     shift = int(np.diff(distinct).min(initial=1 << 30)).bit_length() - 1
     size = ((distinct[-1] - distinct[0]) >> shift) + 1
@@ -102,7 +119,12 @@ def _count_bounds(x: Bits, buckets: _Buckets, stretches: NDArray[np.uint16], cod
     if buckets.bound.size:
         _find_stretches(x, bounds[0], bounds[-1], buckets.shift, stretches)
         _count_in_stretches(x, stretches, buckets.below, buckets.bound, buckets.equal, codes)
-        return
+    else:
+        _count_few(x, bounds, codes)
+
+
+@kernel
+def _count_few(x: Bits, bounds: Bits, codes: Codes) -> None:
     if bounds.size == 1:
         for i in range(x.size):
             codes[i] = (x[i] & MAGNITUDE) >= bounds[0]
