@@ -108,19 +108,14 @@ def forward_rows(
         total[:] = 0
         for n in range(first, end):
             part[:] = 0
-            for i in range(pixels):
-                for c in range(channels):
-                    part[c] += x[n, i, c]
+            _add_rows(x[n], part)
             total += part
         for c in range(channels):
             center[c] = total[c] / values
         total[:] = 0
         for n in range(first, end):
             part[:] = 0
-            for i in range(pixels):
-                for c in range(channels):
-                    deviation = x[n, i, c] - center[c]
-                    part[c] += deviation * deviation
+            _add_squares(x[n], center, part)
             total += part
         for c in range(channels):
             var[group, c] = total[c] / values
@@ -152,10 +147,7 @@ def backward_rows(
         for n in range(first, end):
             part[:] = 0
             other[:] = 0
-            for i in range(pixels):
-                for c in range(channels):
-                    part[c] += dy[n, i, c]
-                    other[c] += dy[n, i, c] * (x[n, i, c] - center[c])
+            _add_products(x[n], dy[n], center, part, other)
             total += part
             product += other
         for c in range(channels):
@@ -169,3 +161,47 @@ def backward_rows(
             for i in range(pixels):
                 for c in range(channels):
                     dx[n, i, c] = scale[c] * (dy[n, i, c] - level[c] - slope[c] * (x[n, i, c] - center[c]))
+
+
+# Sums over the rows of [pixels, channels]: four rows at a time, so that sums are fetched and stored less often.
+
+
+@compiled
+def _add_rows(x: Floats, out: Floats) -> None:
+    whole = len(x) // 4 * 4
+    for i in range(0, whole, 4):
+        for c in range(x.shape[1]):
+            out[c] += (x[i, c] + x[i + 1, c]) + (x[i + 2, c] + x[i + 3, c])
+    for i in range(whole, len(x)):
+        for c in range(x.shape[1]):
+            out[c] += x[i, c]
+
+
+@compiled
+def _add_squares(x: Floats, center: Floats, out: Floats) -> None:
+    whole = len(x) // 4 * 4
+    for i in range(0, whole, 4):
+        for c in range(x.shape[1]):
+            middle = center[c]
+            p, q, r, s = x[i, c] - middle, x[i + 1, c] - middle, x[i + 2, c] - middle, x[i + 3, c] - middle
+            out[c] += (p * p + q * q) + (r * r + s * s)
+    for i in range(whole, len(x)):
+        for c in range(x.shape[1]):
+            out[c] += (x[i, c] - center[c]) * (x[i, c] - center[c])
+
+
+@compiled
+def _add_products(x: Floats, dy: Floats, center: Floats, out: Floats, products: Floats) -> None:
+    whole = len(x) // 4 * 4
+    for i in range(0, whole, 4):
+        for c in range(x.shape[1]):
+            middle = center[c]
+            p, q, r, s = dy[i, c], dy[i + 1, c], dy[i + 2, c], dy[i + 3, c]
+            out[c] += (p + q) + (r + s)
+            first, second = p * (x[i, c] - middle), q * (x[i + 1, c] - middle)
+            third, fourth = r * (x[i + 2, c] - middle), s * (x[i + 3, c] - middle)
+            products[c] += (first + second) + (third + fourth)
+    for i in range(whole, len(x)):
+        for c in range(x.shape[1]):
+            out[c] += dy[i, c]
+            products[c] += dy[i, c] * (x[i, c] - center[c])
