@@ -163,7 +163,7 @@ def backward_rows(
                     dx[n, i, c] = scale[c] * (dy[n, i, c] - level[c] - slope[c] * (x[n, i, c] - center[c]))
 
 
-# Sums over the rows of [pixels, channels]: four rows at a time, so that sums are fetched and stored less often.
+# Sums over the rows of [pixels, channels], four at a time, so that sums are fetched and stored less often.
 
 
 @compiled
