@@ -107,7 +107,7 @@ def test_going_on_from_any_rounds_checkpoint_ends_the_same(
     training = training_of(document_of(tiny, protocol))
     folder = tmp_path / "kept"
     whole = train(training, Silent(), Kept(folder / "c.pt"))
-    total = whole[0].total_rounds
+    total = whole[0].progress.total_rounds
     assert len(whole[1].rounds) == total > 3
     middle = total // 2  # in the midst of an epoch, for steps
     for number in sorted({1, 2, middle, middle + 1, total - 1, total}):
@@ -189,7 +189,7 @@ def test_a_run_killed_by_the_system_goes_on(
     assert_same(train(training, Silent(), Checkpoint(copied)), whole)
     observer = Rounds()
     study = run(path, results, observer=observer)
-    assert observer.done == list(range(kept + 1, whole[0].total_rounds + 1))
+    assert observer.done == list(range(kept + 1, whole[0].progress.total_rounds + 1))
     assert study.runs[0].recording.rounds == whole[1].rounds
     assert study.runs[0].recording.evaluations == whole[1].evaluations
     assert [entry.name for entry in file.parent.iterdir()] == [training.name]  # the checkpoint is gone

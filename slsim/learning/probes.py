@@ -75,13 +75,13 @@ def measure(trainer: Trainer, draws: int) -> list[Measurement]:
         (payload,) = trainer.encode([batch], surface.activations)
         arrived = trainer.uplink.decode(payload).to(images.device)
         found = _errors(surface, arrived, trainer.downlink)
-        rng = seeds.generator(trainer.seed, "probe", trainer.rounds_done)
+        rng = seeds.generator(trainer.seed, "probe", trainer.progress.rounds)
         biases, alpha = _biases(surface, trainer, draws, rng)
     found["activations"]["alpha"] = alpha
     for part, bias in biases.items():
         found[part] |= bias or {"bias": found[part]["error"]}
     rows = [
-        Measurement(trainer.rounds_done, batch.client, part, quantity, value)
+        Measurement(trainer.progress.rounds, batch.client, part, quantity, value)
         for part in PARTS
         for quantity, value in found.get(part, {}).items()
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -21,12 +21,14 @@ from torch import nn
 from slsim import seeds
 from slsim.codecs import Codec, Identity, Payload
 from slsim.codecs import create as create_codec
-from slsim.errors import CodecError, TrainingDiverged
+from slsim.errors import TrainingDiverged
 from slsim.learning import ghost, partition
+from slsim.learning.crossing import check_finite, decoded, encoded
 from slsim.learning.data import Dataset
 from slsim.learning.halves import Half, Snapshot
 from slsim.learning.images import Images
 from slsim.learning.open_round import OpenRound
+from slsim.learning.progress import Progress
 from slsim.learning.sampling import Batch, Sampler
 from slsim.learning.split import SplitModel
 from slsim.learning.transfer import moved
@@ -48,8 +50,8 @@ from slsim.scenario.tables import TrainingTable
 class Trainer:
     """One training: both halves of the model, the data, the codecs, and where it has got to.
 
-    `rounds_per_epoch` is the protocol's; `crosses_cut` says whether activations travel at inference, so that
-    test accuracy is measured through the uplink codec.
+    `crosses_cut` says whether activations travel at inference, so that test accuracy is measured through the
+    uplink codec; `open_round` is for protocols whose rounds have several steps.
     """
 
     def __init__(
@@ -89,10 +91,7 @@ class Trainer:
         self._label_type = np.dtype("u1" if data.num_classes <= 256 else "<u2")
         protocol = self._settings.protocol.create()
         self.crosses_cut: bool = protocol.crosses_cut
-        self.rounds_per_epoch: float = protocol.rounds_per_epoch(self.sampler)
-        planned = max(1, math.ceil(self._settings.epochs * self.rounds_per_epoch - 1e-9))
-        self.total_rounds = min(planned, self._settings.max_rounds or planned)
-        self.rounds_done, self.steps_done = 0, 0
+        self.progress = Progress(self._settings, protocol.rounds_per_epoch(self.sampler))
         self.open_round: OpenRound | None = None
         self._losses: list[float] = []
 
@@ -140,7 +139,7 @@ class Trainer:
         """Each client's activations through the uplink codec. Raises `TrainingDiverged`."""
         draws = self.uplink.draws
         rngs = [self._generator("codec", batch) for batch in batches] if draws else None
-        return _encoded(self.uplink, activations, [batch.indices.size for batch in batches], rngs)
+        return encoded(self.uplink, activations, [batch.indices.size for batch in batches], rngs)
 
     def _training_images(self, batches: Sequence[Batch]) -> torch.Tensor:
         augments = self._images.augments
@@ -166,7 +165,7 @@ class Trainer:
             logits = self.server(activations)
         losses = self._client_losses(logits, targets, counts)
         losses.sum().backward()
-        payloads = _encoded(self.downlink, cast(torch.Tensor, activations.grad), counts)
+        payloads = encoded(self.downlink, cast(torch.Tensor, activations.grad), counts)
         self._note_loss(losses)
         return payloads
 
@@ -180,11 +179,8 @@ class Trainer:
 
     def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
         """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
-        shape = self.model.activation_shape
-        values = moved(codec.decode_many(payloads, [(n, *shape) for n in counts]), self._device)
-        if self._settings.channels_last and values.ndim == 4:  # as the layers want it, which all go faster
-            return values.contiguous(memory_format=torch.channels_last)
-        return values
+        last, shape = self._settings.channels_last, self.model.activation_shape
+        return moved(decoded(codec, payloads, counts, shape, last), self._device)
 
     # The whole model in one place.
 
@@ -220,24 +216,16 @@ class Trainer:
 
     def step(self, participants: int = 1) -> None:
         """One optimizer step on both halves by the gradients averaged over `participants` (MS, Eq. 2)."""
-        self.steps_done += 1
-        rate = self.learning_rate()
+        self.progress.steps += 1
+        rate = self.progress.learning_rate()
         self.client.step(rate, participants)
         self.server.step(rate, participants)
-
-    def learning_rate(self) -> float:
-        """Of this round."""
-        return self._settings.schedule.rate(
-            self._settings.learning_rate,
-            progress=self.rounds_done / self.total_rounds,
-            epoch=self.rounds_done / self.rounds_per_epoch,
-        )
 
     def send_weights(
         self, weights: torch.Tensor, client: int, direction: Direction
     ) -> tuple[Message, torch.Tensor]:
         """A state as it arrives after the weights codec, and its message."""
-        rng = seeds.generator(self.seed, f"weights {direction}", client, self.rounds_done)
+        rng = seeds.generator(self.seed, f"weights {direction}", client, self.progress.rounds)
         payload = self.weights_codec.encode(weights, rng)
         extra = self.weights_codec.extra(payload)
         message = Message(WEIGHTS, direction, payload.num_bytes, 4 * weights.numel(), extra)
@@ -256,33 +244,15 @@ class Trainer:
 
     def finish_round(self) -> None:
         """The round is over, and the weights that are loaded are everyone's."""
-        self.rounds_done += 1
+        self.progress.rounds += 1
         self.open_round = None
 
     # Looking at it.
 
-    def evaluation_due(self) -> bool:
-        """Whether the scenario wants an evaluation after the round just done; the last round always."""
-        every = self._settings.evaluate_every
-        if self.rounds_done == self.total_rounds:
-            return True
-        if every:
-            return self.rounds_done % every == 0
-        return self.epoch_ended()
-
-    def epoch_ended(self) -> bool:
-        """Whether the round just done was the last of an epoch."""
-        before, now = (self._epochs(done) for done in (self.rounds_done - 1, self.rounds_done))
-        return now > before
-
-    def _epochs(self, rounds: int) -> int:
-        """Whole epochs in so many rounds."""
-        return math.floor(rounds / self.rounds_per_epoch + 1e-9)
-
     def look_ahead(self) -> tuple[Batch, torch.Tensor, torch.Tensor]:
         """The mini-batch that the coming round's first participant will take, without taking it: with its
         images and its labels (int64)."""
-        batch = self.sampler.peek(self.rounds_done)[0]
+        batch = self.sampler.peek(self.progress.rounds)[0]
         labels = torch.from_numpy(self._images.y_train[batch.indices].astype(np.int64))
         return batch, self._training_images([batch]), labels.to(self._device)
 
@@ -310,19 +280,17 @@ class Trainer:
                     correct_through += plain
                     continue
                 counts = [len(part) for part in labels.split(self._batch_size)]
-                decoded = self._decoded(self.uplink, _encoded(self.uplink, activations, counts), counts)
-                correct_through += self._num_correct(decoded, labels)
+                arrived = self._decoded(self.uplink, encoded(self.uplink, activations, counts), counts)
+                correct_through += self._num_correct(arrived, labels)
         training_loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
-        epoch = self.rounds_done / self.rounds_per_epoch
-        return Evaluation(
-            self.rounds_done, epoch, correct_through / total, correct_plain / total, training_loss
-        )
+        accuracies = correct_through / total, correct_plain / total
+        return Evaluation(self.progress.rounds, self.progress.epoch, *accuracies, training_loss)
 
     def _num_correct(self, activations: torch.Tensor, labels: torch.Tensor) -> int:
         with self._precision():
             logits = self.server(activations)
-        _check_finite(logits, "what the model makes of the test images")
+        check_finite(logits, "what the model makes of the test images")
         return int((logits.argmax(dim=1) == labels).sum())
 
     # Where it has got to.
@@ -333,8 +301,8 @@ class Trainer:
             "client": vars(self.client.snapshot()),
             "server": vars(self.server.snapshot()),
             "taken": torch.from_numpy(self.sampler.taken.copy()),
-            "rounds_done": self.rounds_done,
-            "steps_done": self.steps_done,
+            "rounds": self.progress.rounds,
+            "steps": self.progress.steps,
             "open_round": self.open_round.state() if self.open_round else None,
             "losses": list(self._losses),
         }
@@ -344,7 +312,7 @@ class Trainer:
         self.client.restore(Snapshot(**state["client"]))
         self.server.restore(Snapshot(**state["server"]))
         self.sampler.taken[:] = state["taken"].numpy()
-        self.rounds_done, self.steps_done = state["rounds_done"], state["steps_done"]
+        self.progress.rounds, self.progress.steps = state["rounds"], state["steps"]
         unfinished = state["open_round"]
         self.open_round = OpenRound.of(unfinished, self._device) if unfinished else None
         self._losses = list(state["losses"])
@@ -359,40 +327,13 @@ class Trainer:
         enabled = self._settings.precision == "bfloat16"
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=enabled)
 
-    def _evaluating(self) -> AbstractContextManager[Any]:
-        return _Evaluating(self._modules)
-
-
-class _Evaluating(AbstractContextManager[None]):
-    """Modules use running statistics inside."""
-
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self._modules = modules
-
-    def __enter__(self) -> None:
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Layers use running statistics, and drop nothing."""
         for module in self._modules:
             module.eval()
-
-    def __exit__(self, *_: object) -> None:
-        for module in self._modules:
-            module.train()
-
-
-def _encoded(
-    codec: Codec,
-    tensor: torch.Tensor,
-    counts: Sequence[int],
-    rngs: Sequence[np.random.Generator] | None = None,
-) -> list[Payload]:
-    """Each client's part of a tensor as a payload. Raises `TrainingDiverged` where a codec refuses NaN and
-    infinity; those that carry them leave it to the loss."""
-    try:
-        return codec.encode_many(tensor.detach(), counts, rngs)
-    except CodecError:
-        _check_finite(tensor, "what crosses the cut")
-        raise
-
-
-def _check_finite(values: torch.Tensor, what: str) -> None:
-    if not bool(torch.isfinite(values).all()):
-        raise TrainingDiverged(f"{what} became NaN or infinite")
+        try:
+            yield
+        finally:
+            for module in self._modules:
+                module.train()

@@ -40,7 +40,7 @@ class FedAvg(LocalTraining):
         return sampler.rounds_of_passes(self.local_epochs)
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        while trainer.rounds_done < trainer.total_rounds:
+        while not trainer.progress.is_over:
             yield from self.local_round(trainer, self.local_epochs)
 
     def travelling(self, trainer: Trainer) -> int:

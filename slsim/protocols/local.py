@@ -35,7 +35,7 @@ class LocalTraining(Synchronous, ABC):
     def local_round(self, trainer: Trainer, epochs: int) -> Iterator[RoundRecord | None]:
         """A round of `epochs` passes of each participant, or what is left of it."""
         sampler = trainer.sampler
-        participants = sampler.participants(trainer.rounds_done)
+        participants = sampler.participants(trainer.progress.rounds)
         shares = sampler.shares(participants)
         now = trainer.open_round or self._begin(trainer)
         for client in participants[now.done :]:

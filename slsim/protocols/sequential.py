@@ -36,12 +36,12 @@ class Sequential(Protocol):
         return sampler.rounds_of_passes(self.local_epochs)
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        while trainer.rounds_done < trainer.total_rounds:
+        while not trainer.progress.is_over:
             yield from self._round(trainer)
 
     def _round(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
         now = trainer.open_round or self._begin(trainer)
-        for number in trainer.sampler.participants(trainer.rounds_done)[now.done :]:
+        for number in trainer.sampler.participants(trainer.progress.rounds)[now.done :]:
             if now.step == 0:
                 self._hand_on(trainer, now, number, "down")
                 trainer.client.forget_momentum()
@@ -88,8 +88,8 @@ class Centralized(Synchronous):
         return sampler.pooled_steps_per_epoch
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
-        while trainer.rounds_done < trainer.total_rounds:
-            batch = trainer.sampler.pooled(trainer.rounds_done)
+        while not trainer.progress.is_over:
+            batch = trainer.sampler.pooled(trainer.progress.rounds)
             trainer.learn_whole([batch])
             trainer.step()
             trainer.finish_round()

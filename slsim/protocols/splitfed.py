@@ -49,14 +49,14 @@ class SplitFed(LocalTraining):
         return self.local_epochs is None
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        while trainer.rounds_done < trainer.total_rounds:
+        while not trainer.progress.is_over:
             if self.local_epochs is None:
                 yield self._step(trainer)
             else:
                 yield from self.local_round(trainer, self.local_epochs)
 
     def _step(self, trainer: Trainer) -> RoundRecord:
-        batches = trainer.sampler.one_each(trainer.rounds_done)
+        batches = trainer.sampler.one_each(trainer.progress.rounds)
         turns = trainer.exchange(batches)
         trainer.step(len(batches))
         trainer.finish_round()
@@ -91,11 +91,11 @@ class SplitFedV2(Synchronous):
         return sampler.rounds_of_passes(self.local_epochs)
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        while trainer.rounds_done < trainer.total_rounds:
+        while not trainer.progress.is_over:
             yield from self._round(trainer)
 
     def _round(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        participants = trainer.sampler.participants(trainer.rounds_done)
+        participants = trainer.sampler.participants(trainer.progress.rounds)
         now = trainer.open_round or self._begin(trainer, participants)
         for number in self._server_order(trainer, participants)[now.done :]:
             trainer.client.restore(now.halves[number])
@@ -127,7 +127,7 @@ class SplitFedV2(Synchronous):
 
     def _server_order(self, trainer: Trainer, participants: Sequence[int]) -> list[int]:
         """Whose mini-batch the server takes, step after step of the whole round."""
-        rng = seeds.generator(trainer.seed, "server order", trainer.rounds_done)
+        rng = seeds.generator(trainer.seed, "server order", trainer.progress.rounds)
         steps = {n: self.local_epochs * trainer.sampler.steps_in_pass(n) for n in participants}
         return [
             number

@@ -129,13 +129,13 @@ def train(
         trainer = prepare(training.scenario, device)
         recording, wall_s = _begin(training, trainer, checkpoint)
         ready()
-        observer.training_started(training.label, trainer.total_rounds)
+        observer.training_started(training.label, trainer.progress.total_rounds)
         try:
             _probe(training.scenario, trainer, recording)
             for record in _rounds(training.scenario, trainer):
                 if record is not None:
                     _add(record, training.scenario, trainer, recording)
-                epoch_ended = record is not None and trainer.epoch_ended()
+                epoch_ended = record is not None and trainer.progress.epoch_ended()
                 if checkpoint is not None and checkpoint.due(epoch_ended):
                     checkpoint.save(trainer.state(), recording, wall_s + time.monotonic() - started)
                 if record is not None:
@@ -165,7 +165,7 @@ def _add(record: RoundRecord, scenario: Scenario, trainer: Trainer, recording: R
     """A round that is over, with what is to be measured after it."""
     recording.rounds.append(record)
     _probe(scenario, trainer, recording)
-    if trainer.evaluation_due():
+    if trainer.progress.evaluation_due():
         recording.evaluations.append(trainer.evaluate())
 
 
@@ -174,9 +174,9 @@ def _probe(scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
     from slsim.learning.probes import measure
 
     probes = scenario.training.probes
-    if probes is None or trainer.rounds_done % probes.every:
+    if probes is None or trainer.progress.rounds % probes.every:
         return
-    if not recording.probes or recording.probes[-1].round < trainer.rounds_done:
+    if not recording.probes or recording.probes[-1].round < trainer.progress.rounds:
         recording.probes += measure(trainer, probes.draws)
 
 
@@ -188,7 +188,7 @@ def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord | None
     rounds = scenario.training.protocol.create().learn(trainer)
     with torch.random.fork_rng(devices=[]):
         while True:
-            torch.manual_seed(seeds.integer(scenario.seed, "layers", trainer.steps_done))
+            torch.manual_seed(seeds.integer(scenario.seed, "layers", trainer.progress.steps))
             try:
                 record = next(rounds)
             except StopIteration:

@@ -148,7 +148,7 @@ def test_a_hundred_of_a_hundred_thousand_cost_what_a_hundred_do(tmp_path: Path) 
     tracemalloc.stop()
     assert held_before < 40e6  # the partition: an array a client
     assert peak - held_before < 10e6
-    assert trainer.total_rounds == len(records) == 2
+    assert trainer.progress.total_rounds == len(records) == 2
     for record in records:
         clients = {turn.client for turn in record.turns}
         assert len(clients) == 100

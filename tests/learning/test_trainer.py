@@ -70,7 +70,7 @@ def looped(scenario: Scenario, trainer: Trainer, images: Dataset, halves: SplitM
         weights, lr=scenario.training.learning_rate, momentum=scenario.training.momentum
     )
     up = trainer.uplink
-    for number in range(trainer.total_rounds):
+    for number in range(trainer.progress.total_rounds):
         batches = trainer.sampler.one_each(number)
         sums = [torch.zeros_like(weight) for weight in weights]
         means = [torch.zeros_like(statistic) for statistic in statistics]
@@ -106,7 +106,7 @@ def test_batched_equals_the_loop_over_clients(
     scenario = scenario_of(tiny, codec={"uplink": codec}, clients=sizes, training=training, **chosen)
     trainer, images, halves = build(scenario)
     expected = looped(scenario, build(scenario)[0], images, halves)
-    assert len(list(SplitFed().learn(trainer))) == trainer.total_rounds
+    assert len(list(SplitFed().learn(trainer))) == trainer.progress.total_rounds
     learned = [*halves.client.parameters(), *halves.server.parameters()]
     learned += [b for half in (halves.client, halves.server) for b in half.buffers() if b.is_floating_point()]
     assert len(learned) == len(expected)
@@ -158,7 +158,7 @@ def test_evaluation_with_identity_is_the_same_with_and_without_codec(tiny: dict[
     next(SplitFed().learn(trainer))
     evaluation = trainer.evaluate()
     assert evaluation.accuracy == evaluation.accuracy_without_codec
-    assert (evaluation.round, evaluation.epoch) == (1, 1 / trainer.rounds_per_epoch)
+    assert (evaluation.round, evaluation.epoch) == (1, 1 / trainer.progress.rounds_per_epoch)
 
 
 def test_the_codec_stands_between_the_halves_at_evaluation_too(tiny: dict[str, Any]) -> None:

@@ -221,7 +221,7 @@ class ByHand:
     def rounds(self) -> Iterator[list[tuple[int, list[Any]]]]:
         """Each round's participants with their mini-batches."""
         sampler = self.trainer.sampler
-        for number in range(self.trainer.total_rounds):
+        for number in range(self.trainer.progress.total_rounds):
             participants = sampler.participants(number)
             yield [
                 (client, [sampler.next_batch(client) for _ in range(2 * sampler.steps_in_pass(client))])
@@ -327,7 +327,7 @@ def test_equals_a_loop_of_copies(normalizing: dict[str, Any], name: str, per_rou
 
 
 @pytest.mark.parametrize("name", ["splitfed", "fedavg"])
-@pytest.mark.parametrize("switch", [{"precision": "bfloat16"}, {"channels_last": True}])
+@pytest.mark.parametrize("switch", [{"precision": "bfloat16"}, {"channels_last": False}])
 def test_switches_of_arithmetic_learn_as_well_and_make_another_training(
     tiny: dict[str, Any], name: str, switch: dict[str, Any]
 ) -> None:
