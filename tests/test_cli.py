@@ -37,13 +37,6 @@ def slsim(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Complet
     )
 
 
-@pytest.fixture
-def study(tiny: dict[str, Any], write: Write, tmp_path: Path) -> Path:
-    done = slsim("run", write(tiny), "--results", tmp_path / "results")
-    assert done.returncode == 0, done.stderr
-    return tmp_path / "results" / "tiny"
-
-
 def test_a_run_prints_progress_in_plain_lines_and_the_table(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
@@ -119,37 +112,37 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     assert "qu 3: finished after" in again.stdout
 
 
-def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(study: Path) -> None:
-    done = slsim("replay", study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
+def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(tiny_study: Path) -> None:
+    done = slsim("replay", tiny_study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
     assert done.returncode == 0
     assert "Time to target by network.uplink" in done.stdout
     assert "paying at" in done.stdout
     for codec in ("identity", "qu", "ms"):
         assert any(line.startswith(f"│ {codec} ") for line in done.stdout.splitlines())
-    one_rate = slsim("replay", study, "--set", "network.uplink=20 Mbps")
+    one_rate = slsim("replay", tiny_study, "--set", "network.uplink=20 Mbps")
     assert "Target: test accuracy" in one_rate.stdout
 
 
-def test_check_passes_and_exits_1_when_a_number_was_changed(study: Path) -> None:
-    done = slsim("check", study)
+def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path) -> None:
+    done = slsim("check", tiny_study)
     assert done.returncode == 0
     assert "30 checks, 0 failed" in done.stdout
-    summary = study / "summary.csv"
+    summary = tiny_study / "summary.csv"
     summary.write_text(summary.read_text().replace("finished,1.0", "finished,0.5", 1))
-    failing = slsim("check", study)
+    failing = slsim("check", tiny_study)
     assert failing.returncode == 1
     assert "FAIL summary.csv" in failing.stdout
 
 
-def test_plot_draws_the_figures_again_from_the_tables_alone(study: Path) -> None:
-    before = {path.name: path.read_bytes() for path in (study / "figures").iterdir()}
-    for path in (study / "figures").iterdir():
+def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()}
+    for path in (tiny_study / "figures").iterdir():
         path.unlink()
-    for path in (study / "trainings").rglob("*.parquet"):
+    for path in (tiny_study / "trainings").rglob("*.parquet"):
         path.unlink()
-    done = slsim("plot", study)
+    done = slsim("plot", tiny_study)
     assert done.returncode == 0
-    assert {path.name: path.read_bytes() for path in (study / "figures").iterdir()} == before
+    assert {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()} == before
     assert "accuracy_over_time.svg" in done.stdout
 
 
@@ -220,8 +213,8 @@ def test_quick_answers_import_nothing_heavy(arguments: list[str], tmp_path: Path
     assert done.stdout.rstrip().endswith("HEAVY []")
 
 
-def test_a_replay_imports_no_torch(study: Path) -> None:
-    arguments = ["replay", str(study), "--set", "network.uplink=1 Mbps"]
+def test_a_replay_imports_no_torch(tiny_study: Path) -> None:
+    arguments = ["replay", str(tiny_study), "--set", "network.uplink=1 Mbps"]
     script = BUSY_IMPORTS.format(arguments=arguments)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "torch" not in done.stdout.rpartition("HEAVY")[2]
