@@ -285,6 +285,7 @@ def _sgd(weights: Iterable[torch.Tensor]) -> torch.optim.SGD:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small models, float32 only")
+    parser.add_argument("--model", help="cnn, vgg19 or resnet18 alone; left out: all")
     parser.add_argument("--norms", action="store_true", help="batch normalization alone")
     parser.add_argument("--stacked", action="store_true", help="clients of different weights alone")
     parser.add_argument("--threads", type=int, help="of torch; left out: its own choice")
@@ -292,7 +293,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    cases = CASES[:3] if arguments.quick else CASES
+    cases = [
+        case for case in (CASES[:3] if arguments.quick else CASES) if arguments.model in (None, case.name)
+    ]
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads\n")
     if arguments.norms:
         print(
@@ -300,8 +303,9 @@ def main() -> int:
             + 6 * "|---"
             + "|"
         )
-        for case in cases[1:]:
-            norms(case)
+        for case in cases:
+            if case.name != "cnn":  # which has none
+                norms(case)
         return 0
     if arguments.stacked:
         print("| model | one after another, ms | stacked, ms | faster |\n" + 4 * "|---" + "|")

@@ -271,9 +271,11 @@ def _value(text: str) -> Any:
 def main() -> None:
     """The entry point: one clear line an error, and an exit status (2: bad input, 130: interrupted)."""
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    # torch's threads sleep while they wait: where another program wants the cores too, spinning made a
-    # quickstart training five times slower. Must be set before torch is imported.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # torch's threads spin for a moment while they wait, and then sleep: without, they are slower; for longer,
+    # several times slower where another program wants the cores too (docs/training-speed.md). Must be set
+    # before torch is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app()
     except SlsimError as error:
