@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,46 +16,42 @@ from slsim.learning.data.base import Dataset, DataSource, register
 
 TESTS = ("val", "test")  # the first of these that exists holds the test images
 IN_MEMORY_BYTES = 4_000_000_000  # of decoded images; more are kept in a file and mapped into memory
-LAYOUT = "images belong in train/<class>/ and in val/<class>/ or test/<class>/ below it"
-IMAGENET_LAYOUT = (
-    "ImageNet's (ILSVRC2012) belong in train/n01440764/ … and val/n01440764/ … below it; its archives are at "
-    "https://image-net.org/download.php, for an account, and torchvision.datasets.ImageNet(root, split) "
-    "unpacks those lying in the folder that way, for split 'train' and 'val'"
-)
+
+
+class ImageTree(DataSource, ABC):
+    """A folder of images, read by `read_folder`. A subclass is final: it says what must be in there."""
+
+    layout: ClassVar[str]
+
+    root: Path = Field(description="the folder, relative to the working directory")
+    size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
+    cache: Path | None = Field(
+        None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
+    )
+
+    def reads(self) -> list[Path]:
+        return _splits(self.root)
+
+    def load(self) -> Dataset:
+        return read_folder(self.root, self.size, self.cache, self.layout)
 
 
 @register("folder")
-class Folder(DataSource):
+class Folder(ImageTree):
     """Images in root/train/<class>/ and root/val/<class>/ (or test), resized and centre-cropped once."""
 
-    root: Path = Field(description="the folder, relative to the working directory")
-    size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
-    cache: Path | None = Field(
-        None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
-    )
-
-    def reads(self) -> list[Path]:
-        return _splits(self.root)
-
-    def load(self) -> Dataset:
-        return read_folder(self.root, self.size, self.cache, LAYOUT)
+    layout = "images belong in train/<class>/ and in val/<class>/ or test/<class>/ below it"
 
 
 @register("imagenet")
-class ImageNet(DataSource):
+class ImageNet(ImageTree):
     """ImageNet: root/train/n01440764/ … and root/val/n01440764/ …, resized and centre-cropped once."""
 
-    root: Path = Field(description="the folder, relative to the working directory")
-    size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
-    cache: Path | None = Field(
-        None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
+    layout = (
+        "ImageNet's (ILSVRC2012) belong in train/n01440764/ … and val/n01440764/ … below it; its archives "
+        "are at https://image-net.org/download.php, for an account, and torchvision.datasets.ImageNet(root, "
+        "split) unpacks those lying in the folder that way, for split 'train' and 'val'"
     )
-
-    def reads(self) -> list[Path]:
-        return _splits(self.root)
-
-    def load(self) -> Dataset:
-        return read_folder(self.root, self.size, self.cache, IMAGENET_LAYOUT)
 
 
 def read_folder(root: Path, size: int, cache: Path | None, layout: str) -> Dataset:
