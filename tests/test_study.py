@@ -330,3 +330,12 @@ def test_a_users_own_codec_runs_by_file_and_trains_again_when_the_file_changes(
     log = Log()
     run(write(tiny), tmp_path / "results", observer=log)
     assert log.trained == ["Half"]
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nonsense", "meta"])
+def test_a_device_that_is_not_there_is_one_clear_error(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, device: str
+) -> None:
+    with pytest.raises(StudyError, match=rf"torch cannot compute on device '{device}' \(.*\); cpu is always"):
+        run(write(tiny), tmp_path / "results", device=device)
+    assert not list((tmp_path / "results" / "tiny").glob("trainings/*"))

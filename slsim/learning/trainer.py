@@ -62,7 +62,7 @@ class Trainer:
         uplink: Codec,
         downlink: Codec,
         weights: Codec | None = None,
-        device: str = "cpu",
+        device: torch.device | None = None,
     ) -> None:
         self.model = model
         self.uplink, self.downlink = uplink, downlink
@@ -70,7 +70,7 @@ class Trainer:
         self._settings: TrainingTable = scenario.training
         self.seed = scenario.seed
         self._batch_size = scenario.clients.batch_size
-        self._device = torch.device(device)
+        self._device = device or torch.device("cpu")
         self._modules = [model.client, model.server]
         for module in self._modules:
             module.to(self._device)

@@ -1,8 +1,23 @@
-"""Tensors on their way to where training computes."""
+"""Where training computes, and tensors on their way there."""
 
 from __future__ import annotations
 
 import torch
+
+from slsim.errors import StudyError
+
+
+def usable(name: str) -> torch.device:
+    """The device of that name: "cpu", "cuda", "cuda:1". Raises `StudyError` where torch cannot compute."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch that was built without it
+        reason = str(error).partition("\n")[0]
+        raise StudyError(
+            f"torch cannot compute on device {name!r} ({reason}); cpu is always there"
+        ) from error
+    return device
 
 
 def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
