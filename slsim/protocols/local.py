@@ -21,7 +21,8 @@ class LocalTraining(Synchronous, ABC):
     """What `fedavg` and `splitfed` with local epochs share: a part of the model travels to each participant,
     which trains the whole from there, and back; then all are averaged by numbers of samples.
 
-    Optimizers, and what batch normalization counts, start anew with each participant.
+    Optimizers, and what batch normalization counts, start anew with each participant; counts go on from the
+    last one's.
     """
 
     @abstractmethod

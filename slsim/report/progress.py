@@ -48,6 +48,9 @@ class TerminalProgress:
         self._progress.update(task, total=rounds, accuracy="")
         self._progress.start_task(task)
 
+    def step_finished(self, label: str, steps: int) -> None:
+        self._progress.update(self._task(label), accuracy=f"{steps:,} steps")
+
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
         shown = "" if accuracy is None else f"accuracy {100 * accuracy:.1f} %"
         self._progress.update(self._task(label), completed=rounds_done, accuracy=shown)
@@ -85,6 +88,9 @@ class PlainProgress:
     def training_started(self, label: str, rounds: int) -> None:
         self._rounds, self._quarters = rounds, 0
         self._print(f"{label}: {rounds} rounds")
+
+    def step_finished(self, label: str, steps: int) -> None:
+        pass
 
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
         quarter = 4 * rounds_done // self._rounds

@@ -17,6 +17,7 @@ def told(console: Console) -> str:
         observer.training_reused("identity")
         observer.training_started("ms 0.99 2", rounds=8)
         for done in range(1, 9):
+            observer.step_finished("ms 0.99 2", 1000 * done)
             observer.round_finished("ms 0.99 2", done, accuracy=0.5 if done >= 4 else None)
         observer.training_finished("ms 0.99 2", "diverged", wall_s=2.0)
     return console.file.getvalue()
@@ -45,3 +46,13 @@ def test_a_terminal_gets_bars_with_accuracy_and_time_left() -> None:
     assert "finished earlier, reused" in text
     assert "diverged after 2 s" in text
     assert "0:00:00" in text
+
+
+def test_a_terminal_shows_the_steps_of_a_long_round() -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    with progress(console) as observer:
+        observer.study_planned(["fedavg"])
+        observer.training_started("fedavg", rounds=2)
+        observer.step_finished("fedavg", 1234)
+    assert isinstance(console.file, io.StringIO)
+    assert "1,234 steps" in console.file.getvalue()
