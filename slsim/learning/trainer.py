@@ -233,7 +233,7 @@ class Trainer:
 
     def whole_weights(self) -> torch.Tensor:
         """The state of the client's half and then the server's, as one vector."""
-        return torch.cat([self.client.weights(), self.server.weights()])
+        return torch.cat([half.weights().to(self._device) for half in (self.client, self.server)])
 
     def load_whole(self, weights: torch.Tensor) -> None:
         """Put the whole model's state back; momentum is forgotten."""
