@@ -230,6 +230,12 @@ def convert(module: nn.Module) -> nn.Module:
     return module
 
 
+def layers_of(modules: nn.Module | Iterable[nn.Module]) -> list[GhostBatchNorm]:
+    """All of them in `modules`, in order."""
+    roots = [modules] if isinstance(modules, nn.Module) else modules
+    return [each for root in roots for each in root.modules() if isinstance(each, GhostBatchNorm)]
+
+
 @contextmanager
 def grouped(modules: nn.Module | Iterable[nn.Module], counts: Sequence[int]) -> Iterator[None]:
     """Within it, batches in training consist of groups of `counts` samples, one below the other.
@@ -238,8 +244,7 @@ def grouped(modules: nn.Module | Iterable[nn.Module], counts: Sequence[int]) -> 
     Applies to all `GhostBatchNorm` in `modules`. Only the forward needs it: a backward may come later.
     """
     assert all(count > 0 for count in counts), f"groups of {counts} samples"
-    roots = [modules] if isinstance(modules, nn.Module) else list(modules)
-    layers = [each for root in roots for each in root.modules() if isinstance(each, GhostBatchNorm)]
+    layers = layers_of(modules)
     before = [layer.counts for layer in layers]
     try:
         for layer in layers:

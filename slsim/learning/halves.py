@@ -57,7 +57,7 @@ class Half:
 
     def weights(self) -> torch.Tensor:
         """A copy of the state, float32 [size]."""
-        return _flat([tensor.detach() for tensor in self._state])
+        return flat([tensor.detach() for tensor in self._state])
 
     def load(self, weights: torch.Tensor) -> None:
         """Put a state back."""
@@ -71,7 +71,7 @@ class Half:
         momentum = None
         if any(buffer is not None for buffer in buffers):  # a weight that never had a gradient has none: 0
             pairs = zip(buffers, self._parameters, strict=True)
-            momentum = _flat([torch.zeros_like(like) if own is None else own for own, like in pairs])
+            momentum = flat([torch.zeros_like(like) if own is None else own for own, like in pairs])
         return Snapshot(self.weights(), momentum, tuple(counter.clone() for counter in self._counters))
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -110,13 +110,14 @@ class Half:
         return cast("torch.Tensor | None", self.optimizer.state.get(parameter, {}).get("momentum_buffer"))
 
 
-def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+def flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """One below the other as one vector, float32, with their graph."""
     if not tensors:
         return torch.zeros(0)
     return torch.cat([tensor.reshape(-1).float() for tensor in tensors])
 
 
-def _parts(flat: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def _parts(vector: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """The pieces of a flat vector, in the shapes of `like`."""
-    pieces = flat.split([tensor.numel() for tensor in like]) if like else ()
+    pieces = vector.split([tensor.numel() for tensor in like]) if like else ()
     return [piece.view(tensor.shape) for piece, tensor in zip(pieces, like, strict=True)]

@@ -32,7 +32,6 @@ class Images:
         self._device = device
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.y_train = data.y_train
-        self.num_classes = data.num_classes
         mean, deviation = data.channel_statistics()
         self._scale = torch.from_numpy(1 / (255 * deviation)).view(-1, 1, 1).to(device)
         self._shift = torch.from_numpy(-mean / deviation).view(-1, 1, 1).to(device)

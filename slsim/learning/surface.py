@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from slsim.errors import DataError
+from slsim.learning.halves import flat
 
 Vectors: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
 
@@ -91,7 +92,7 @@ class Surface:
         found = torch.autograd.grad(
             loss, [activations, *self._server_weights], create_graph=graph, materialize_grads=True
         )
-        return found[0], _flat(found[1:])
+        return found[0], flat(found[1:])
 
 
 def largest_singular_value(forward: Vectors, adjoint: Vectors, start: torch.Tensor) -> float:
@@ -148,8 +149,4 @@ def _product(
     found = torch.autograd.grad(
         outputs, inputs, vectors, retain_graph=True, create_graph=graph, materialize_grads=True
     )
-    return _flat(found)
-
-
-def _flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([one.reshape(-1) for one in tensors]) if tensors else torch.zeros(0)
+    return flat(found)

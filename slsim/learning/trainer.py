@@ -76,12 +76,7 @@ class Trainer:
             module.to(self._device)
             if self._settings.channels_last:
                 module.to(memory_format=torch.channels_last)
-        self._ghosts = [
-            layer
-            for module in self._modules
-            for layer in module.modules()
-            if isinstance(layer, ghost.GhostBatchNorm)
-        ]
+        self._ghosts = ghost.layers_of(self._modules)  # looked for once, not at every step
         self._images = Images(data, scenario.data.augment, self._device, self._settings.channels_last)
         self.client, self.server = (Half(module, self._settings) for module in self._modules)
         parts = partition.partition_samples(
@@ -132,7 +127,11 @@ class Trainer:
     def forward(self, batches: Sequence[Batch]) -> torch.Tensor:
         """Activations of all clients, one below the other, float32 with their graph."""
         images = self._training_images(batches)
-        with self._together([batch.indices.size for batch in batches]), self._precision():
+        with self._together([batch.indices.size for batch in batches]):
+            return self._activations(images)
+
+    def _activations(self, images: torch.Tensor) -> torch.Tensor:
+        with self._precision():
             return self.client(images).float()
 
     def encode(self, batches: Sequence[Batch], activations: torch.Tensor) -> list[Payload]:
@@ -198,11 +197,15 @@ class Trainer:
         self, logits: torch.Tensor, targets: NDArray[Any], counts: Sequence[int]
     ) -> torch.Tensor:
         """Each client's mean cross-entropy, [clients]."""
-        labels = moved(torch.from_numpy(targets.astype(np.int64)), self._device)
+        labels = self._labels(targets)
         losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
         if min(counts) == max(counts):  # as most rounds are: one operation instead of one a client
             return losses.view(len(counts), -1).mean(dim=1)
         return torch.stack([part.mean() for part in losses.split(list(counts))])
+
+    def _labels(self, targets: NDArray[Any]) -> torch.Tensor:
+        """As torch wants them: int64, where it computes."""
+        return moved(torch.from_numpy(targets.astype(np.int64)), self._device)
 
     def _note_loss(self, client_losses: torch.Tensor) -> None:
         """Read last of all: by then an accelerator has done what it was waited for. Raises
@@ -242,6 +245,11 @@ class Trainer:
             half.load(part)
             half.forget_momentum()
 
+    def begin_round(self, **kept: Any) -> OpenRound:
+        """A round of several steps begins, with what its protocol keeps of it (see `OpenRound`)."""
+        self.open_round = OpenRound(**kept)
+        return self.open_round
+
     def finish_round(self) -> None:
         """The round is over, and the weights that are loaded are everyone's."""
         self.progress.rounds += 1
@@ -253,17 +261,15 @@ class Trainer:
         """The mini-batch that the coming round's first participant will take, without taking it: with its
         images and its labels (int64)."""
         batch = self.sampler.peek(self.progress.rounds)[0]
-        labels = torch.from_numpy(self._images.y_train[batch.indices].astype(np.int64))
-        return batch, self._training_images([batch]), labels.to(self._device)
+        labels = self._labels(self._images.y_train[batch.indices])
+        return batch, self._training_images([batch]), labels
 
     @torch.no_grad()
     def test_activations(self) -> Iterator[torch.Tensor]:
         """The activations of the test images at the cut, in a client's batch size."""
         with self._evaluating():
             for images, _ in self._images.test_batches():
-                with self._precision():
-                    activations = self.client(images).float()
-                yield from activations.split(self._batch_size)
+                yield from self._activations(images).split(self._batch_size)
 
     @torch.no_grad()
     def evaluate(self) -> Evaluation:
@@ -271,8 +277,7 @@ class Trainer:
         correct_through, correct_plain, total = 0, 0, 0
         with self._evaluating():
             for images, labels in self._images.test_batches():
-                with self._precision():
-                    activations = self.client(images).float()
+                activations = self._activations(images)
                 plain = self._num_correct(activations, labels)
                 correct_plain += plain
                 total += labels.numel()

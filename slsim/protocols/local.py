@@ -56,11 +56,8 @@ class LocalTraining(Synchronous, ABC):
 
     def _begin(self, trainer: Trainer) -> OpenRound:
         """`done` counts participants, `step` the steps of the next; `halves` are what all begin with."""
-        from slsim.learning.open_round import OpenRound
-
         halves = {"client": trainer.client.snapshot(), "server": trainer.server.snapshot()}
-        trainer.open_round = OpenRound(halves, trainer.whole_weights().zero_())
-        return trainer.open_round
+        return trainer.begin_round(halves=halves, mean=trainer.whole_weights().zero_())
 
     def _travelled(self, trainer: Trainer, now: OpenRound, client: int, direction: Direction) -> torch.Tensor:
         """The whole model's state, with its travelling part as it arrives."""

@@ -40,7 +40,7 @@ class Sequential(Protocol):
             yield from self._round(trainer)
 
     def _round(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        now = trainer.open_round or self._begin(trainer)
+        now = trainer.open_round or trainer.begin_round()  # `done` participants, and `step` of the next
         for number in trainer.sampler.participants(trainer.progress.rounds)[now.done :]:
             if now.step == 0:
                 self._hand_on(trainer, now, number, "down")
@@ -54,13 +54,6 @@ class Sequential(Protocol):
             now.done, now.step = now.done + 1, 0
         trainer.finish_round()
         yield RoundRecord(tuple(now.turns))
-
-    def _begin(self, trainer: Trainer) -> OpenRound:
-        """`done` counts participants, `step` the steps of the next."""
-        from slsim.learning.open_round import OpenRound
-
-        trainer.open_round = OpenRound()
-        return trainer.open_round
 
     def _hand_on(self, trainer: Trainer, now: OpenRound, client: int, direction: Direction) -> None:
         """The client's half travels, and is loaded as it arrives."""

@@ -115,10 +115,9 @@ class SplitFedV2(Synchronous):
     def _begin(self, trainer: Trainer, participants: Sequence[int]) -> OpenRound:
         """`done` counts steps; `halves` are the participants' own."""
         from slsim.learning.halves import Snapshot
-        from slsim.learning.open_round import OpenRound
 
         shared = trainer.client.snapshot()
-        now = trainer.open_round = OpenRound(mean=shared.weights.new_zeros(trainer.client.size))
+        now = trainer.begin_round(mean=shared.weights.new_zeros(trainer.client.size))
         for number in participants:
             message, arrived = trainer.send_weights(shared.weights, number, "down")
             now.sent(number, message)

@@ -53,7 +53,7 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     summary, curves = folder.load_table("summary"), folder.load_table("curves")
     names = []
     if folder.has_table("breakdown"):
-        names += _save(folder, "average_round", _average_round(folder.load_table("breakdown")))
+        names += save(folder, "average_round", _average_round(folder.load_table("breakdown")))
     if folder.has_table("probes"):
         from slsim.report.probes import draw_probes  # it draws with what is here
 
@@ -71,7 +71,7 @@ def draw_runs(folder: StudyFolder) -> list[str]:
         if varies_in_rate(summary, column)
     }
     for name, figure in figures.items():
-        names += _save(folder, name, figure)
+        names += save(folder, name, figure)
     return names
 
 
@@ -89,13 +89,13 @@ def draw_errors(folder: StudyFolder) -> list[str]:
                 marker="o" if lossless else "s",
                 markersize=4,
                 label=label,
-                **_style(position, variant),  # type: ignore[arg-type]
+                **style(position, variant),  # type: ignore[arg-type]
             )
     _log_scale(axes.set_xscale, axes.xaxis)
     axes.set_xticks([5, 10, 20, 50, 100])
     axes.set(xlabel="compression ratio", ylabel="relative l2 error of the activations", ylim=(0, None))
     _legend(figure, axes)
-    return _save(folder, "errors_over_ratio", figure)
+    return save(folder, "errors_over_ratio", figure)
 
 
 def draw_partition(folder: StudyFolder) -> list[str]:
@@ -119,7 +119,7 @@ def draw_partition(folder: StudyFolder) -> list[str]:
     axes.grid(False, axis="x")
     axes.set_axisbelow(True)
     figure.legend(title="class", frameon=False, fontsize="x-small", loc="outside right upper", reverse=True)
-    return _save(folder, "partition", figure)
+    return save(folder, "partition", figure)
 
 
 def _colours(count: int) -> list[Any]:
@@ -144,7 +144,7 @@ def _new() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _style(codec: int, variant: int) -> dict[str, str]:
+def style(codec: int, variant: int) -> dict[str, str]:
     """A colour a codec, a dash for each of its variants."""
     return {"color": COLOURS[codec % len(COLOURS)], "linestyle": DASHES[variant % len(DASHES)]}
 
@@ -158,10 +158,10 @@ def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: f
         summary["run"], summary["codec"], summary["target_accuracy"], variants, strict=True
     ):
         curve = curves[curves["run"] == run]
-        style = _style(codecs.index(codec), int(variant))
-        axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=run, **style)  # type: ignore[arg-type]
+        drawn = style(codecs.index(codec), int(variant))
+        axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=run, **drawn)  # type: ignore[arg-type]
         reached = curve[curve["accuracy"] >= target].head(1)
-        axes.plot(reached[column] / scale, 100 * reached["accuracy"], "o", color=style["color"])
+        axes.plot(reached[column] / scale, 100 * reached["accuracy"], "o", color=drawn["color"])
     targets = summary["target_accuracy"].dropna().unique()
     if len(targets) == 1:
         axes.axhline(100 * targets[0], color="grey", linewidth=0.8, linestyle="--")
@@ -191,7 +191,7 @@ def _time_to_target(summary: pd.DataFrame, column: str, name: str) -> Figure:
         chosen = (summary["codec"] == codec) & (summary["time_to_target_s"] < math.inf)
         times = summary.loc[chosen, "time_to_target_s"].groupby(rates[chosen]).min()
         label = codec if len(times) else f"{codec}: never"
-        axes.plot(times.index / 1e6, times, marker="o", label=label, **_style(position, 0))  # type: ignore[arg-type]
+        axes.plot(times.index / 1e6, times, marker="o", label=label, **style(position, 0))  # type: ignore[arg-type]
     _log_scale(axes.set_xscale, axes.xaxis)
     _log_scale(axes.set_yscale, axes.yaxis)
     axes.set(xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
@@ -228,7 +228,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(frameon=False, fontsize="x-small", loc="outside lower center", ncols=columns)
 
 
-def _save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
+def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
     """Both formats, without dates, so that the same tables give the same files."""
     import matplotlib as mpl
 

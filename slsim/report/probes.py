@@ -32,7 +32,7 @@ def draw_probes(folder: StudyFolder) -> list[str]:
         panel.set_xlabel("round")
     handles, labels = panels[2, 1].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside lower center", ncols=4)
-    return figures._save(folder, "probes", figure)
+    return figures.save(folder, "probes", figure)
 
 
 def series(table: pd.DataFrame, run: str, part: str, quantity: str) -> pd.Series[float]:
@@ -47,7 +47,7 @@ def _errors(axes: Axes, table: pd.DataFrame, part: str) -> None:
         for variant, quantity in enumerate(("error", "bound")):
             values = series(table, run, part, quantity)
             shown = values[values > 0]
-            axes.plot(shown.index, shown, **figures._style(place, variant))  # type: ignore[arg-type]
+            axes.plot(shown.index, shown, **figures.style(place, variant))  # type: ignore[arg-type]
     axes.set_yscale("log")
     axes.set_title(f"gradient error, {part}: measured (—), bound (– –)", fontsize="medium")
 
@@ -61,7 +61,7 @@ def _biases(axes: Axes, table: pd.DataFrame, part: str) -> None:
         size = series(table, run, part, "norm").reindex(low.index)
         bias = series(table, run, part, "bias").reindex(low.index)
         below, above = (bias - low) / size, (high - bias) / size
-        colour = figures._style(place, 0)["color"]
+        colour = figures.style(place, 0)["color"]
         axes.errorbar(
             low.index, bias / size, yerr=[below, above], capsize=3, marker="o", markersize=3, color=colour
         )
@@ -73,6 +73,6 @@ def _alpha(axes: Axes, table: pd.DataFrame) -> None:
     """alpha over rounds; below 0 for codecs that do not contract."""
     for place, run in enumerate(table["run"].unique()):
         values = series(table, run, "activations", "alpha")
-        axes.plot(values.index, values, label=run, **figures._style(place, 0))  # type: ignore[arg-type]
+        axes.plot(values.index, values, label=run, **figures.style(place, 0))  # type: ignore[arg-type]
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set_title("alpha = 1 - E‖ε‖² ÷ ‖a‖²", fontsize="medium")

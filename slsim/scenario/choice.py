@@ -65,18 +65,20 @@ class Choice:
         return " ".join([self.name.rpartition(":")[2], *shown])
 
 
-NO_CHOICE = "must be a name or a table with a name, found {!r}"
+def component_table(value: object) -> dict[str, Any]:
+    """A component as a table, of which its name alone is the short form."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a name or a table with a name, found {value!r}")
+    return value
 
 
 def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, ...] = ()) -> Choice:
     """`"name"` or `{ name = …, parameters }` as a checked `Choice` with its defaults filled in."""
     if isinstance(value, Choice):
         return value
-    if isinstance(value, str):
-        value = {"name": value}
-    if not isinstance(value, dict):
-        raise ValueError(NO_CHOICE.format(value))
-    params = dict(value)
+    params = dict(component_table(value))
     name = params.pop("name", None)
     if not isinstance(name, str):
         raise FaultsError(
@@ -139,12 +141,9 @@ class ComponentTable(Table):
     def _nest(cls, value: object) -> object:
         if isinstance(value, cls):
             return value
-        if isinstance(value, str):
-            value = {"name": value}
-        if not isinstance(value, dict):
-            raise ValueError(NO_CHOICE.format(value))
-        own = {key: item for key, item in value.items() if key in cls.own_keys()}
-        return {HIDDEN: {key: item for key, item in value.items() if key not in own}, **own}
+        table = component_table(value)
+        own = {key: item for key, item in table.items() if key in cls.own_keys()}
+        return {HIDDEN: {key: item for key, item in table.items() if key not in own}, **own}
 
     @model_serializer(mode="wrap")
     def _flatten(self, handler: Any) -> dict[str, Any]:

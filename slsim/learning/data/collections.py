@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import ABC
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +28,13 @@ class Collection(DataSource, ABC):
     """A data set of torchvision's. A subclass is final: it names torchvision's class, the files that belong
     to the data set, the folder below `root` for them, and the official address to get them from."""
 
+    source: ClassVar[str]
     folder: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
     address: ClassVar[str]
 
     root: Path = Field(Path("data"), description="the folder it is in, relative to the working directory")
     download: bool = Field(False, strict=True, description="whether to fetch it into `root` if it is missing")
-
-    @abstractmethod
-    def torchvision_class(self) -> Any:
-        """The class, imported only now; called with `root`, `train` and `download`, it has `data` (uint8
-        [n, h, w] or [n, h, w, c], of numpy or torch) and `targets` (integers, n of them)."""
 
     def load(self) -> Dataset:
         if not self.download and (missing := self._missing()):
@@ -56,12 +52,14 @@ class Collection(DataSource, ABC):
 
     def _split(self, *, train: bool) -> Split:
         """Images and labels for training or testing. Raises `DataError`."""
-        torchvision_class = self.torchvision_class()
+        from torchvision import datasets
+
         try:
             with warnings.catch_warnings():
                 # NumPy 2.4.0 to 2.4.4 warn of the old pickles in CIFAR's batches, and read them rightly.
                 warnings.filterwarnings("ignore", r"dtype\(\): align should be passed")
-                found = torchvision_class(str(self.root), train=train, download=self.download)
+                # It has `data`, uint8 [n, h, w] or [n, h, w, c] of numpy or torch, and n `targets`, integers.
+                found = getattr(datasets, self.source)(str(self.root), train=train, download=self.download)
         except Exception as error:  # whatever its reader raises on damaged files, and urllib offline
             failed = "cannot be downloaded" if self._missing() else "is damaged"
             raise DataError(
@@ -75,39 +73,27 @@ class Collection(DataSource, ABC):
 class FashionMnist(Collection):
     """60,000 training and 10,000 test images of Fashion-MNIST, 28×28 grey, 10 classes."""
 
+    source = "FashionMNIST"
     folder = "FashionMNIST/raw"
     files = FASHION_FILES
     address = "https://github.com/zalandoresearch/fashion-mnist"
-
-    def torchvision_class(self) -> Any:
-        from torchvision.datasets import FashionMNIST
-
-        return FashionMNIST
 
 
 @register("cifar10")
 class Cifar10(Collection):
     """50,000 training and 10,000 test images of CIFAR-10, 32×32 in colour, 10 classes."""
 
+    source = "CIFAR10"
     folder = "cifar-10-batches-py"
     files = CIFAR10_FILES
     address = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-
-    def torchvision_class(self) -> Any:
-        from torchvision.datasets import CIFAR10
-
-        return CIFAR10
 
 
 @register("cifar100")
 class Cifar100(Collection):
     """50,000 training and 10,000 test images of CIFAR-100, 32×32 in colour, 100 classes."""
 
+    source = "CIFAR100"
     folder = "cifar-100-python"
     files = CIFAR100_FILES
     address = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
-
-    def torchvision_class(self) -> Any:
-        from torchvision.datasets import CIFAR100
-
-        return CIFAR100
