@@ -25,6 +25,7 @@ from slsim.recording import (
     Message,
     Recording,
     RoundRecord,
+    TestSet,
     Turn,
 )
 
@@ -62,6 +63,7 @@ RECORDING = Recording(
         RoundRecord((turn(2, 170, samples=3), turn(0, 171))),
     ],
     evaluations=[Evaluation(0, 0.0, 0.1, 0.11, 2.302585), Evaluation(3, 1.0, 0.75, 1 / 3, 0.5)],
+    test_set=TestSet(samples=60, classes=4, chance=0.25),
     provenance={"host": "here", "versions": {"torch": "2.14.1"}},
 )
 

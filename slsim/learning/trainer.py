@@ -41,6 +41,7 @@ from slsim.recording import (
     Direction,
     Evaluation,
     Message,
+    TestSet,
     Turn,
 )
 from slsim.scenario import Scenario
@@ -84,6 +85,7 @@ class Trainer:
         )
         self.sampler = Sampler(parts, self._batch_size, scenario.seed, scenario.clients.per_round)
         self._label_type = np.dtype("u1" if data.num_classes <= 256 else "<u2")
+        self.test_set = TestSet(data.y_test.size, data.num_classes, data.chance)
         protocol = self._settings.protocol.create()
         self.crosses_cut: bool = protocol.crosses_cut
         self.progress = Progress(self._settings, protocol.rounds_per_epoch(self.sampler))

@@ -16,6 +16,7 @@ from slsim.recording.records import (
     Message,
     RoundRecord,
     Status,
+    TestSet,
     Turn,
 )
 from slsim.recording.store import (
@@ -46,6 +47,7 @@ __all__ = [
     "Recording",
     "RoundRecord",
     "Status",
+    "TestSet",
     "Turn",
     "Turns",
 ]

@@ -70,6 +70,18 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class TestSet:
+    """What accuracies were counted on: the number of test samples and of classes, and the accuracy that a
+    constant guess reaches: the share of the commonest class among the test labels, at least 1 / classes."""
+
+    __test__ = False  # not a test of pytest's
+
+    samples: int
+    classes: int
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What a probe found after `round` rounds, for the mini-batch that `client` took next: one number.
 

@@ -21,6 +21,7 @@ from slsim.recording.records import (
     Message,
     RoundRecord,
     Status,
+    TestSet,
     Turn,
 )
 
@@ -43,6 +44,7 @@ class Recording:
     evaluations: list[Evaluation] = field(default_factory=list)
     probes: list[Measurement] = field(default_factory=list)
     status: Status = "finished"
+    test_set: TestSet | None = None  # of recordings before 0.2 it is not known
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
@@ -59,6 +61,7 @@ class Recording:
             "activation_shape": list(self.activation_shape),
             "costs": asdict(self.costs),
             "learning": self.learning,
+            "test_set": asdict(self.test_set) if self.test_set else None,
             "provenance": self.provenance,
         }
         pq.write_table(
@@ -109,6 +112,7 @@ class Recording:
                 evaluations=[Evaluation(**row) for row in evaluations],
                 probes=[Measurement(**row) for row in probes],
                 status=header["status"],
+                test_set=TestSet(**header["test_set"]) if header.get("test_set") else None,
                 provenance=dict(header["provenance"]),
             )
             written, found = (header["rounds"], header["messages"]), (len(recording.rounds), len(messages))

@@ -157,7 +157,8 @@ def train(
 def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) -> tuple[Recording, float]:
     """An empty recording, or where an interrupted training had got to, and how long that took (s)."""
     shape = trainer.model.activation_shape
-    fresh = Recording(training.key, training.scenario.learning_table(), trainer.costs(), shape)
+    learning, costs = training.scenario.learning_table(), trainer.costs()
+    fresh = Recording(training.key, learning, costs, shape, test_set=trainer.test_set)
     found = checkpoint.load() if checkpoint is not None else None
     if found is None:
         return fresh, 0.0

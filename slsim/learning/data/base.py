@@ -35,6 +35,12 @@ class Dataset:
         _, channels, height, width = self.x_train.shape
         return channels, height, width
 
+    @property
+    def chance(self) -> float:
+        """The test accuracy of a constant guess: the share of the commonest class, at least 1 / classes."""
+        commonest = int(np.bincount(self.y_test).max()) / self.y_test.size
+        return max(commonest, 1 / self.num_classes)
+
     def channel_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and standard deviation of each channel over the training images, in 0 … 1: float32
         [channels]. From exact integer sums, a few images at a time, so that nothing large is copied."""
