@@ -66,7 +66,7 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
         return
     width = {message.num_bytes / turn.samples for _, turn, message in _messages(recording, LABELS)}
     labels = " or ".join(f"{value:g}" for value in sorted(width))
-    one_width = len(width) <= 1 and all(value in (1, 2) for value in width)
+    one_width = len(width) <= 1 and all(value in (1, 2, 4, 8) for value in width)
     yield Check(f"bytes of {name}, {LABELS}", one_width, f"{labels} bytes a sample, in every message")
 
 

@@ -77,6 +77,11 @@ class Entry(Generic[C]):
         common = kind.model_fields
         return sorted(self.cls.model_fields, key=lambda name: name in common)
 
+    def paths(self) -> set[str]:
+        """The names of the parameters that are files or folders."""
+        fields = self.cls.model_fields.items()
+        return {name for name, info in fields if Path in (info.annotation, *get_args(info.annotation))}
+
     def resolve(self, params: Mapping[str, Any], other_keys: tuple[str, ...] = ()) -> C:
         """The component with `params` over its defaults; raises `FaultsError` naming each bad one.
         `other_keys` are allowed in the same table, beside the parameters."""

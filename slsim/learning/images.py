@@ -18,7 +18,7 @@ TEST_BATCH = 1000  # images
 
 class Images:
     """Images of a data set, float32 on `device`, each channel of mean 0 and deviation 1 over the training
-    images.
+    images; a channel of one value there is 0, for training and for testing.
 
     `augment` changes training images at random; `channels_last` lays images out so that convolutions need
     not (the values are the same).
@@ -33,8 +33,9 @@ class Images:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.y_train = data.y_train
         mean, deviation = data.channel_statistics()
-        self._scale = torch.from_numpy(1 / (255 * deviation)).view(-1, 1, 1).to(device)
-        self._shift = torch.from_numpy(-mean / deviation).view(-1, 1, 1).to(device)
+        spread = np.where(deviation > 0, deviation, np.float32(np.inf))  # a channel without any becomes 0
+        self._scale = torch.from_numpy(1 / (255 * spread)).view(-1, 1, 1).to(device)
+        self._shift = torch.from_numpy(-mean / spread).view(-1, 1, 1).to(device)
 
     @property
     def augments(self) -> bool:

@@ -16,17 +16,25 @@ Indices = NDArray[np.int64]
 
 
 def partition_samples(chosen: Partition, data: Dataset, clients: int, seed: int) -> list[Indices]:
-    """Each client's sample positions. Raises `DataError` when there is nothing to share out that way."""
-    rng = seeds.generator(seed, "partition")
+    """Each client's sample positions. Raises `DataError` when there is nothing to share out that way, and
+    with fewer samples than clients."""
+    labels, rng = data.y_train, seeds.generator(seed, "partition")
+    if labels.size < clients:
+        raise DataError(
+            f"{labels.size} samples are not one for each of {clients} clients; ask for fewer clients"
+        )
     match chosen.kind:
         case "iid":
-            return iid(data.y_train, clients, rng)
+            return iid(labels, clients, rng)
         case "dirichlet":
-            return dirichlet(data.y_train, clients, chosen.parameter, rng)
+            return dirichlet(labels, clients, float(chosen.parameter), rng)
         case "shards":
-            return shards(data.y_train, clients, int(chosen.parameter), rng)
+            return shards(labels, clients, int(chosen.parameter), rng)
         case "power_law":
-            return power_law(data.y_train, clients, chosen.parameter, rng)
+            return power_law(labels, clients, float(chosen.parameter), rng)
+        case "by":
+            name = str(chosen.parameter)
+            return by_group(data.group(name), name, clients)
 
 
 def iid(labels: Indices, count: int, rng: np.random.Generator) -> list[Indices]:
@@ -63,11 +71,7 @@ def power_law(labels: Indices, count: int, exponent: float, rng: np.random.Gener
     """Samples at random, in numbers proportional to rank^-exponent (Zipf's law); which client has which rank
     is drawn. Everyone has one sample at least, so the last ranks may have more than their proportion, at
     the others' cost. Samples a device follow a power law in FedProx (Li et al., 2020, arXiv 1812.06127).
-    Raises `DataError` with fewer samples than clients."""
-    if labels.size < count:
-        raise DataError(
-            f"{labels.size} samples are not one for each of {count} clients; ask for fewer clients"
-        )
+    There must be as many samples as clients."""
     sizes = rng.permutation(power_law_sizes(labels.size, count, exponent))
     return np.split(rng.permutation(labels.size), np.cumsum(sizes)[:-1])
 
@@ -84,6 +88,18 @@ def power_law_sizes(samples: int, count: int, exponent: float) -> Indices:
     rest = samples - int(sizes.sum())  # largest remainders first, the lower rank where they are equal
     sizes[np.argsort(np.floor(exact) - exact, kind="stable")[:rest]] += 1
     return sizes
+
+
+def by_group(groups: Indices, name: str, count: int) -> list[Indices]:
+    """The samples of a group, such as a writer's, to one client: group i (of `groups` [n], numbered from 0)
+    to client i modulo `count`. Raises `DataError` with fewer groups than clients."""
+    found = int(groups.max()) + 1
+    if found < count:
+        raise DataError(
+            f'partition by "{name}": {found} groups are not one for each of {count} clients; set '
+            f"clients.count to {found}, or to less, for clients with several groups"
+        )
+    return [np.flatnonzero(groups % count == client) for client in range(count)]
 
 
 def class_counts(parts: Sequence[Indices], labels: Indices, num_classes: int) -> Indices:

@@ -84,7 +84,7 @@ class Trainer:
             scenario.data.partition, data, scenario.clients.count, scenario.seed
         )
         self.sampler = Sampler(parts, self._batch_size, scenario.seed, scenario.clients.per_round)
-        self._label_type = np.dtype("u1" if data.num_classes <= 256 else "<u2")
+        self._label_type = np.min_scalar_type(data.num_classes - 1).newbyteorder("<")
         self.test_set = TestSet(data.y_test.size, data.num_classes, data.chance)
         protocol = self._settings.protocol.create()
         self.crosses_cut: bool = protocol.crosses_cut

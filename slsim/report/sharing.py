@@ -38,8 +38,9 @@ def print_partition(console: Console, table: pd.DataFrame) -> None:
 
 def _clients(table: pd.DataFrame, counts: pd.DataFrame, width: int) -> Table:
     shown = Table(title="Training samples by client and class", title_justify="left", box=box.SIMPLE_HEAD)
-    shown.add_column("client", justify="right")
-    shown.add_column("samples", justify="right")
+    of_clients = [name for name in table if name not in counts]
+    for name in of_clients:
+        shown.add_column(str(name), justify="right")
     each = len(counts.columns) <= MOST_CLASSES and _width(table) <= width
     headings = [_heading(name) for name in counts] if each else ["classes", "commonest"]
     for heading in headings:
@@ -47,7 +48,7 @@ def _clients(table: pd.DataFrame, counts: pd.DataFrame, width: int) -> Table:
     for position in range(min(len(table), MOST_CLIENTS)):
         held = counts.iloc[position]
         cells = [f"{count}" for count in held] if each else _summed_up(held)
-        shown.add_row(f"{table['client'].iloc[position]}", f"{table['samples'].iloc[position]}", *cells)
+        shown.add_row(*(f"{table[name].iloc[position]}" for name in of_clients), *cells)
     return shown
 
 

@@ -6,7 +6,8 @@ so a scenario can be printed, stored, hashed and compared without importing them
 
 from __future__ import annotations
 
-import math
+import errno
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +27,7 @@ from pydantic import (
 )
 
 from slsim.errors import Fault, FaultsError
-from slsim.registry import HIDDEN, registry_of
+from slsim.registry import HIDDEN, Entry, registry_of
 
 
 class Table(BaseModel):
@@ -91,7 +92,7 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         params = {**registry.read_file(beside_scenario(name, info)), **params}
         name = Path(name).name
     entry = registry.entry(name)
-    component = entry.resolve(params, own_keys)
+    component = entry.resolve(_paths_found(entry, params, info), own_keys)
     params = component.model_dump(mode="json", exclude_none=True)
     return Choice(kind, name, {key: params[key] for key in entry.order() if key in params})
 
@@ -103,10 +104,38 @@ def _beside_scenario(name: str, info: ValidationInfo) -> str:
 
 
 def beside_scenario(file_name: str, info: ValidationInfo) -> Path:
-    """A file that a scenario names, sought beside the scenario file first, then in the working directory."""
+    """A file that a scenario names, sought beside the scenario file first, then in the working directory.
+    Raises `ValueError` for what can be no path."""
     folder = (info.context or {}).get("folder")
-    beside = Path(folder) / file_name if folder else Path(file_name)
-    return (beside if beside.is_file() else Path(file_name)).resolve()
+    beside = Path(folder or "") / file_name
+    if "\0" in file_name:
+        raise ValueError(f"{file_name!r} is no path: it holds a NUL character")
+    return (beside if _exists(beside) else Path(file_name)).resolve()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(f"{path} is no path: {error.strerror}") from None
+        return False
+
+
+def _paths_found(entry: Entry[Any], params: Mapping[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """The parameters, those that are files or folders beside the scenario with their whole path. What is in
+    the working directory keeps its name: what was learned from it counts as before."""
+    found = dict(params)
+    for name in entry.paths() & params.keys():
+        if not isinstance(params[name], (str, Path)):
+            continue
+        try:
+            path = beside_scenario(str(params[name]), info)
+        except ValueError as error:
+            raise FaultsError([Fault(name, str(error))]) from None
+        if path != Path(params[name]).resolve():
+            found[name] = path
+    return found
 
 
 COMPONENT_MARK = "x-slsim-component"  # in a JSON schema: here belongs a component of this kind
@@ -159,8 +188,8 @@ class ComponentTable(Table):
 class Partition:
     """How samples are spread over clients: "iid", or one of the others with its parameter."""
 
-    kind: Literal["iid", "dirichlet", "shards", "power_law"]
-    parameter: float = 0.0
+    kind: Literal["iid", "dirichlet", "shards", "power_law", "by"]
+    parameter: float | str = 0.0
 
     @classmethod
     def parse(cls, value: object) -> Partition:
@@ -175,18 +204,21 @@ class Partition:
                 return cls("shards", count)
             case {"power_law": exponent, **rest} if not rest and _positive(exponent):
                 return cls("power_law", float(exponent))
+            case {"by": str(name), **rest} if not rest and name:
+                return cls("by", name)
         raise ValueError(
             f'{value!r} is no partition; write "iid", {{ dirichlet = 0.3 }} (above 0), '
-            "{ shards = 2 } (1 or more) or { power_law = 1.2 } (above 0)"
+            '{ shards = 2 } (1 or more), { power_law = 1.2 } (above 0) or { by = "writer" } (a grouping that '
+            "the data has)"
         )
 
-    def table(self) -> str | dict[str, int | float]:
+    def table(self) -> str | dict[str, Any]:
         return "iid" if self.kind == "iid" else {self.kind: self.parameter}
 
 
 def _positive(value: object) -> bool:
     """Whether it is a number above 0, and a finite one."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
 
 
 def _partition_schema(kind: str, parameter: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +232,7 @@ PARTITION_SCHEMA = {
         _partition_schema("dirichlet", {"type": "number", "exclusiveMinimum": 0}),
         _partition_schema("shards", {"type": "integer", "minimum": 1}),
         _partition_schema("power_law", {"type": "number", "exclusiveMinimum": 0}),
+        _partition_schema("by", {"type": "string", "minLength": 1}),
     ]
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from slsim.learning import partition
+from slsim.learning.data import load_data
 from slsim.report import figures
 from slsim.results import StudyFolder
 from slsim.scenario import Plan
@@ -16,14 +17,18 @@ from slsim.scenario import Plan
 def share_out(asked: Plan, results: Path) -> tuple[pd.DataFrame, StudyFolder]:
     """Loads the data of the plan's first case, shares its samples out as a training would, and saves
     `partition.csv` and its figure. Columns: client, samples, and for each class how many of it the client
-    holds, class_0, class_1 …"""
+    holds, class_0, class_1 …; where `by` shares out, also how many of these it has, such as writers."""
     scenario = asked.cases[0].scenario
-    data = scenario.data.component.create().load()
+    data = load_data(scenario)
     parts = partition.partition_samples(scenario.data.partition, data, scenario.clients.count, scenario.seed)
     counts = partition.class_counts(parts, data.y_train, data.num_classes)
     table = pd.DataFrame(counts, columns=[f"class_{number}" for number in range(data.num_classes)])
     table.insert(0, "samples", counts.sum(axis=1))
     table.insert(0, "client", np.arange(len(parts)))
+    if scenario.data.partition.kind == "by":
+        name = str(scenario.data.partition.parameter)
+        groups = data.group(name)
+        table.insert(1, name, [np.unique(groups[part]).size for part in parts])
     folder = StudyFolder.of(results / asked.name)
     if not folder.scenario_file.exists():
         folder.save_scenario(asked.document())

@@ -105,12 +105,13 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
 def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
     """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol. Raises
     `StudyError` for a device that torch cannot compute on."""
+    from slsim.learning.data import load_data
     from slsim.learning.split import split
     from slsim.learning.trainer import Trainer
     from slsim.learning.transfer import usable
 
     where = usable(device)
-    images = scenario.data.component.create().load()
+    images = load_data(scenario)
     model = scenario.model.component.create()
     halves = split(model, scenario.model.cut, images.image_shape, images.num_classes, scenario.seed)
     up, down, weights = (

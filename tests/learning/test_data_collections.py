@@ -129,12 +129,25 @@ def test_only_files_that_are_missing_are_named(fashion):
         registry.create("fashion-mnist", root=root).load()
 
 
-def test_damaged_files_are_one_clear_error(fashion):
-    root, _ = fashion
-    path = root / "FashionMNIST" / "raw" / "train-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match="FashionMNIST/raw is damaged"):
-        registry.create("fashion-mnist", root=root).load()
+@pytest.mark.parametrize(
+    ("name", "damage", "reason"),
+    [
+        (
+            "train-images-idx3",
+            lambda content: content[:1000],
+            "must be 3,936 bytes long by .* is 1,000",
+        ),
+        ("train-images-idx3", lambda content: content + b"0", "must be 3,936 bytes .* it is 3,937"),
+        ("train-images-idx3", lambda content: content[:10], "is no IDX file of bytes with 3 axes"),
+        ("t10k-labels-idx1", lambda content: b"", "is no IDX file of bytes with 1 axes"),
+        ("t10k-labels-idx1", lambda content: b"\x1f\x8b" + content, "is no IDX file of bytes with 1 axes"),
+    ],
+)
+def test_damaged_files_are_one_clear_error(fashion, name, damage, reason):
+    path = fashion[0] / "FashionMNIST" / "raw" / f"{name}-ubyte"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=rf"raw is damaged \({name}-ubyte {reason}.*\); its files, "):
+        registry.create("fashion-mnist", root=fashion[0]).load()
 
 
 def test_a_wrong_checksum_is_one_clear_error_and_nothing_is_unpickled(tmp_path):

@@ -144,11 +144,8 @@ def test_sizes_by_a_power_law_worked_out_by_hand(samples, count, exponent, sizes
 
 @PROPERTY
 @given(LABELS, COUNT, st.sampled_from([0.01, 0.5, 1.0, 1.2, 3.0, 50.0, 1e9]), SEED)
-def test_power_law_parts_are_disjoint_complete_and_never_empty_or_refused(labels, count, exponent, seed):
-    if labels.size < count:
-        with pytest.raises(DataError):
-            power_law(labels, count, exponent, rng(seed))
-        return
+def test_power_law_parts_are_disjoint_complete_and_never_empty(labels, count, exponent, seed):
+    count = min(count, labels.size)
     parts = power_law(labels, count, exponent, rng(seed))
     assert is_a_partition(parts, labels.size)
     assert min(part.size for part in parts) >= 1
@@ -181,9 +178,49 @@ def test_samples_by_a_power_law_mix_the_classes():
     assert skew(parts) < 0.1
 
 
-def test_fewer_samples_than_clients_are_refused():
+@pytest.mark.parametrize(
+    "chosen",
+    [Partition("iid"), Partition("dirichlet", 1.0), Partition("shards", 1), Partition("power_law", 1)],
+)
+def test_fewer_samples_than_clients_are_refused(chosen):
+    assert len(partition_samples(chosen, labelled([0] * 4), 4, 0)) == 4
     with pytest.raises(DataError, match="3 samples are not one for each of 4 clients; ask for fewer clients"):
-        power_law(np.zeros(3, int), 4, 1.2, rng())
+        partition_samples(chosen, labelled([0] * 3), 4, 0)
+
+
+# --- by whose the samples are
+
+
+def labelled(labels, **groups):
+    """A data set of these labels, and groups."""
+    images = np.zeros((len(labels), 1, 1, 1), np.uint8)
+    return Dataset(images, np.array(labels), images, np.array(labels), groups)
+
+
+@pytest.mark.parametrize("writers", [[7, 3, 7, 900, 3, 7], ["f2", "f1", "f2", "f9", "f1", "f2"]])
+def test_each_writers_samples_go_to_one_client_in_order(writers):
+    data = labelled([0, 1, 2, 0, 1, 2], writer=np.array(writers))
+
+    def parts(clients):
+        return [part.tolist() for part in partition_samples(Partition("by", "writer"), data, clients, 0)]
+
+    assert parts(3) == [[1, 4], [0, 2, 5], [3]]
+    assert parts(2) == [[1, 3, 4], [0, 2, 5]]  # the third writer's to the first client
+    assert parts(1) == [[0, 1, 2, 3, 4, 5]]
+    with pytest.raises(
+        DataError, match='by "writer": 3 groups are not one for each of 4 clients; set clients'
+    ):
+        parts(4)
+
+
+def test_groups_that_the_data_has_not_are_named_beside_those_that_it_has():
+    chosen = Partition("by", "user")
+    with pytest.raises(
+        DataError, match=r'which "user" a sample is of; groupings that it has: writer \(an \.npz'
+    ):
+        partition_samples(chosen, labelled([0, 1], writer=np.array([0, 1])), 2, 0)
+    with pytest.raises(DataError, match="groupings that it has: none .* array user_train"):
+        partition_samples(chosen, labelled([0, 1]), 2, 0)
 
 
 # --- who got what

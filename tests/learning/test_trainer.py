@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from slsim.codecs import base, device
 from slsim.errors import DataError, TrainingDiverged
 from slsim.learning import models
 from slsim.learning.data import Dataset
+from slsim.learning.sampling import Batch
 from slsim.learning.split import SplitModel, split
 from slsim.learning.trainer import Trainer
 from slsim.protocols import SplitFed
@@ -58,6 +60,20 @@ def build(scenario: Scenario) -> tuple[Trainer, Dataset, SplitModel]:
 def normalized(images: Dataset, indices: np.ndarray) -> torch.Tensor:
     mean, deviation = (torch.from_numpy(value).view(-1, 1, 1) for value in images.channel_statistics())
     return (torch.from_numpy(images.x_train[indices]).float() / 255 - mean) / deviation
+
+
+@pytest.mark.parametrize(("largest", "width"), [(255, 1), (256, 2), (65_535, 2), (65_536, 4), (70_000, 4)])
+def test_a_label_travels_as_it_is_in_as_many_bytes_as_the_classes_need(
+    tiny: dict[str, Any], largest: int, width: int
+) -> None:
+    scenario = scenario_of(tiny)
+    trainer, images, halves = build(scenario)
+    labels = images.y_train.copy()
+    labels[7] = largest
+    wide = replace(images, y_train=labels)
+    trainer = Trainer(scenario, wide, halves, trainer.uplink, trainer.downlink)
+    (sent,) = trainer.encode_labels([Batch(0, np.array([3, 7]))])
+    assert [int.from_bytes(sent[:width], "little"), int.from_bytes(sent[width:], "little")] == [3, largest]
 
 
 def looped(scenario: Scenario, trainer: Trainer, images: Dataset, halves: SplitModel) -> list[torch.Tensor]:

@@ -78,6 +78,49 @@ def test_a_partition_by_power_law_and_an_augmentation_are_kept_as_written() -> N
     assert "augment" in case.scenario.learning_table()["data"]
 
 
+def test_a_partition_by_groups_is_kept_as_written() -> None:
+    (case,) = planned(with_table(data={**MINIMAL["data"], "partition": {"by": "writer"}})).cases
+    assert case.scenario.data.partition == Partition("by", "writer")
+    assert case.scenario.table()["data"]["partition"] == {"by": "writer"}
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ({"data": {"name": "npz", "path": "mine"}}, "path"),
+        ({"data": {"name": "folder", "root": "mine"}}, "root"),
+        ({"model": {"name": "resnet18", "cut": 2, "weights": "mine"}}, "weights"),
+    ],
+)
+def test_files_are_sought_beside_the_scenario_and_then_in_the_working_directory(
+    table: dict[str, Any], key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, scenarios = tmp_path / "work", tmp_path / "scenarios"
+    work.mkdir()
+    scenarios.mkdir()
+    monkeypatch.chdir(work)
+
+    def found(folder: Path) -> object:
+        scenario = plan(with_table(**table), "test.toml", folder).cases[0].scenario
+        return scenario.table()[next(iter(table))][key]
+
+    assert found(scenarios) == "mine"  # nowhere: what it says is missing is told when it is read
+    (work / "mine").touch()
+    assert found(scenarios) == "mine"  # as it is named, so that the training is the same as before
+    (scenarios / "mine").touch()
+    assert found(scenarios) == str(scenarios / "mine")
+    assert found(Path("../scenarios")) == str(scenarios / "mine")
+    assert found(work) == found(Path()) == "mine"
+
+
+@pytest.mark.parametrize(("path", "reason"), [("a\0b", "holds a NUL character"), ("a" * 5000, "too long")])
+def test_what_can_be_no_path_is_one_fault(path: str, reason: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"(?s)data\.path: .* is no path: .*{reason}"):
+        planned(with_table(data={"name": "npz", "path": path}))
+    with pytest.raises(ScenarioError, match=rf"(?s)data: .* is no path: .*{reason}"):
+        planned(with_table(data={"name": f"{path}.py:Own"}))
+
+
 def test_nothing_is_augmented_unless_asked_for() -> None:
     scenario = planned(MINIMAL).cases[0].scenario
     assert scenario.data.augment is None
@@ -99,6 +142,9 @@ def test_an_augmentation_can_be_swept() -> None:
         ({"partition": {"power_law": 1.2}}, True),
         ({"partition": {"power_law": 0}}, False),
         ({"partition": {"shards": 2, "dirichlet": 1}}, False),
+        ({"partition": {"by": "writer"}}, True),
+        ({"partition": {"by": ""}}, False),
+        ({"partition": {"by": 3}}, False),
         ({"partition": {}}, False),
         ({"augment": {"crop": 4, "flip": True}}, True),
         ({"augment": {"crop": 4, "flop": True}}, False),
@@ -202,6 +248,8 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ),
         ({"data": {"name": "fashion-mini", "partition": {"dirichlet": 0}}}, "data.partition", "above 0"),
         ({"data": {"name": "fashion-mini", "partition": "non-iid"}}, "data.partition", "is no partition"),
+        ({"data": {"name": "fashion-mini", "partition": {"by": ""}}}, "data.partition", "is no partition"),
+        ({"data": {"name": "fashion-mini", "partition": {"dirichlet": 10**400}}}, "data.partition", "is no"),
         (
             {"data": {"name": "fashion-mini", "partition": {"power_law": 0}}},
             "data.partition",

@@ -7,6 +7,7 @@ from slsim.learning.data.base import Dataset, DataSource, register, registry
 from slsim.learning.data.collections import Cifar10, Cifar100, FashionMnist
 from slsim.learning.data.files import FashionMini, Npz, read_npz
 from slsim.learning.data.folder import Folder, ImageNet
+from slsim.learning.data.loading import checked, load_data
 
 __all__ = [
     "Cifar10",
@@ -18,6 +19,8 @@ __all__ = [
     "Folder",
     "ImageNet",
     "Npz",
+    "checked",
+    "load_data",
     "read_npz",
     "register",
     "registry",

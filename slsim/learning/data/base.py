@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slsim.errors import DataError
+from slsim.learning.data.arrays import Array
 from slsim.registry import Component, Registry
 
 CHUNK_BYTES = 1 << 22  # of images that are looked at together for the statistics
@@ -15,15 +18,19 @@ CHUNK_BYTES = 1 << 22  # of images that are looked at together for the statistic
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images uint8 [n, channels, height, width] and labels int64 [n], for training and for testing.
+    """Images uint8 [n, channels, height, width] and labels int64 [n], for training and for testing; classes
+    are numbered from 0, and those of either split count.
 
-    Images may be a read-only `numpy.memmap`: take batches of them, and never copy all at once.
+    Images may be a read-only `numpy.memmap`: take batches of them, and never copy all at once. `groups` says
+    for each training sample whose it is, numbers or text [n] by the name of the grouping, such as "writer":
+    `partition = { by = "writer" }` keeps together what belongs together.
     """
 
     x_train: NDArray[np.uint8]
     y_train: NDArray[np.int64]
     x_test: NDArray[np.uint8]
     y_test: NDArray[np.int64]
+    groups: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -41,9 +48,20 @@ class Dataset:
         commonest = int(np.bincount(self.y_test).max()) / self.y_test.size
         return max(commonest, 1 / self.num_classes)
 
+    def group(self, name: str) -> NDArray[np.int64]:
+        """Of each training sample its group's number, from 0 in sorted order. Raises `DataError`."""
+        if name not in self.groups:
+            listed = ", ".join(self.groups) or "none"
+            raise DataError(
+                f'the data does not say which "{name}" a sample is of; groupings that it has: {listed} '
+                f"(an .npz file says it by an array {name}_train, a value for each training image)"
+            )
+        return np.unique(self.groups[name], return_inverse=True)[1].astype(np.int64)
+
     def channel_statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and standard deviation of each channel over the training images, in 0 … 1: float32
-        [channels]. From exact integer sums, a few images at a time, so that nothing large is copied."""
+        [channels]; the deviation of a channel of one value is 0. From exact integer sums, a few images at a
+        time, so that nothing large is copied."""
         count, channels, height, width = self.x_train.shape
         sums, squares = [0] * channels, [0] * channels
         at_once = max(1, CHUNK_BYTES // (channels * height * width))
@@ -60,7 +78,7 @@ class Dataset:
             (pixels * square - total * total) ** 0.5 / pixels / 255
             for total, square in zip(sums, squares, strict=True)
         ]
-        return np.asarray(mean, np.float32), np.maximum(np.asarray(deviation, np.float32), np.float32(1e-6))
+        return np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
 
 
 class DataSource(Component, ABC):
@@ -68,7 +86,8 @@ class DataSource(Component, ABC):
 
     @abstractmethod
     def load(self) -> Dataset:
-        """The data set. Raises `DataError` that says what is missing or wrong and where it belongs."""
+        """The data set, the same one each time. Raises `DataError` that says what is missing or wrong and
+        where it belongs."""
 
 
 registry: Registry[DataSource] = Registry("data", DataSource)  # type: ignore[type-abstract]  # only a bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC
 from pathlib import Path
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.errors import DataError
+from slsim.learning.data.arrays import channels_first
 from slsim.learning.data.base import Dataset, DataSource, register
-from slsim.learning.data.files import channels_first
 
 FASHION_FILES = tuple(
     f"{split}-{content}-ubyte" for split in ("train", "t10k") for content in ("images-idx3", "labels-idx1")
@@ -33,7 +34,9 @@ class Collection(DataSource, ABC):
     files: ClassVar[tuple[str, ...]]
     address: ClassVar[str]
 
-    root: Path = Field(Path("data"), description="the folder it is in, relative to the working directory")
+    root: Path = Field(
+        Path("data"), description="the folder it is in, beside the scenario or in the working directory"
+    )
     download: bool = Field(False, strict=True, description="whether to fetch it into `root` if it is missing")
 
     def load(self) -> Dataset:
@@ -43,6 +46,9 @@ class Collection(DataSource, ABC):
                 f"what is at {self.address}"
             )
         return Dataset(*self._split(train=True), *self._split(train=False))
+
+    def check(self, path: Path) -> None:
+        """Raises `ValueError` for what is wrong with the file, where torchvision's reader does not say it."""
 
     def reads(self) -> list[Path]:
         return [self.root / self.folder / name for name in self.files]
@@ -55,6 +61,8 @@ class Collection(DataSource, ABC):
         from torchvision import datasets
 
         try:
+            for path in filter(Path.is_file, self.reads()):
+                self.check(path)
             with warnings.catch_warnings():
                 # NumPy 2.4.0 to 2.4.4 warn of the old pickles in CIFAR's batches, and read them rightly.
                 warnings.filterwarnings("ignore", r"dtype\(\): align should be passed")
@@ -66,7 +74,10 @@ class Collection(DataSource, ABC):
                 f"{self.root / self.folder} {failed} ({error}); its files, {', '.join(self.files)}, "
                 f"are at {self.address}"
             ) from error
-        return channels_first(np.asarray(found.data)), np.asarray(found.targets, np.int64)
+        images = np.asarray(found.data)
+        return channels_first(images, "last" if images.ndim == 4 else None), np.asarray(
+            found.targets, np.int64
+        )
 
 
 @register("fashion-mnist")
@@ -77,6 +88,16 @@ class FashionMnist(Collection):
     folder = "FashionMNIST/raw"
     files = FASHION_FILES
     address = "https://github.com/zalandoresearch/fashion-mnist"
+
+    def check(self, path: Path) -> None:
+        """An IDX file is 0, 0, 8 (for bytes), the number of axes, their lengths in 4 bytes each, bytes."""
+        content, axes = path.read_bytes(), 3 if "images" in path.name else 1
+        start = 4 + 4 * axes
+        if content[:4] != bytes([0, 0, 8, axes]) or len(content) < start:
+            raise ValueError(f"{path.name} is no IDX file of bytes with {axes} axes")
+        due = start + math.prod(np.frombuffer(content[4:start], ">u4").tolist())
+        if len(content) != due:
+            raise ValueError(f"{path.name} must be {due:,} bytes long by its header, it is {len(content):,}")
 
 
 @register("cifar10")

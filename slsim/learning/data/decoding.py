@@ -58,7 +58,8 @@ def decode(size: int, path: Path) -> Images:
             resized = functional.resize(_coloured(image), [round(size * 256 / 224)])
             cropped = functional.center_crop(resized, [size, size])
     except Exception as error:  # a decoder may raise anything on a damaged file
-        raise DataError(f"{path} cannot be decoded as an image: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"{path} cannot be decoded as an image: {reason}") from error
     return np.asarray(cropped).transpose(2, 0, 1)
 
 

@@ -23,7 +23,7 @@ class ImageTree(DataSource, ABC):
 
     layout: ClassVar[str]
 
-    root: Path = Field(description="the folder, relative to the working directory")
+    root: Path = Field(description="the folder, beside the scenario or in the working directory")
     size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
     cache: Path | None = Field(
         None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
@@ -57,9 +57,10 @@ class ImageNet(ImageTree):
 def read_folder(root: Path, size: int, cache: Path | None, layout: str) -> Dataset:
     """The images below `root` as uint8 [n, 3, size, size]: `train` and, to test with, `val` or else `test`.
     A class is a folder; labels number the sorted class names (the conventions of
-    `torchvision.datasets.ImageFolder`). Up to 4 GB are held in memory; more, or any where a `cache` folder
-    is given, are mapped from a file there (or in `root`), which is used again until an image file changes.
-    Raises `DataError`: with what `layout` says where folders are not as they must be."""
+    `torchvision.datasets.ImageFolder`); hidden files and folders are left out. Up to 4 GB are held in
+    memory; more, or any where a `cache` folder is given, are mapped from a file there (or in `root`), which
+    is used again until an image file changes. Raises `DataError`: with what `layout` says where folders are
+    not as they must be."""
     if not root.is_dir():
         raise DataError(f"there is no folder {root}; {layout}")
     splits = _splits(root)
@@ -89,7 +90,7 @@ def _classes(split: Path, layout: str) -> list[str]:
     if not split.is_dir():
         raise DataError(f"there is no folder {split}; {layout}")
     try:
-        return list(find_classes(split)[0])
+        return [name for name in find_classes(split)[0] if not name.startswith(".")]
     except FileNotFoundError:
         raise DataError(f"{split} has no folders of classes; {layout}") from None
 
@@ -110,4 +111,6 @@ def _listed(split: Path, classes: list[str], layout: str) -> tuple[list[Path], N
         found = make_dataset(split, numbers, IMG_EXTENSIONS)
     except FileNotFoundError as error:
         raise DataError(f"{split}: {error}; {layout}") from None
-    return [Path(name) for name, _ in found], np.asarray([label for _, label in found], np.int64)
+    files = [(Path(name), label) for name, label in found]
+    shown = [(path, label) for path, label in files if not path.name.startswith(".")]
+    return [path for path, _ in shown], np.asarray([label for _, label in shown], np.int64)

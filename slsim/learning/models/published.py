@@ -33,7 +33,7 @@ class Published(Model):
 
     width: float = Field(1.0, strict=True, gt=0, le=4, description="scales the channels of every layer")
     weights: Path | None = Field(
-        None, description="a torchvision file to start from, relative to the working directory"
+        None, description="a torchvision file to start from, beside the scenario or in the working directory"
     )
 
     @field_validator("weights")
