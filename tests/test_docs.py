@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from slsim.learning.data import load_data
+from slsim.learning.partition import partition_samples
 from slsim.network import topology
 from slsim.scenario import plan
 
@@ -26,3 +28,17 @@ def test_every_network_that_is_shown_can_be_built(text: str, tmp_path: Path) -> 
     (case,) = plan({**document, **tomllib.loads(text)}, "docs/network.md", tmp_path).cases
     built = topology.build(case.scenario.network, clients=10)
     assert len(built.uplinks) == len(built.downlinks) == 10
+
+
+def test_the_data_that_is_shown_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DOCS / "data.md").read_text("utf-8")
+    arrays, own = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(arrays, {})
+    (tmp_path / "own.py").write_text(own)
+    tables = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    for table, clients, sizes in zip(tables, (4, 5), ([15] * 4, [20, 20, 20, 20, 10]), strict=True):
+        document = {"name": "shown", "model": {"name": "mlp", "cut": 1}, **tomllib.loads(table)}
+        (case,) = plan(document, "docs/data.md", tmp_path).cases
+        parts = partition_samples(case.scenario.data.partition, load_data(case.scenario), clients, seed=0)
+        assert [part.size for part in parts] == sizes
