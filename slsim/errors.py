@@ -26,6 +26,10 @@ class CodecError(SlsimError, ValueError):
     """A tensor cannot be encoded, or a payload cannot be decoded."""
 
 
+class DeviceError(SlsimError, ValueError):
+    """A device gives no time for a piece of work, or one that makes no sense."""
+
+
 class NetworkError(SlsimError, ValueError):
     """A link, route, transfer or rate change that cannot be simulated."""
 

@@ -83,9 +83,17 @@ class Codec(Component, ABC):
         return f"{self.body_bytes(shape):,}"
 
     def bytes_touched(self) -> tuple[float, float]:
-        """Bytes of memory read and written per element, encoding and decoding: the cost on the clock. Unless
-        a codec says otherwise, one read and one write of float32."""
+        """Bytes of memory read and written per element, encoding and decoding, without the lossless stage:
+        what it costs on an accelerator, and on a processor too where `core_seconds` is not known. Zeros say
+        that there is nothing to do. A codec that says neither is measured when a training begins."""
         return 8.0, 8.0
+
+    def core_seconds(self, shape: Shape) -> tuple[float, float] | None:
+        """Seconds that encoding and decoding a tensor of `shape` take on the core of reference (see
+        docs/costs.md), without the lossless stage. None: not known; those of the codecs that ship are in
+        `costs.toml`."""
+        del shape
+        return None
 
     @property
     def draws(self) -> bool:

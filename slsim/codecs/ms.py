@@ -34,8 +34,8 @@ class MS(TopK):
     - "centroid": codes as for "floor", but each stands for the mean of its elements, sent along as float32.
 
     Codes are compared with the decoder's own float32 levels, so encoding a decoded tensor gives the same
-    tensor. Ties at Top_min: the first k are the top, the others take the level below. Top_min = 0 and k = 0
-    leave one level for everything outside the top: 0, or with "centroid" the mean.
+    tensor. Ties at Top_min: the first k are the top, the others take the level below. Top_min = 0 and a
+    sparsity of 1 leave one level for everything outside the top: 0, or with "centroid" the mean.
 
     Body: ceil(bits · d / 8) bytes of mask and 4k of values; with "centroid" 4 · (2^bits - 1) more a part;
     and, only when an element between 0 and the top is negative, a bit of sign for each one there.

@@ -22,8 +22,10 @@ def chunks(num_elements: int, size: int = CHUNK) -> Iterator[slice]:
 
 @lru_cache(maxsize=1024)
 def kept_elements(sparsity: float, num_elements: int) -> int:
-    """k = floor((1 - sparsity) · d), in exact decimal arithmetic: (1 - 0.9) · 10 is 1."""
-    return int((1 - Decimal(repr(sparsity))) * num_elements)
+    """k = floor((1 - sparsity) · d), in exact decimal arithmetic: (1 - 0.9) · 10 is 1. At least 1 where there
+    is an element, unless all are to be dropped: a mask alone teaches nothing."""
+    k = int((1 - Decimal(repr(sparsity))) * num_elements)
+    return max(k, 1) if sparsity < 1 and num_elements else k
 
 
 def packed_bytes(num_elements: int, bits: int) -> int:

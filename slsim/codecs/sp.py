@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class SP(MaskedK):
     """Top-k sparsification: the k elements of largest magnitude, the others decode to 0.
 
-    Among equals the first are kept; k = 0 sends a mask alone. Body: ceil(d / 8) bytes of mask and 4k of
-    float32 values.
+    Among equals the first are kept; a sparsity of 1 sends a mask alone. Body: ceil(d / 8) bytes of mask and
+    4k of float32 values.
     """
 
     @property

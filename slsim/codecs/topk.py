@@ -33,7 +33,8 @@ def check_marked(marked: int, kept: Values) -> None:
 
 
 class TopK(Codec):
-    """Keeps k = floor((1 - sparsity) · d) elements exactly, whose places a mask tells; k may be 0.
+    """Keeps k = max(1, floor((1 - sparsity) · d)) elements exactly, whose places a mask tells; with a
+    sparsity of 1 none.
 
     With scope "tensor" d counts the whole tensor, with "sample" each sample is encoded alone. Body: the
     masks of all parts, `mask_bits` an element, each part's rounded up to whole bytes; then the kept values

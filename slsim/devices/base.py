@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from slsim.errors import Fault
+from slsim.errors import DeviceError, Fault, FaultsError, SlsimError
 from slsim.registry import Component, Registry
 from slsim.units import Duration
 
@@ -30,18 +32,38 @@ class Work:
 
     part: Part
     flops: Number = 0.0  # floating-point operations of the whole piece
-    memory_bytes: Number = 0.0  # of memory read and written
+    memory_bytes: Number = 0.0  # of memory read and written by a codec
     samples: Number = 0.0  # through a half of the model
     elements: Number = 0.0  # through a codec
     codec: str = ""  # the codec's name, of "encode" and "decode"
+    core_s: Number | None = None  # seconds of a codec on the core of reference; None: not known
+    lossless_s: Number = 0.0  # and of its lossless stage
+
+    @property
+    def is_something(self) -> Number:
+        """Whether there is anything to do, for each turn: samples for a half of the model, or work that a
+        codec says it makes. Elements alone are none."""
+        core_s = 0.0 if self.core_s is None else self.core_s
+        effort = self.flops + self.memory_bytes + self.samples + core_s + self.lossless_s
+        return effort != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """Factors on what rated devices assume, to see how far a result depends on it: on the fixed cost of
+    setting a device to work, and on what codecs cost."""
+
+    overhead: float = 1.0
+    codecs: float = 1.0
 
 
 class Device(Component, ABC):
     """What a client or the server computes on: pieces of work → seconds. A subclass is final.
 
-    Contract. `seconds` is linear in the work's numbers, beside `overhead`, and takes arrays as it takes
-    numbers. A device that knows no time for some part of some scenario says so in `faults`, which is asked
-    before anything runs; asked for such a time all the same, `piece_seconds` raises `FaultsError`.
+    Contract. `piece_seconds` gives a finite number, 0 or more, the same for the same work, linear in the
+    work's numbers; given arrays it gives an array or one number for all. A device that knows no time for some
+    part of some scenario says so in `faults`, which is asked before anything runs; asked for such a time all
+    the same, `piece_seconds` raises `FaultsError`.
     """
 
     overhead: Duration = Field(
@@ -51,8 +73,16 @@ class Device(Component, ABC):
     )
 
     def seconds(self, *works: Work) -> Number:
-        """Seconds that `works` take when done in one go: the fixed cost once, then one after the other."""
-        return self.overhead + sum(self.piece_seconds(work) for work in works)
+        """Seconds that `works` take when done in one go: the fixed cost once, then one after the other.
+        Where there is nothing to do the device is not set to work, and it is 0. Raises `DeviceError` when
+        the device gives no time, or one that makes no sense."""
+        total: Number = 0.0
+        busy: Number = False
+        for work in works:
+            seconds = self._checked(work)
+            total = total + seconds
+            busy = busy | work.is_something | (seconds > 0)  # type: ignore[operator]
+        return total + self.overhead * busy
 
     @abstractmethod
     def piece_seconds(self, work: Work) -> Number:
@@ -64,6 +94,86 @@ class Device(Component, ABC):
         "decode"."""
         del duties
         return []
+
+    def all_faults(self, duties: Mapping[Part, Mapping[str, Any]]) -> list[Fault]:
+        """`faults`, and those that show when a device of one's own is asked for the time of a little work of
+        each part: one turn, the same again, and two turns at once."""
+        try:
+            with self._named("faults"):
+                found = list(self.faults(duties))
+            return [*found, *(fault for part in duties if (fault := self._probe(part)))]
+        except SlsimError as error:
+            return [Fault("", str(error))]
+
+    def under(self, assumptions: Assumptions) -> Device:
+        """This device if `assumptions` held. Unless a device says otherwise it assumes nothing: its times
+        are given or measured."""
+        del assumptions
+        return self
+
+    @property
+    def _name(self) -> str:
+        return f"the device {type(self).__name__}"
+
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Says whose error it is when one of one's own raises."""
+        try:
+            yield
+        except SlsimError:
+            raise
+        except Exception as error:
+            raise DeviceError(f"{self._name}, {what}: {type(error).__name__}: {error}") from error
+
+    def _checked(self, work: Work) -> Number:
+        with self._named(work.part):
+            seconds = self.piece_seconds(work)
+        if not _is_time(seconds, work):
+            raise DeviceError(
+                f"{self._name}, {work.part}: gives {_shown(seconds)}; seconds must be finite numbers, "
+                "0 or more: one, or as many as there are turns"
+            )
+        return seconds
+
+    def _probe(self, part: Part) -> Fault | None:
+        if type(self).__module__.startswith("slsim."):
+            return None
+        import numpy as np
+
+        works = [_little_work(part, number) for number in (1.0, 1.0, np.ones(2))]
+        try:
+            one, again, both = (self._checked(work) for work in works)
+        except FaultsError:  # it knows no time for such work, and perhaps one for the scenario's
+            return None
+        if one == again and np.equal(one, both).all():
+            return None
+        message = f"{self._name}, {part}: gives {one!r}, {again!r} and {both!r} s for the same work"
+        return Fault("", f"{message}, asked twice alone and then twice at once; it must give the same")
+
+
+def _little_work(part: Part, number: Number) -> Work:
+    """Ten samples through a half of the model, or 1,000 elements through a codec; `number` times 1."""
+    if part in ("encode", "decode"):
+        each = 1000 * number
+        return Work(part, memory_bytes=8 * each, elements=each, codec="identity", core_s=1e-9 * each)
+    return Work(part, flops=1e7 * number, samples=10 * number)
+
+
+def _is_time(seconds: object, work: Work) -> bool:
+    """Whether `seconds` are finite numbers, 0 or more, and as many as `work` has."""
+    if isinstance(seconds, (float, int)):
+        return 0 <= seconds < math.inf
+    import numpy as np
+
+    if not isinstance(seconds, (np.ndarray, np.number)) or seconds.dtype.kind not in "iuf":
+        return False
+    turns = np.shape(work.samples + work.elements)
+    return np.shape(seconds) in ((), turns) and bool(((seconds >= 0) & (seconds < math.inf)).all())
+
+
+def _shown(seconds: object) -> str:
+    text = repr(seconds)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 registry: Registry[Device] = Registry("device", Device)  # type: ignore[type-abstract]  # only used as a bound

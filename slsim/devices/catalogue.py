@@ -2,7 +2,13 @@
 
 Each has a sourced peak speed (FP32 unless it says otherwise) and a stated efficiency: the share of the
 peak that training reaches. The efficiencies are assumptions where no measurement is cited: 0.3 where there
-is nothing to go by. Memory bandwidths are the rated ones unless a measurement is cited.
+is nothing to go by. One number for all networks is a coarse one. Public profiles of VGG-19 and ResNet-101 on
+CIFAR-10, mini-batches of 128 (data of an INFOCOM 2024 paper on split federated learning, MIT licence, as
+analysed by Tirana et al., EdgeSys 2025), say by how much: on a Raspberry Pi 4B, forward and backward reach
+18.3 and 5.8 GFLOP/s on VGG-19, and 2.3 and 1.1 on the small maps of ResNet-101, an eighth and a fifth of it.
+Backward took 6.3 and 4.4 times as long as forward there, 3.7 and 5.5 times on a VM of eight cores, 1.7 and
+1.0 times on a Jetson's GPU; by counted FLOPs it is about 2, which is what `backward_efficiency` left out
+means. Memory bandwidths are the rated ones unless a measurement is cited.
 
 `overhead`, the fixed cost of each time that a device is set to work, is an assumption: ten kernels, at 20 µs
 each on a GPU beside a desktop or server CPU (what NVIDIA's Nsight Systems user guide measures for a small
@@ -11,6 +17,14 @@ on CPUs, which launch nothing. It is what small networks spend their time on: wi
 quickstart would cross an Atlas 200 DK's half of the model in 6 µs. A scenario may set any of the figures,
 `device = { name = "raspberry-pi-4", efficiency = 0.2, overhead = "1 ms" }`, and `slsim calibrate` measures
 the times of a machine at hand.
+
+`core`, how fast one core is beside that of reference (Zen 4 at 3.66 GHz, docs/costs.md), is an estimate from
+clocks and Geekbench 5 points a GHz on one core, good to a third: Zen 4 388 (Zen 3: 344, in the comparison of
+cores on forums.anandtech.com, June 2020; 13 % more per clock, AMD), so 1,420 points for the core of
+reference; Cortex-A76 261 (Snapdragon 855 at 2.84 GHz: 742, nanoreview.net), A77 20 % and A78 28 % more (Arm),
+A72 130 to 150 (Raspberry Pi Ltd: a Raspberry Pi 5 is two to three times a 4), A57 and A55 about 100. On
+accelerators it is the core beside them, which does what codecs do not do there, a lossless stage among it;
+a server's is taken to be that of reference.
 """
 
 from __future__ import annotations
@@ -30,30 +44,37 @@ registry.add(
     peak="11 TFLOPS",
     memory="51.2 GB/s",
     overhead="1 ms",
+    core=0.11,
+    accelerator=True,
 )
 
 # Four Cortex-A72 at 1.5 GHz with one 128-bit fused multiply-add a cycle: 4 · 1.5 · 8 = 48 GFLOPS FP32.
-# Efficiency: High Performance Linpack reaches 8 of the 24 GFLOPS FP64 (Feiereisen, "Benchmarking the
-# Raspberry Pi 4", 2022). Memory: STREAM copy 5.5 GB/s (sci-pi.org.uk, "Stream").
+# Efficiencies: 18.3 and 5.8 of them on VGG-19 (see above; on small maps an eighth of that). High Performance
+# Linpack reaches as much, 8 of the 24 GFLOPS FP64 (Feiereisen, "Benchmarking the Raspberry Pi 4", 2022).
+# Memory: STREAM copy 5.5 GB/s (sci-pi.org.uk, "Stream").
 registry.add(
     "raspberry-pi-4",
     Rated,
-    "Raspberry Pi 4 Model B, on its four CPU cores: 48 GFLOPS FP32, a third of it reached, 5.5 GB/s",
+    "Raspberry Pi 4 Model B, on its four CPU cores: 48 GFLOPS FP32, as measured on VGG-19, 5.5 GB/s",
     peak="48 GFLOPS",
-    efficiency=0.33,
+    efficiency=0.38,
+    backward_efficiency=0.12,
     memory="5.5 GB/s",
+    core=0.15,
 )
 
 # Four Cortex-A76 at 2.4 GHz (Raspberry Pi Ltd, "Raspberry Pi 5 product brief") with two 128-bit fused
 # multiply-adds a cycle (Arm, "Cortex-A76 software optimization guide"): 4 · 2.4 · 16 = 153.6 GFLOPS.
-# Memory: 32-bit LPDDR4X at 4267 MT/s. Efficiency: assumed to be the Raspberry Pi 4's.
+# Memory: 32-bit LPDDR4X at 4267 MT/s. Efficiencies: assumed to be the Raspberry Pi 4's.
 registry.add(
     "raspberry-pi-5",
     Rated,
-    "Raspberry Pi 5, on its four CPU cores: 153.6 GFLOPS FP32, a third of it reached, LPDDR4X at 17.1 GB/s",
+    "Raspberry Pi 5, on its four CPU cores: 153.6 GFLOPS FP32, LPDDR4X at 17.1 GB/s",
     peak="153.6 GFLOPS",
-    efficiency=0.33,
+    efficiency=0.38,
+    backward_efficiency=0.12,
     memory="17.1 GB/s",
+    core=0.44,
 )
 
 # NVIDIA, "Jetson Nano system-on-module data sheet": 128 Maxwell cores at 921 MHz, 472 GFLOPS FP16, 25.6 GB/s;
@@ -65,6 +86,8 @@ registry.add(
     peak="236 GFLOPS",
     memory="25.6 GB/s",
     overhead="1 ms",
+    core=0.1,
+    accelerator=True,
 )
 
 # NVIDIA, "Jetson Orin Nano series data sheet", 8 GB at 15 W (before the "Super" clocks): 1024 Ampere cores
@@ -76,6 +99,8 @@ registry.add(
     peak="1.28 TFLOPS",
     memory="68 GB/s",
     overhead="1 ms",
+    core=0.35,
+    accelerator=True,
 )
 
 # NVIDIA, "Jetson AGX Orin series technical brief" (2022), 64 GB: 2048 Ampere cores at 1.3 GHz, 5.3 TFLOPS
@@ -87,6 +112,8 @@ registry.add(
     peak="5.3 TFLOPS",
     memory="204.8 GB/s",
     overhead="1 ms",
+    core=0.52,
+    accelerator=True,
 )
 
 # A phone of 2020 on its CPU, where training libraries for phones run: one Cortex-A77 at 2.84 GHz and three
@@ -100,6 +127,7 @@ registry.add(
     "Qualcomm Snapdragon 865 phone, on its four large CPU cores: 161.6 GFLOPS FP32, LPDDR5 at 44 GB/s",
     peak="161.6 GFLOPS",
     memory="44 GB/s",
+    core=0.63,
 )
 
 # Apple, "Apple unleashes M1" (press release, 2020): 2.6 TFLOPS, which is FP32 (8 GPU cores · 128 lanes · 2
@@ -111,6 +139,8 @@ registry.add(
     peak="2.6 TFLOPS",
     memory="68.3 GB/s",
     overhead="200 us",
+    core=1.2,
+    accelerator=True,
 )
 
 # Eight Zen 4 cores at the base clock of 4.5 GHz, two channels of DDR5-5200 (AMD, "Ryzen 7 7700X", product
@@ -122,6 +152,7 @@ registry.add(
     "AMD Ryzen 7 7700X desktop, on its eight CPU cores: 1.15 TFLOPS FP32, DDR5 at 83.2 GB/s",
     peak="1.152 TFLOPS",
     memory="83.2 GB/s",
+    core=1.23,
 )
 
 # Servers.
@@ -134,6 +165,7 @@ registry.add(
     peak="35.6 TFLOPS",
     memory="936 GB/s",
     overhead="200 us",
+    accelerator=True,
 )
 
 # NVIDIA, "A100 tensor core GPU data sheet", 80 GB SXM: 19.5 TFLOPS FP32 (TF32 on tensor cores, 156 TFLOPS,
@@ -145,6 +177,7 @@ registry.add(
     peak="19.5 TFLOPS",
     memory="2039 GB/s",
     overhead="200 us",
+    accelerator=True,
 )
 
 # NVIDIA, "H100 tensor core GPU data sheet", SXM: 67 TFLOPS FP32 (tensor cores not counted), 3.35 TB/s.
@@ -156,4 +189,5 @@ registry.add(
     peak="67 TFLOPS",
     memory="3.35 TB/s",
     overhead="200 us",
+    accelerator=True,
 )

@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
-from slsim.devices.base import Device, Number, Work
+from slsim.devices.base import Assumptions, Device, Number, Work
 from slsim.units import Compute, MemoryRate
 
 
 class Rated(Device):
-    """A device by its rated speeds: arithmetic at a share of the peak, then the memory traffic."""
+    """A device by its rated speeds: the model's arithmetic at a share of the peak; codecs by the seconds that
+    they take on a core (processors), or by their memory traffic (accelerators, and where no seconds are
+    known). What is not known to run on an accelerator, a lossless stage among it, runs on a core beside it.
+    """
 
     peak: Compute = Field(description="peak speed in FLOP/s")
     efficiency: float = Field(
         0.3, strict=True, gt=0, le=1, description="share of the peak that training reaches"
     )
+    backward_efficiency: float | None = Field(
+        None, strict=True, gt=0, le=1, description="of backward passes; left out: the same"
+    )
     memory: MemoryRate = Field(description="memory bandwidth in bytes/s")
+    core: float = Field(
+        1.0, strict=True, gt=0, description="how fast one of its cores is; that of reference is 1"
+    )
+    accelerator: bool = Field(False, strict=True, description="codecs run on it, not on a core")
 
     def piece_seconds(self, work: Work) -> Number:
-        return work.flops / (self.peak * self.efficiency) + work.memory_bytes / self.memory
+        backward = work.part.endswith("backward") and self.backward_efficiency
+        arithmetic_s = work.flops / (self.peak * (backward or self.efficiency))
+        return arithmetic_s + self._coding_s(work) + work.lossless_s / self.core
+
+    def _coding_s(self, work: Work) -> Number:
+        if work.core_s is None or (self.accelerator and _any(work.memory_bytes)):
+            return work.memory_bytes / self.memory
+        return work.core_s / self.core
+
+    def under(self, assumptions: Assumptions) -> Rated:
+        changed: dict[str, Any] = {
+            "overhead": self.overhead * assumptions.overhead,
+            "memory": self.memory / assumptions.codecs,
+            "core": self.core / assumptions.codecs,
+        }
+        return self.model_copy(update=changed)
+
+
+def _any(number: Number) -> bool:
+    return bool(number.any()) if hasattr(number, "any") else bool(number)

@@ -21,6 +21,7 @@ from torch import nn
 from slsim import seeds
 from slsim.codecs import Codec, Identity, Payload
 from slsim.codecs import create as create_codec
+from slsim.codecs.costs import by_kind, cost_of
 from slsim.errors import TrainingDiverged
 from slsim.learning import ghost, partition
 from slsim.learning.crossing import check_finite, decoded, encoded
@@ -93,16 +94,19 @@ class Trainer:
         self._losses: list[float] = []
 
     def costs(self) -> Costs:
-        """FLOPs and memory traffic, for the clock."""
-        codecs = {ACTIVATIONS: self.uplink, GRADIENTS: self.downlink, WEIGHTS: self.weights_codec}
-        touched = {kind: codec.bytes_touched() for kind, codec in codecs.items()}
+        """FLOPs, and what codecs cost, for the clock. Measures codecs of one's own that do not say it."""
+        shape = (self._batch_size, *self.model.activation_shape)
+        codecs = {
+            ACTIVATIONS: cost_of(self.uplink, shape, sparse=True),
+            GRADIENTS: cost_of(self.downlink, shape, sparse=False),
+            WEIGHTS: cost_of(self.weights_codec, (self.client.size,), sparse=False),
+        }
         return Costs(
             client_forward_flops=self.model.client_flops.forward,
             client_backward_flops=self.model.client_flops.backward,
             server_forward_flops=self.model.server_flops.forward,
             server_backward_flops=self.model.server_flops.backward,
-            encode_bytes={kind: encode for kind, (encode, _) in touched.items()},
-            decode_bytes={kind: decode for kind, (_, decode) in touched.items()},
+            **by_kind(codecs),
         )
 
     # Split training: one exchange of activations and their gradients.

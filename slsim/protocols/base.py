@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from slsim.devices.base import Half
 from slsim.protocols.stage import Process, Stage
-from slsim.protocols.steps import Half, Step, Workload
+from slsim.protocols.steps import Step, Workload
 from slsim.recording import RoundRecord, Turn, Turns
 from slsim.registry import Component, Registry
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from slsim.devices.base import Half
 from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, register
 from slsim.protocols.chains import weights
 from slsim.protocols.local import LocalTraining
-from slsim.protocols.steps import Compute, Half, Step, Workload
+from slsim.protocols.steps import Compute, Step, Workload
 from slsim.recording import WEIGHTS, RoundRecord, Turn, Turns
 
 if TYPE_CHECKING:

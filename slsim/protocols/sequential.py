@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from slsim.devices.base import Half
 from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, Protocol, Synchronous, register
 from slsim.protocols.chains import split_turn
 from slsim.protocols.stage import Process, Stage
-from slsim.protocols.steps import Half, Serve, Step, Workload
+from slsim.protocols.steps import Serve, Step, Workload
 from slsim.recording import Direction, RoundRecord, Turn, Turns
 
 if TYPE_CHECKING:

@@ -91,13 +91,17 @@ class Stage:
         self._note(client, "downlink", start_s)
 
     def serve(self, client: int, *works: Work) -> Process:
-        """The server works for the client, after those who came before (first come, first served)."""
+        """The server works for the client, after those who came before (first come, first served); a client
+        for whom there is nothing to do does not queue."""
         start_s = self.env.now
+        service_s = cast(float, self.cast.server.seconds(*works))
+        if not service_s:
+            return
         with self._slots.request() as slot:
             yield slot
             self._note(client, "server wait", start_s)
             start_s = self.env.now
-            yield self.env.timeout(cast(float, self.cast.server.seconds(*works)))
+            yield self.env.timeout(service_s)
         self._note(client, "server compute", start_s)
 
     def together(self, processes: Sequence[Process]) -> simpy.Event:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.devices import Work
+from slsim.devices.base import CodecPart, Half
 from slsim.recording import Costs, Message, Messages, Turn, Turns
 
 Phase: TypeAlias = Literal[
@@ -30,7 +31,6 @@ CULPRITS: Mapping[str, tuple[Phase, ...]] = {  # what a bottleneck is called, an
     "server": ("server wait", "server compute"),
     "downlink": ("downlink",),
 }
-Half: TypeAlias = Literal["client forward", "client backward", "server forward", "server backward"]
 Bytes: TypeAlias = "int | NDArray[np.int64]"
 
 
@@ -86,16 +86,28 @@ class Workload:
 
     def encode(self, message: Message | Messages) -> Work:
         """A message's tensor, float32, through its codec."""
-        return self._code("encode", message, self.costs.encode_bytes[message.kind])
+        costs = self.costs
+        return self._code("encode", message, costs.encode_bytes, costs.encode_s, costs.lossless_encode_s)
 
     def decode(self, message: Message | Messages) -> Work:
         """A message back into its tensor."""
-        return self._code("decode", message, self.costs.decode_bytes[message.kind])
+        costs = self.costs
+        return self._code("decode", message, costs.decode_bytes, costs.decode_s, costs.lossless_decode_s)
 
     def _code(
-        self, part: Literal["encode", "decode"], message: Message | Messages, each_bytes: float
+        self,
+        part: CodecPart,
+        message: Message | Messages,
+        memory_bytes: Mapping[str, float],
+        core_s: Mapping[str, float],
+        lossless_s: Mapping[str, float],
     ) -> Work:
-        elements = message.raw_bytes / 4
+        kind, elements = message.kind, message.raw_bytes / 4
         return Work(
-            part, memory_bytes=each_bytes * elements, elements=elements, codec=self.codecs[message.kind]
+            part,
+            memory_bytes=memory_bytes[kind] * elements,
+            core_s=core_s[kind] * elements if kind in core_s else None,
+            lossless_s=lossless_s.get(kind, 0.0) * elements,
+            elements=elements,
+            codec=self.codecs[kind],
         )

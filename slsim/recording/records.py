@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 ACTIVATIONS, LABELS, GRADIENTS, WEIGHTS = "activations", "labels", "gradients", "weights"
@@ -97,8 +97,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the clock needs to turn messages and samples into work: FLOPs a sample of each half, and the
-    bytes of memory that encoding and decoding touch for each element of a message kind."""
+    """What the clock needs to turn messages and samples into work.
+
+    FLOPs are a sample's, of each half. What a codec costs is by message kind and an element's: bytes of
+    memory that encoding and decoding touch (0: none, or not known); seconds of a core of reference, where
+    they are known (recordings before 0.2 have none), and of the lossless stage there. `measured_core` has
+    the kinds whose codec was measured on the machine that trained, and how fast its core was beside that of
+    reference.
+    """
 
     client_forward_flops: float
     client_backward_flops: float
@@ -106,11 +112,8 @@ class Costs:
     server_backward_flops: float
     encode_bytes: Mapping[str, float]
     decode_bytes: Mapping[str, float]
-
-    def encoding(self, message: Message) -> float:
-        """Bytes of memory read and written to encode `message`."""
-        return self.encode_bytes[message.kind] * message.raw_bytes / 4
-
-    def decoding(self, message: Message) -> float:
-        """Bytes of memory read and written to decode `message`."""
-        return self.decode_bytes[message.kind] * message.raw_bytes / 4
+    encode_s: Mapping[str, float] = field(default_factory=dict)
+    decode_s: Mapping[str, float] = field(default_factory=dict)
+    lossless_encode_s: Mapping[str, float] = field(default_factory=dict)
+    lossless_decode_s: Mapping[str, float] = field(default_factory=dict)
+    measured_core: Mapping[str, float] = field(default_factory=dict)

@@ -248,7 +248,9 @@ class Scenario(Table):
             places = [("clients.device", self.clients.device[0].device, client)]
         places.append(("server.device", self.server.device, server))
         faults = [
-            fault.under(path) for path, device, duties in places for fault in device.create().faults(duties)
+            fault.under(path)
+            for path, device, duties in places
+            for fault in device.create().all_faults(duties)
         ]
         if faults:
             raise FaultsError(faults)

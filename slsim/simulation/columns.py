@@ -88,6 +88,8 @@ class _Rounds:
                 service_s = np.broadcast_to(self._cast.server.seconds(*works), self.now_s.shape)
                 slots = self._cast.server_slots
                 begin_s, end_s = barrier.queue(self.now_s, service_s, self._turns.offsets, slots)
+                served = service_s > 0  # the others do not queue
+                begin_s, end_s = (np.where(served, at_s, self.now_s) for at_s in (begin_s, end_s))
                 self._spend("server wait", begin_s)
                 self._spend("server compute", end_s)
 

@@ -21,7 +21,7 @@ from slsim.recording import Recording, Turns
 from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
-from slsim.simulation import Simulation, Timeline
+from slsim.simulation import Simulation, Timeline, costs_of
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.reuse import FILES, finished, reusable, supersede
@@ -220,7 +220,7 @@ def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run
             continue
         clock = json.dumps([training.key, case.scenario.table()["network"], _devices(case.scenario)])
         if clock not in timelines:
-            simulation = Simulation.of(case.scenario, recording.costs)
+            simulation = Simulation.of(case.scenario, costs_of(recording))
             timelines[clock] = simulation.run(recording.rounds, turns[training.key])
         runs.append(
             Run(

@@ -19,7 +19,7 @@ from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Costs, Message, Roun
 from slsim.results import StudyFolder, slug
 from slsim.scenario import NetworkTable, Scenario, load, plan
 from slsim.scenario.shares import assign
-from slsim.simulation import Simulation
+from slsim.simulation import Simulation, costs_of
 from slsim.units import DURATION, RATE, SIZE
 from slsim.validation.lab import BURST_BYTES
 from slsim.validation.measure import ClientTurn
@@ -182,7 +182,7 @@ def rounds_of(study: Path) -> list[Round]:
         for path in sorted(folder.trainings.glob(f"{slug(codec)}-????????")):
             if path.name not in rounds:
                 recording = folder.load_training(path.name)
-                rounds[path.name] = Round(codec, case.scenario, recording.costs, recording.rounds[0])
+                rounds[path.name] = Round(codec, case.scenario, costs_of(recording), recording.rounds[0])
     if not rounds:
         raise ValidationError(f"{study} has no finished training; `slsim run` its scenario first")
     return list(rounds.values())

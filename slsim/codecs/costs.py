@@ -1,0 +1,201 @@
+"""What codecs cost: memory traffic for accelerators, seconds of a core of reference for processors.
+
+The seconds of the codecs that ship are a table, `costs.toml`, that `scripts/measure_codec_costs.py` made on
+one core; a device says how fast its own core is beside that one. A codec of one's own is asked, and measured
+on this machine where it says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slsim.codecs import timing
+from slsim.codecs.base import ZSTD_LEVEL, Codec
+from slsim.codecs.lossless import Segment
+from slsim.codecs.sizes import Shape
+from slsim.codecs.timing import Clock
+from slsim.errors import CodecError
+
+FILE = Path(__file__).with_name("costs.toml")
+OURS = "slsim.codecs."
+SHIPPED = frozenset({"cast", "identity", "kmeans", "ms", "qsgd", "qu", "randk", "rt", "sp"})
+Pair = tuple[float, float]  # encoding, decoding
+Lines = NDArray[np.float64]  # [2, 2]: of encoding and of decoding, seconds a part and an element
+
+_PAIRS = (
+    ("encode_bytes", "decode_bytes"),
+    ("encode_s", "decode_s"),
+    ("lossless_encode_s", "lossless_decode_s"),
+)
+_FIELDS = (*(name for pair in _PAIRS for name in pair), "measured_core")
+
+
+@dataclass(frozen=True, slots=True)
+class CodecCost:
+    """What an element costs to encode and to decode: bytes of memory traffic (0: none, or not known),
+    seconds of a core of reference (None: not known) and of the lossless stage there. `measured_core` is how
+    fast this machine's core is beside that one, where the codec was measured here."""
+
+    memory_bytes: Pair
+    core_s: Pair | None
+    lossless_s: Pair = (0.0, 0.0)
+    measured_core: float | None = None
+
+
+def by_kind(costs: Mapping[str, CodecCost]) -> dict[str, dict[str, float]]:
+    """Costs by message kind as the fields of `recording.Costs` that tell of codecs."""
+    fields: dict[str, dict[str, float]] = {name: {} for name in _FIELDS}
+    for kind, cost in costs.items():
+        pairs = (cost.memory_bytes, cost.core_s, cost.lossless_s)
+        for (encode, decode), pair in zip(_PAIRS, pairs, strict=True):
+            if pair is not None:
+                fields[encode][kind], fields[decode][kind] = pair
+        if cost.measured_core is not None:
+            fields["measured_core"][kind] = cost.measured_core
+    return fields
+
+
+def ships(codec: Codec) -> bool:
+    """Whether `codec` is one of those that ship, and no codec of one's own."""
+    return type(codec).__module__.startswith(OURS) and _name(codec) in SHIPPED
+
+
+def cost_of(codec: Codec, shape: Shape, sparse: bool, clock: Clock = time.perf_counter) -> CodecCost:
+    """What `codec` costs for an element of a tensor of `shape`; `sparse`: after a ReLU, half of it zeros.
+    Raises `CodecError` where the codec's own account of it makes no sense."""
+    elements = max(1, math.prod(shape))
+    lossless = _each(_lossless(codec, shape, sparse), elements)
+    memory = _asked(codec, "bytes_touched", codec.bytes_touched)
+    if ships(codec):
+        return CodecCost(memory, _each(_from_table(codec, shape, sparse), elements), lossless)
+    says_bytes = type(codec).bytes_touched is not Codec.bytes_touched
+    if type(codec).core_seconds is not Codec.core_seconds:
+        core_s = _each(_asked(codec, "core_seconds", lambda: codec.core_seconds(shape)), elements)
+        return CodecCost(memory if says_bytes else (0.0, 0.0), core_s, lossless)
+    if not says_bytes and (found := timing.on_this_core(codec, shape, sparse, loop_s(), clock)):
+        return CodecCost((0.0, 0.0), found.core_s, measured_core=found.speed)
+    return CodecCost(memory, None, lossless)
+
+
+def _asked(codec: Codec, method: str, call: Callable[[], object]) -> Pair:
+    """Two numbers that a codec gives. Raises `CodecError` unless they are finite and 0 or more."""
+    try:
+        found = call()
+    except Exception as error:
+        raise CodecError(
+            f"the codec {type(codec).__name__}, in {method}: {type(error).__name__}: {error}"
+        ) from error
+    if isinstance(found, (tuple, list)) and len(found) == 2 and all(map(_is_cost, found)):
+        return float(found[0]), float(found[1])
+    raise CodecError(
+        f"the codec {type(codec).__name__}, in {method}: gives {found!r}; it must be two finite numbers, "
+        "0 or more: of encoding and of decoding"
+    )
+
+
+def _is_cost(number: object) -> bool:
+    return isinstance(number, (int, float, np.number)) and 0 <= float(number) < math.inf
+
+
+def _each(seconds: Pair, elements: int) -> Pair:
+    return seconds[0] / elements, seconds[1] / elements
+
+
+def _name(codec: Codec) -> str:
+    return type(codec).__module__.removeprefix(OURS)
+
+
+# The table.
+
+
+@cache
+def _content() -> dict[str, Any]:
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def loop_s() -> float:
+    """Seconds that the core of reference took for the loop of reference (see `timing`)."""
+    return float(_content()["measured"]["loop_s"])
+
+
+@cache
+def _table() -> dict[str, list[tuple[dict[str, Any], dict[bool, Lines]]]]:
+    """By codec, its measured settings: the parameters that differ from the defaults, and the lines of
+    tensors after a ReLU (True) and of dense ones."""
+    table: dict[str, list[tuple[dict[str, Any], dict[bool, Lines]]]] = {}
+    for row in _content()["settings"]:
+        lines = {
+            kind == "sparse": np.array([row[kind]["encode"], row[kind]["decode"]]) * (1e-6, 1e-9)
+            for kind in ("sparse", "dense")
+        }
+        table.setdefault(row["codec"], []).append((row["parameters"], lines))
+    return table
+
+
+def _from_table(codec: Codec, shape: Shape, sparse: bool) -> Pair:
+    """Seconds of the core of reference for a tensor."""
+    name = _name(codec)
+    if name == "identity" or not math.prod(shape):
+        return 0.0, 0.0
+    defaults = {key: info.default for key, info in type(codec).model_fields.items()}
+    lines = _lines(name, {key: (default, getattr(codec, key)) for key, default in defaults.items()}, sparse)
+    encode, decode = (lines @ (parts_of(codec, shape), math.prod(shape))).tolist()
+    return encode, decode
+
+
+def parts_of(codec: Codec, shape: Shape) -> int:
+    """How many loops over a part of the tensor a codec runs: one, or with a scope one a sample."""
+    return shape[0] if getattr(codec, "scope", "tensor") != "tensor" and shape else 1
+
+
+def _lines(name: str, parameters: Mapping[str, tuple[Any, Any]], sparse: bool) -> Lines:
+    """The lines of a codec's setting, of its parameters' defaults and values: of the default setting, with
+    what each parameter alone adds to a part and by what factor it changes an element."""
+    settings = _table()[name]
+    base = next(lines[sparse] for differing, lines in settings if not differing)
+    part, element = base.T.copy()
+    for key, (default, value) in parameters.items():
+        measured = [(own[key], lines[sparse]) for own, lines in settings if set(own) == {key}]
+        if measured and value != default:
+            at = _at([(default, base), *measured], value)
+            part += at[:, 0] - base[:, 0]
+            element *= at[:, 1] / base[:, 1]
+    found: Lines = np.maximum(np.stack([part, element], axis=1), 0.0)
+    return found
+
+
+def _at(points: list[tuple[Any, Lines]], value: Any) -> Lines:
+    """The lines at a parameter's value: between those of its neighbours where it is a number, and beyond the
+    last in the direction of the last two."""
+    if isinstance(value, (str, bool)) or value is None:
+        return next((lines for key, lines in points if key == value), points[0][1])
+    ordered = sorted(points, key=lambda point: float(point[0]))
+    above = next((place for place, (key, _) in enumerate(ordered) if key >= value), len(ordered) - 1)
+    (low, before), (high, after) = ordered[max(above - 1, 0)], ordered[max(above, 1)]
+    found: Lines = np.maximum(before + (after - before) * (value - low) / (high - low), 0.0)
+    return found
+
+
+def _lossless(codec: Codec, shape: Shape, sparse: bool) -> Pair:
+    """Seconds of the core of reference for the lossless stage of a tensor, at its nominal size."""
+    if codec.lossless is None or not math.prod(shape):
+        return 0.0, 0.0
+    segments: list[Segment] = codec.segments(shape, codec.side_bytes + codec.body_bytes(shape))
+    level = {"level": (ZSTD_LEVEL, codec.zstd_level or ZSTD_LEVEL)}
+    total = np.zeros(2)
+    for segment in segments:
+        if segment.num_bytes:
+            kind = "zstd codes" if segment.width == 1 else "zstd floats"
+            total += _lines(kind, level, sparse) @ (1, segment.num_bytes)
+    encode, decode = total.tolist()
+    return encode, decode
