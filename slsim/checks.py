@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,18 +161,18 @@ def check_multiplier(run: Run) -> Iterator[Check]:
         return
     if next(_messages(run.recording, ACTIVATIONS), None) is None:
         return  # no activations, no multiplier
-    steps, baseline_steps = (
-        analysis.rounds_to(recording, run.target) for recording in (run.recording, run.baseline)
-    )
     subject = f"traffic multiplier of {run.label}"
-    measured = analysis.traffic_multiplier(run)
-    if not math.isfinite(steps) or not math.isfinite(baseline_steps):
-        yield Check(subject, measured == 0 or math.isnan(measured), "target never reached: INF")
+    measured, rounds = analysis.traffic_multiplier(run), analysis.rounds_of_both(run)
+    if rounds is None:
+        own, baseline = run.outcome, run.target.outcome(run.baseline)
+        why = f"{own.state}, {own.reason}" if own.reason else f"the baseline: {baseline.reason}"
+        yield Check(subject, math.isnan(measured), f"none: {why}")
         return
+    baseline_steps, steps = rounds
     ratio = analysis.compression_ratio(run.sent) / analysis.compression_ratio(run.baseline_sent)
     expected = ratio * baseline_steps / steps
     agrees = math.isclose(measured, expected, rel_tol=MULTIPLIER_TOLERANCE)
-    steps_ratio = f"{baseline_steps:.0f} / {steps:.0f} steps"
+    steps_ratio = f"{baseline_steps} / {steps} steps"
     arithmetic = f"measured {measured:.3f}; ratio {ratio:.3f} × {steps_ratio} = {expected:.3f}"
     yield Check(subject, agrees, arithmetic, _above_format(run, measured))
 
@@ -277,21 +277,27 @@ def check_summary(computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check
         if len(rows) != 1:
             yield Check(f"summary.csv, {run}", False, f"{len(rows)} rows of that run, expected 1")
             continue
-        numbers = computed.select_dtypes("number").columns
         wrong = [
-            f"{column}: {float(rows[column].iloc[0])} saved, {float(expected)} from the recording"
-            for column, expected in computed[numbers].iloc[position].items()
-            if not _equal(float(rows[column].iloc[0]), float(expected))
+            f"{column}: {_saved(rows, column)} saved, {expected} from the recording"
+            for column, expected in computed.iloc[position].to_dict().items()
+            if not _equal(_saved(rows, column), expected)
         ]
         yield Check(
             f"summary.csv, {run}",
             not wrong,
-            f"{len(numbers)} numbers compared with the recording",
+            f"{len(computed.columns)} columns compared with the recording",
             _first(wrong),
         )
 
 
-def _equal(saved: float, computed: float) -> bool:
-    return math.isclose(saved, computed, rel_tol=RELATIVE_TOLERANCE) or (
-        math.isnan(saved) and math.isnan(computed)
-    )
+def _saved(rows: pd.DataFrame, column: Hashable) -> Any:
+    return rows[column].iloc[0] if column in rows else "nothing"
+
+
+def _equal(saved: Any, computed: Any) -> bool:
+    """Whether a value read from a CSV file is what was written, as a number where both are, else as text."""
+    try:
+        numbers = float(saved), float(computed)
+    except ValueError:
+        return str(saved) == str(computed)
+    return math.isclose(*numbers, rel_tol=RELATIVE_TOLERANCE) or all(map(math.isnan, numbers))

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from slsim.errors import SlsimError
 from slsim.registry import registry_of
@@ -28,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
+console = Console(markup=False, emoji=False)  # what is printed may be a user's: shown as it is
 
 
 class Kind(StrEnum):
@@ -240,7 +241,7 @@ def validate_clock(
     with Console(stderr=True).status("building the network") as status:
         plan = validation.QUICK if quick else validation.FULL
         plan = replace(plan, delays_s=validation.DELAYS_S) if delay else plan
-        found = validation.validate(plan, rounds, tell=status.update)
+        found = validation.validate(plan, rounds, tell=lambda line: status.update(Text(line)))
     print_validation(console, found)
     if output:
         save(found, output)
@@ -270,7 +271,7 @@ def _value(text: str) -> Any:
 
 def main() -> None:
     """The entry point: one clear line an error, and an exit status (2: bad input, 130: interrupted)."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     # torch's threads spin for a moment while they wait, and then sleep: without, they are slower; for longer,
     # several times slower where another program wants the cores too (docs/training-speed.md). Must be set
     # before torch is imported.

@@ -1,7 +1,17 @@
 """Devices: pieces of work → seconds. By rated figures, by explicit times, or as measured."""
 
 from slsim.devices import catalogue
-from slsim.devices.base import Assumptions, Device, Number, Part, Work, register, registry
+from slsim.devices.base import (
+    AS_STATED,
+    SUPPOSITIONS,
+    Assumptions,
+    Device,
+    Number,
+    Part,
+    Work,
+    register,
+    registry,
+)
 from slsim.devices.measured import Measured
 from slsim.devices.rated import Rated
 from slsim.devices.timed import Timed
@@ -9,6 +19,8 @@ from slsim.devices.timed import Timed
 create = registry.create
 
 __all__ = [
+    "AS_STATED",
+    "SUPPOSITIONS",
     "Assumptions",
     "Device",
     "Measured",

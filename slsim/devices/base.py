@@ -57,6 +57,13 @@ class Assumptions:
     codecs: float = 1.0
 
 
+AS_STATED = Assumptions()
+SUPPOSITIONS: Mapping[str, Assumptions] = {  # between which a result should lie that does not depend on them
+    "if_cheap": Assumptions(overhead=0.0, codecs=0.5),
+    "if_dear": Assumptions(overhead=2.0, codecs=2.0),
+}
+
+
 class Device(Component, ABC):
     """What a client or the server computes on: pieces of work → seconds. A subclass is final.
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from slsim.analysis import Link, swept_in
 from slsim.protocols.steps import Phase, phase_column
-from slsim.report.tables import varies_in_rate
-from slsim.results import StudyFolder, describing_disk_errors
-from slsim.units import RATE
+from slsim.report import drawing
+from slsim.report.drawing import save
+from slsim.report.probes import draw_probes
+from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers.
-COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")
-DASHES = ("-", "--", ":", "-.")
 PHASE_COLOURS: dict[Phase, str] = {
     "client forward": "#D55E00",
     "encode": "#E69F00",
@@ -37,7 +31,6 @@ PHASE_COLOURS: dict[Phase, str] = {
 MOST_BARS = 30
 MOST_CLIENTS, MOST_PIECES = 100, 20  # bars of a partition, and colours in them
 SPREAD = 5  # runs that end this many times apart are drawn on a logarithmic axis
-LINK_COLUMNS = {"network.uplink": "uplink", "network.downlink": "downlink"}
 
 
 def draw(folder: StudyFolder) -> list[str]:
@@ -55,8 +48,6 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     if folder.has_table("breakdown"):
         names += save(folder, "average_round", _average_round(folder.load_table("breakdown")))
     if folder.has_table("probes"):
-        from slsim.report.probes import draw_probes  # it draws with what is here
-
         names += draw_probes(folder)
     time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))
     figures = {
@@ -65,11 +56,7 @@ def draw_runs(folder: StudyFolder) -> list[str]:
         ),
         "accuracy_over_bytes": _accuracy(summary, curves, "uplink_bytes", 1e6, "uplink traffic (MB)"),
     }
-    figures |= {
-        f"time_to_target_over_{name}": _time_to_target(summary, column, name)
-        for column, name in LINK_COLUMNS.items()
-        if varies_in_rate(summary, column)
-    }
+    figures |= {f"time_to_target_over_{link}": _time_to_target(summary, link) for link in swept_in(summary)}
     for name, figure in figures.items():
         names += save(folder, name, figure)
     return names
@@ -78,23 +65,22 @@ def draw_runs(folder: StudyFolder) -> list[str]:
 def draw_errors(folder: StudyFolder) -> list[str]:
     """Relative l2 error over compression ratio, a line a series: solid nominal, dashed with zstd."""
     table = folder.load_table("errors")
-    figure, axes = _new()
-    for position, series in enumerate(table["series"].unique()):
-        for variant, lossless in enumerate((False, True)):
-            points = table[(table["series"] == series) & (table["lossless"] == lossless)]
-            label = f"{series}, zstd" if lossless else series
-            axes.plot(
-                points["compression_ratio"],
-                points["relative_error"],
-                marker="o" if lossless else "s",
-                markersize=4,
-                label=label,
-                **style(position, variant),  # type: ignore[arg-type]
-            )
-    _log_scale(axes.set_xscale, axes.xaxis)
+    figure, axes = drawing.new()
+    lines = [(series, lossless) for series in table["series"].unique() for lossless in (False, True)]
+    for (series, lossless), drawn in zip(lines, drawing.styles([series for series, _ in lines]), strict=True):
+        points = table[(table["series"] == series) & (table["lossless"] == lossless)]
+        axes.plot(
+            points["compression_ratio"],
+            points["relative_error"],
+            marker="o" if lossless else "s",
+            markersize=4,
+            label=f"{series}, zstd" if lossless else series,
+            **drawn,
+        )
+    drawing.log_scale(axes.set_xscale, axes.xaxis)
     axes.set_xticks([5, 10, 20, 50, 100])
     axes.set(xlabel="compression ratio", ylabel="relative l2 error of the activations", ylim=(0, None))
-    _legend(figure, axes)
+    drawing.legend(figure, axes)
     return save(folder, "errors_over_ratio", figure)
 
 
@@ -106,9 +92,9 @@ def draw_partition(folder: StudyFolder) -> list[str]:
     table = whole.head(MOST_CLIENTS)
     classes = table.filter(like="class_")
     ranges = np.array_split(np.arange(len(classes.columns)), min(len(classes.columns), MOST_PIECES))
-    figure, axes = _new()
+    figure, axes = drawing.new()
     bottom = 0 * table["samples"]
-    for piece, colour in zip(ranges, _colours(len(ranges)), strict=True):
+    for piece, colour in zip(ranges, drawing.colours(len(ranges)), strict=True):
         height = classes.iloc[:, piece].sum(axis=1)
         label = f"{piece[0]}" if len(piece) == 1 else f"{piece[0]}–{piece[-1]}"
         axes.bar(table["client"], height, bottom=bottom, color=colour, label=label, width=0.9)
@@ -122,45 +108,20 @@ def draw_partition(folder: StudyFolder) -> list[str]:
     return save(folder, "partition", figure)
 
 
-def _colours(count: int) -> list[Any]:
-    """So many colours, those of `COLOURS` where they are enough."""
-    import matplotlib as mpl
-
-    return list(COLOURS[:count]) if count <= len(COLOURS) else list(mpl.colormaps["tab20"].colors)[:count]  # type: ignore[attr-defined]
-
-
 def _time_axis(shortest_s: float) -> tuple[float, str]:
     """Scale and unit in which the shortest run still shows."""
     return (3600.0, "h") if shortest_s >= 2 * 3600 else (60.0, "min") if shortest_s >= 120 else (1.0, "s")
 
 
-def _new() -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure  # without pyplot: no global state, no display
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def style(codec: int, variant: int) -> dict[str, str]:
-    """A colour a codec, a dash for each of its variants."""
-    return {"color": COLOURS[codec % len(COLOURS)], "linestyle": DASHES[variant % len(DASHES)]}
-
-
 def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: float, label: str) -> Figure:
-    """Test accuracy through the codec over time or bytes; a dot where the target was reached first."""
-    figure, axes = _new()
-    codecs = list(summary["codec"].unique())
-    variants = summary.groupby("codec").cumcount()
-    for run, codec, target, variant in zip(
-        summary["run"], summary["codec"], summary["target_accuracy"], variants, strict=True
-    ):
-        curve = curves[curves["run"] == run]
-        drawn = style(codecs.index(codec), int(variant))
-        axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=run, **drawn)  # type: ignore[arg-type]
-        reached = curve[curve["accuracy"] >= target].head(1)
+    """Test accuracy through the codec over time or bytes; a dot where the target was reached."""
+    figure, axes = drawing.new()
+    for (_, row), drawn in zip(summary.iterrows(), drawing.styles(list(summary["codec"])), strict=True):
+        curve = curves[curves["run"] == row["run"]]
+        marker = "." if len(curve) == 1 else None  # a line of one point shows nothing
+        name = drawing.plain(row["run"])
+        axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=name, marker=marker, **drawn)
+        reached = curve[curve["round"] == row["rounds_to_target"]]
         axes.plot(reached[column] / scale, 100 * reached["accuracy"], "o", color=drawn["color"])
     targets = summary["target_accuracy"].dropna().unique()
     if len(targets) == 1:
@@ -168,75 +129,47 @@ def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: f
         across = axes.get_yaxis_transform()  # x as a share of the width, y in data
         axes.text(0.01, 100 * targets[0], "target", va="bottom", color="grey", transform=across)
     ends = curves.groupby("run")[column].max()
-    if ends.max() > SPREAD * ends.min():
-        _log_scale(axes.set_xscale, axes.xaxis)
+    if curves[column].min() > 0 and ends.max() > SPREAD * ends.min():
+        drawing.log_scale(axes.set_xscale, axes.xaxis)
     axes.set(xlabel=label, ylabel="test accuracy (%)")
-    _legend(figure, axes)
+    if curves.empty:
+        drawing.say_nothing_is_there(axes, "no run was evaluated")
+    drawing.legend(figure, axes)
     return figure
 
 
-def _log_scale(set_scale: Callable[[str], None], axis: Axis) -> None:
-    """A logarithmic axis with plain numbers on it."""
-    from matplotlib.ticker import FormatStrFormatter
-
-    set_scale("log")
-    axis.set_major_formatter(FormatStrFormatter("%g"))
-
-
-def _time_to_target(summary: pd.DataFrame, column: str, name: str) -> Figure:
-    """Simulated time to the target over the rate of a link, a line a codec; the quickest run counts."""
-    figure, axes = _new()
-    rates = summary[column].map(RATE.parse)
-    for position, codec in enumerate(summary["codec"].unique()):
-        chosen = (summary["codec"] == codec) & (summary["time_to_target_s"] < math.inf)
-        times = summary.loc[chosen, "time_to_target_s"].groupby(rates[chosen]).min()
-        label = codec if len(times) else f"{codec}: never"
-        axes.plot(times.index / 1e6, times, marker="o", label=label, **style(position, 0))  # type: ignore[arg-type]
-    _log_scale(axes.set_xscale, axes.xaxis)
-    _log_scale(axes.set_yscale, axes.yaxis)
-    axes.set(xlabel=f"{name} (Mbps)", ylabel="time to target accuracy (s)")
-    _legend(figure, axes)
+def _time_to_target(summary: pd.DataFrame, link: Link) -> Figure:
+    """Simulated time to the target over the rate of a link, a line for runs that differ in nothing else."""
+    figure, axes = drawing.new()
+    axes.set(xlabel=f"{link} (Mbps)", ylabel="time to target accuracy (s)")
+    if summary["time_to_target_s"].isna().all():
+        drawing.say_nothing_is_there(axes, "no run reached its target")
+        return figure
+    groups = list(summary.groupby(f"{link}_series", sort=False))
+    for (label, rows), drawn in zip(groups, drawing.styles([label for label, _ in groups]), strict=True):
+        shown = rows[rows["time_to_target_s"].notna()].sort_values(f"{link}_bps")
+        name = drawing.plain(label if len(shown) else f"{label}: {rows['target_state'].iloc[0]}")
+        axes.plot(shown[f"{link}_bps"] / 1e6, shown["time_to_target_s"], marker="o", label=name, **drawn)
+    drawing.log_scale(axes.set_xscale, axes.xaxis)
+    if summary["time_to_target_s"].min() > 0:
+        drawing.log_scale(axes.set_yscale, axes.yaxis)
+    drawing.legend(figure, axes)
     return figure
 
 
 def _average_round(breakdown: pd.DataFrame) -> Figure:
     """Where the milliseconds of an average round go: a bar a run, a piece a phase."""
     shown = breakdown.head(MOST_BARS).iloc[::-1]
-    figure, axes = _new()
+    places = range(len(shown))
+    figure, axes = drawing.new()
     figure.set_size_inches(7, 1.6 + 0.35 * len(shown))
     left = 0.0 * shown["round_s"]
     for phase, colour in PHASE_COLOURS.items():
         width = 1000 * shown[phase_column(phase)]
-        axes.barh(shown["run"], width, left=left, color=colour, label=phase, height=0.7)
+        axes.barh(places, width, left=left, color=colour, label=phase, height=0.7)
         left = left + width
+    axes.set_yticks(places, labels=map(drawing.plain, shown["run"]))
     axes.set(xlabel="an average round (ms)")
     axes.grid(False, axis="y")
     figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return figure
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    """Inside the axes, or below them, in a taller figure, where it would cover the lines."""
-    labels = axes.get_legend_handles_labels()[1]
-    longest = max(map(len, labels), default=0)
-    if len(labels) <= 8 and longest <= 30:
-        axes.legend(frameon=False, fontsize="small")
-        return
-    columns = max(1, 100 // (longest + 10))
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + 0.2 * -(-len(labels) // columns))
-    figure.legend(frameon=False, fontsize="x-small", loc="outside lower center", ncols=columns)
-
-
-def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
-    """Both formats, without dates, so that the same tables give the same files."""
-    import matplotlib as mpl
-
-    with (
-        describing_disk_errors(folder.path),
-        mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}),
-    ):
-        folder.figures.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder.figures / f"{name}.png", dpi=150)
-        figure.savefig(folder.figures / f"{name}.svg", metadata={"Date": None})
-    return [f"{name}.png", f"{name}.svg"]

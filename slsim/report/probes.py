@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from slsim.report import figures
+from slsim.report import drawing
 from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def draw_probes(folder: StudyFolder) -> list[str]:
         panel.set_xlabel("round")
     handles, labels = panels[2, 1].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside lower center", ncols=4)
-    return figures.save(folder, "probes", figure)
+    return drawing.save(folder, "probes", figure)
 
 
 def series(table: pd.DataFrame, run: str, part: str, quantity: str) -> pd.Series[float]:
@@ -41,27 +42,35 @@ def series(table: pd.DataFrame, run: str, part: str, quantity: str) -> pd.Series
     return table[chosen].set_index("round")["value"]
 
 
+def _coloured(table: pd.DataFrame) -> Iterator[tuple[str, Any]]:
+    """Every run with its colour."""
+    runs = table["run"].unique()
+    return zip(runs, drawing.colours(len(runs)), strict=True)
+
+
 def _errors(axes: Axes, table: pd.DataFrame, part: str) -> None:
     """Solid: the gradient's error; dashed: its bound."""
-    for place, run in enumerate(table["run"].unique()):
-        for variant, quantity in enumerate(("error", "bound")):
+    drawn = False
+    for run, colour in _coloured(table):
+        for quantity, dash in (("error", "-"), ("bound", "--")):
             values = series(table, run, part, quantity)
             shown = values[values > 0]
-            axes.plot(shown.index, shown, **figures.style(place, variant))  # type: ignore[arg-type]
-    axes.set_yscale("log")
+            axes.plot(shown.index, shown, color=colour, linestyle=dash)
+            drawn = drawn or not shown.empty
+    if drawn:
+        axes.set_yscale("log")
     axes.set_title(f"gradient error, {part}: measured (—), bound (– –)", fontsize="medium")
 
 
 def _biases(axes: Axes, table: pd.DataFrame, part: str) -> None:
     """Bias ÷ norm, with its 95 % interval, of the codecs that draw."""
-    for place, run in enumerate(table["run"].unique()):
+    for run, colour in _coloured(table):
         low, high = (series(table, run, part, f"bias_{end}") for end in ("low", "high"))
         if low.empty:
             continue
         size = series(table, run, part, "norm").reindex(low.index)
         bias = series(table, run, part, "bias").reindex(low.index)
         below, above = (bias - low) / size, (high - bias) / size
-        colour = figures.style(place, 0)["color"]
         axes.errorbar(
             low.index, bias / size, yerr=[below, above], capsize=3, marker="o", markersize=3, color=colour
         )
@@ -71,8 +80,8 @@ def _biases(axes: Axes, table: pd.DataFrame, part: str) -> None:
 
 def _alpha(axes: Axes, table: pd.DataFrame) -> None:
     """alpha over rounds; below 0 for codecs that do not contract."""
-    for place, run in enumerate(table["run"].unique()):
+    for run, colour in _coloured(table):
         values = series(table, run, "activations", "alpha")
-        axes.plot(values.index, values, label=run, **figures.style(place, 0))  # type: ignore[arg-type]
+        axes.plot(values.index, values, label=drawing.plain(run), color=colour)
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set_title("alpha = 1 - E‖ε‖² ÷ ‖a‖²", fontsize="medium")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from slsim.recording import Status
+from slsim.report.terminal import say
 
 
 class TerminalProgress:
@@ -16,11 +17,11 @@ class TerminalProgress:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("rounds"),
-            TextColumn("{task.fields[accuracy]}"),
+            TextColumn("{task.fields[accuracy]}", markup=False),
             TimeRemainingColumn(),
             console=console,
         )
@@ -103,7 +104,7 @@ class PlainProgress:
         self._print(f"{label}: {status} after {wall_s:.1f} s")
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, line)
 
 
 def progress(console: Console) -> TerminalProgress | PlainProgress:

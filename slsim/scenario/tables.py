@@ -179,8 +179,11 @@ class TrainingTable(Table):
     )
     target_accuracy: float | str = Field(
         "baseline",
-        description='test accuracy aimed at: a number up to 1, "baseline" (the uncompressed run\'s best), '
+        description='test accuracy aimed at: a number up to 1, "baseline" (what the uncompressed run held), '
         'or "baseline - 1%" (a percentage point below that)',
+    )
+    target_hold: int = Field(
+        2, strict=True, ge=1, description="evaluations in a row that must be at or above the target"
     )
 
     @field_validator("probes")
@@ -263,12 +266,12 @@ class Scenario(Table):
     def learning_table(self) -> dict[str, Any]:
         """The part that what is learned depends on; links, devices, the name and the target are not."""
         table = self.table()
-        training = {key: value for key, value in table["training"].items() if key != "target_accuracy"}
+        training = {key: value for key, value in table["training"].items() if not key.startswith("target_")}
         clients = {key: table["clients"].get(key) for key in ("count", "batch_size", "per_round")}
         clients = {key: value for key, value in clients.items() if value is not None}
         kept = {key: table[key] for key in ("seed", "data", "model", "codec")}
         return {**kept, "clients": clients, "training": training}
 
     def baseline(self) -> Scenario:
-        """The same setting, uncompressed in both directions."""
-        return self.model_copy(update={"codec": CodecTable(weights=self.codec.weights)})
+        """The same setting with nothing compressed: what targets, multipliers and speed-ups are over."""
+        return self.model_copy(update={"codec": CodecTable()})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from slsim.devices import Assumptions
+from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import ClockError
 from slsim.network import LinkUsage, topology
 from slsim.protocols import PHASES, Cast, Protocol, Span, Stage, Workload
@@ -22,7 +22,6 @@ from slsim.scenario.shares import assign
 from slsim.simulation import columns, invariants
 from slsim.simulation.timeline import Timeline
 
-AS_STATED = Assumptions()
 PLACE = {phase: place for place, phase in enumerate(PHASES)}
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from slsim import codecs
+from slsim.analysis import diverged_in
 from slsim.codecs import Codec
+from slsim.errors import StudyError
 from slsim.report import figures
 from slsim.results import StudyFolder
 from slsim.scenario import Choice, Plan
@@ -19,6 +21,8 @@ from slsim.study.training import Observer, Training, train
 
 if TYPE_CHECKING:
     import torch
+
+    from slsim.learning.trainer import Trainer
 
 ROUNDINGS = ("floor", "nearest", "centroid")
 SPARSE = (("sp", "SP"), ("rt", "RT"))
@@ -46,7 +50,12 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
     observer.study_planned([training.label])
     trainer, recording = train(training, observer)
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
-    batches = list(trainer.test_activations())
+    if recording.status == "diverged":
+        raise StudyError(
+            f"{training.label} diverged in round {diverged_in(recording)}, so there are no activations of a "
+            "trained network to compare codecs on; a smaller training.learning_rate may help"
+        )
+    batches = _activations(trainer)
     rows = [
         {
             "series": series,
@@ -64,6 +73,18 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
     folder.save_table("errors", table)
     figures.draw_errors(folder)
     return table, folder
+
+
+def _activations(trainer: Trainer) -> list[torch.Tensor]:
+    """The test images' activations, by batch. Raises `StudyError` where no error can be relative to them."""
+    batches = list(trainer.test_activations())
+    if not all(bool(batch.isfinite().all()) for batch in batches):
+        raise StudyError(
+            "the activations of the test images are not all finite, so codecs cannot be compared"
+        )
+    if not any(bool(batch.any()) for batch in batches):
+        raise StudyError("the activations of the test images are all 0, so no error can be relative to them")
+    return batches
 
 
 def _measure(codec: Codec, batches: list[torch.Tensor]) -> dict[str, Any]:

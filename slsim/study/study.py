@@ -6,10 +6,10 @@ in links, devices or the target share one.
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,12 @@ from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
 from slsim.errors import ReplayError, StudyError
-from slsim.recording import Recording, Turns
+from slsim.recording import Recording
 from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
-from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
-from slsim.simulation import Simulation, Timeline, costs_of
+from slsim.scenario import Case, Plan, full_label, load, override, plan, read, run_labels
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.clocks import Clocks
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.reuse import FILES, finished, reusable, supersede
 from slsim.study.training import (
@@ -184,7 +184,7 @@ def _finish(
     started: float,
     walls: Mapping[str, float],
 ) -> Study | None:
-    """Plays, saves and returns what can be: the cases whose training, and whose baseline, are there."""
+    """Plays, saves and returns what can be: the cases whose training is there."""
     runs = play(cases, recordings)
     if not runs:
         return None
@@ -204,43 +204,33 @@ def _finish(
 
 
 def play(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[Run]:
-    """Each case's recording on its clock; cases whose trainings are not there (yet) are left out."""
-    labels = run_labels(cases)
+    """Each case's recording on its clock, and its baseline's; cases whose trainings are not there (yet) are
+    left out. Where a link's rate is swept, the times if devices cost less and more are there too."""
     sent = {key: analysis.cumulative(recording) for key, recording in recordings.items()}
-    timelines: dict[str, Timeline] = {}
-    turns = {key: Turns.of(recording.rounds) for key, recording in recordings.items()}
+    clocks = Clocks(recordings)
+    suppose = bool(analysis.swept_links(cases))
     runs = []
-    for case, label in zip(cases, labels, strict=True):
-        training = Training.of(case.scenario)
-        needs_baseline = case.scenario.training.target_margin is not None
-        baseline_key = training_key(case.scenario.baseline())
-        baseline = recordings.get(baseline_key)
+    for case, label in zip(cases, run_labels(cases), strict=True):
+        training, baseline = Training.of(case.scenario), Training.of(case.scenario.baseline())
         recording = recordings.get(training.key)
-        if recording is None or (needs_baseline and baseline is None):
+        if recording is None:
             continue
-        clock = json.dumps([training.key, case.scenario.table()["network"], _devices(case.scenario)])
-        if clock not in timelines:
-            simulation = Simulation.of(case.scenario, costs_of(recording))
-            timelines[clock] = simulation.run(recording.rounds, turns[training.key])
-        runs.append(
-            Run(
-                label=label,
-                values=case.values,
-                scenario=case.scenario,
-                training=training.name,
-                recording=recording,
-                timeline=timelines[clock],
-                baseline=baseline,
-                sent=sent[training.key],
-                baseline_sent=sent.get(baseline_key),
-            )
+        run = Run(
+            label=label,
+            values=case.values,
+            scenario=case.scenario,
+            training=training.name,
+            recording=recording,
+            timeline=clocks.timeline(training.key, case.scenario),
+            baseline=recordings.get(baseline.key),
+            sent=sent[training.key],
+            baseline_sent=sent.get(baseline.key),
+            baseline_timeline=clocks.baseline(baseline.key, case.scenario),
+            baseline_training=baseline.name if baseline.key in recordings else None,
         )
+        supposed = clocks.supposed(run, training.key, baseline.key) if suppose else {}
+        runs.append(replace(run, supposed=supposed))
     return runs
-
-
-def _devices(scenario: Scenario) -> list[Any]:
-    table = scenario.table()
-    return [table["clients"]["device"], table["server"]]
 
 
 def open_study(path: str | Path) -> Study:

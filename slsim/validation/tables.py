@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from slsim.results import describing_disk_errors
 from slsim.units import DURATION, RATE, SIZE
@@ -86,7 +86,7 @@ def _print(console: Console, title: str, columns: Mapping[str, Column], rows: It
         table.add_column(heading, justify="left" if left else "right", no_wrap=True)
     for row in rows:
         if row.transport == "tcp" or "fluid" not in columns:
-            table.add_row(*(escape(column(row)) for column in columns.values()))
+            table.add_row(*(Text(column(row)) for column in columns.values()))
     console.print(table)
 
 

@@ -1,0 +1,45 @@
+"""From recordings and timelines to tables: curves, what a target cost, traffic multipliers, speed-ups.
+
+Nothing here trains or simulates; the tables are what is saved and what every figure is drawn from.
+"""
+
+from slsim.analysis.breakdown import breakdown
+from slsim.analysis.links import Link, swept_in, swept_links
+from slsim.analysis.runs import Run, Timed, cumulative, curve, curves, probes, seconds_at
+from slsim.analysis.summary import compression_ratio, rounds_of_both, summarise, traffic_multiplier
+from slsim.analysis.target import (
+    NO_TARGET,
+    NOT_REACHED,
+    REACHED,
+    Outcome,
+    Target,
+    diverged_in,
+    held,
+    target_of,
+)
+
+__all__ = [
+    "NOT_REACHED",
+    "NO_TARGET",
+    "REACHED",
+    "Link",
+    "Outcome",
+    "Run",
+    "Target",
+    "Timed",
+    "breakdown",
+    "compression_ratio",
+    "cumulative",
+    "curve",
+    "curves",
+    "diverged_in",
+    "held",
+    "probes",
+    "rounds_of_both",
+    "seconds_at",
+    "summarise",
+    "swept_in",
+    "swept_links",
+    "target_of",
+    "traffic_multiplier",
+]

@@ -1,0 +1,150 @@
+"""When a training has reached its target: one rule for every table, figure, check and CSV file.
+
+A target is reached at the first evaluation from which on `training.target_hold` evaluations in a row are at
+or above it; its time and bytes are those of that first evaluation. What a training held is the highest
+accuracy that it reached by this rule, and "baseline" as a target is what the uncompressed run held. There is
+no target at or below chance, and none from an uncompressed run that diverged or learned nothing.
+
+Accuracies are compared as numbers of test images, so that 470 of 1,000 reach 52 % less 5 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from slsim.recording import Recording, TestSet
+from slsim.scenario.tables import TrainingTable
+
+State = Literal["reached", "not reached", "no target"]
+REACHED: State = "reached"
+NOT_REACHED: State = "not reached"
+NO_TARGET: State = "no target"
+
+IMAGE_TOLERANCE = 1e-6  # of a test image: what rounding in floats can make of a whole number of them
+TOLERANCE = 1e-9  # of accuracies whose test set is not known
+STANDARD_ERRORS = 3  # by which a baseline must be better than chance
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a target in one training: where it was reached, after `round` rounds, the last
+    evaluation before that was after `round_before` (0: there was none); elsewhere `reason` says why not."""
+
+    state: State
+    reason: str = ""
+    round: int = 0
+    round_before: int = 0
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the target was reached."""
+        return self.state == REACHED
+
+
+@dataclass(frozen=True)
+class Target:
+    """A test accuracy (0 … 1) that `hold` evaluations in a row must reach, counted on `samples` test images
+    (None: not known). NaN where there is no target, for the `reason` given."""
+
+    accuracy: float
+    hold: int
+    samples: int | None = None
+    reason: str = ""
+
+    def met_by(self, accuracy: float) -> bool:
+        """Whether one evaluation is at or above the target."""
+        return _at_least(accuracy, self.accuracy, self.samples)
+
+    def outcome(self, recording: Recording) -> Outcome:
+        """Whether, and where, a training reached this target."""
+        if math.isnan(self.accuracy):
+            return Outcome(NO_TARGET, self.reason)
+        evaluations = recording.evaluations
+        met = [self.met_by(evaluation.accuracy) for evaluation in evaluations]
+        for place in range(len(met) - self.hold + 1):
+            if all(met[place : place + self.hold]):
+                before = evaluations[place - 1].round if place else 0
+                return Outcome(REACHED, round=evaluations[place].round, round_before=before)
+        return Outcome(NOT_REACHED, self._why_not(recording, met))
+
+    def _why_not(self, recording: Recording, met: Sequence[bool]) -> str:
+        reasons = [f"diverged in round {diverged_in(recording)}"] if recording.status == "diverged" else []
+        if len(met) < self.hold:
+            reasons.append(_too_few(len(met), self.hold))
+        elif any(met):
+            in_a_row = f"never at {self.hold} in a row"
+            reasons.append(f"at or above it at {sum(met)} of {len(met)} evaluations, {in_a_row}")
+        else:
+            reasons.append(f"below it at {_evaluations(len(met))}")
+        return "; ".join(reasons)
+
+
+def target_of(settings: TrainingTable, test_set: TestSet | None, baseline: Recording | None) -> Target:
+    """The target that a scenario's [training] asks for, of a training that was evaluated on `test_set`.
+    `baseline` is its uncompressed run, None where that is not there."""
+    samples = test_set.samples if test_set else None
+    margin = settings.target_margin
+    accuracy = math.nan
+    if margin is None:
+        accuracy, reason = float(settings.target_accuracy), ""
+    elif baseline is None:
+        reason = "the uncompressed run is missing"
+    else:
+        reason = _baseline_fault(baseline, settings.target_hold)
+        accuracy = held(baseline, settings.target_hold) - margin
+    if not reason and test_set and _at_least(test_set.chance, accuracy, samples):
+        reason = f"{_percent(accuracy)} is not above chance, {_percent(test_set.chance)}"
+    return Target(math.nan if reason else accuracy, settings.target_hold, samples, reason)
+
+
+def held(recording: Recording, hold: int) -> float:
+    """The highest test accuracy that `hold` evaluations in a row of a training were at or above; NaN where
+    it was evaluated less often."""
+    accuracies = [evaluation.accuracy for evaluation in recording.evaluations]
+    windows = (accuracies[place : place + hold] for place in range(len(accuracies) - hold + 1))
+    return max(map(min, windows), default=math.nan)
+
+
+def diverged_in(recording: Recording) -> int:
+    """The round in which a training that diverged did so; that round is not recorded any more."""
+    return len(recording.rounds) + 1
+
+
+def _baseline_fault(baseline: Recording, hold: int) -> str:
+    """Why no target can be taken from an uncompressed run; an empty string where one can."""
+    if baseline.status == "diverged":
+        return f"the uncompressed run diverged in round {diverged_in(baseline)}"
+    if len(baseline.evaluations) < hold:
+        return f"the uncompressed run was {_too_few(len(baseline.evaluations), hold)}"
+    if baseline.test_set is None:
+        return ""
+    chance, samples = baseline.test_set.chance, baseline.test_set.samples
+    noise = STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / samples)
+    if not _at_least(chance + noise, (best := held(baseline, hold)), samples):
+        return ""
+    return (
+        f"the uncompressed run held {_percent(best)}, no more than chance: {_percent(chance)} "
+        f"and {STANDARD_ERRORS} standard errors of {samples:,} test images, {_percent(noise)}"
+    )
+
+
+def _at_least(accuracy: float, least: float, samples: int | None) -> bool:
+    """Whether `accuracy` is `least` or more, in whole test images where their number is known."""
+    tolerance = IMAGE_TOLERANCE / samples if samples else TOLERANCE
+    return accuracy >= least - tolerance
+
+
+def _too_few(evaluated: int, hold: int) -> str:
+    times = {0: "never evaluated", 1: "evaluated once"}.get(evaluated, f"evaluated {evaluated} times")
+    return f"{times}, training.target_hold asks for {hold} evaluations in a row"
+
+
+def _evaluations(count: int) -> str:
+    return "its only evaluation" if count == 1 else f"all {count} evaluations"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,54 @@
+"""Recordings on the clocks of cases: each recording on each network and its devices once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import astuple
+
+from slsim.analysis import Run, Timed
+from slsim.devices import AS_STATED, SUPPOSITIONS, Assumptions
+from slsim.errors import FaultsError
+from slsim.recording import Recording, Turns
+from slsim.scenario import Scenario
+from slsim.simulation import Simulation, Timeline, costs_of
+
+
+class Clocks:
+    """Plays recordings, told apart by the keys of their trainings."""
+
+    def __init__(self, recordings: Mapping[str, Recording]) -> None:
+        self._recordings = recordings
+        self._turns = {key: Turns.of(recording.rounds) for key, recording in recordings.items()}
+        self._known: dict[str, Timeline] = {}
+
+    def timeline(self, key: str, scenario: Scenario, assumptions: Assumptions = AS_STATED) -> Timeline:
+        """The recording of the training `key` on a scenario's devices and network."""
+        table = scenario.table()
+        devices = [table["clients"]["device"], table["server"]]
+        clock = [key, table["network"], devices, astuple(assumptions)]
+        name = json.dumps(clock)
+        if name not in self._known:
+            recording = self._recordings[key]
+            simulation = Simulation.of(scenario, costs_of(recording), assumptions)
+            self._known[name] = simulation.run(recording.rounds, self._turns[key])
+        return self._known[name]
+
+    def baseline(self, key: str, scenario: Scenario, assumptions: Assumptions = AS_STATED) -> Timeline | None:
+        """The same of a case's uncompressed run, where it is there and the devices have times for it."""
+        if key not in self._recordings:
+            return None
+        try:
+            return self.timeline(key, scenario.baseline(), assumptions)
+        except FaultsError:  # measured devices, whose file has the codecs of the cases alone
+            return None
+
+    def supposed(self, run: Run, key: str, baseline_key: str) -> dict[str, Timed]:
+        """A run and its baseline under every supposition of what devices cost; nothing where its target was
+        not reached, for that has no time then."""
+        if not run.outcome.is_reached:
+            return {}
+        return {
+            name: Timed(self.timeline(key, run.scenario, one), self.baseline(baseline_key, run.scenario, one))
+            for name, one in SUPPOSITIONS.items()
+        }
