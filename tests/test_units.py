@@ -63,6 +63,49 @@ def test_a_decimal_prefix_is_a_power_of_ten(quantity, text, value):
     assert quantity.parse(text) == value
 
 
+@pytest.mark.parametrize(
+    ("quantity", "texts", "value"),
+    [
+        (RATE, "100 Mbit/s, 100 Mb/s, 100 mbps, 100 mbit/s, 100MBit/s, 100 MBIT/s, 100 Mbits/sec", 100e6),
+        (RATE, "100 megabit/s, 100 Megabits per second, 100 Mbit / s, 0.1 gbps, 100000 Kbps", 100e6),
+        (RATE, "12.5 MB/s, 12.5 MBps, 12.5MByte/s, 12.5 Mbytes/s, 12.5 megabytes per second", 100e6),
+        (RATE, "5 kb/s, 5 Kb/s, 5 kbit/s, .625 KB/s, .625 kBps, 625 B/s, 625 bytes/second", 5e3),
+        (RATE, "8 Kibit/s, 8 Kibps, 1 KiB/s, 1 KiBps, 1 KiByte/s", 8192.0),
+        (RATE, "1 GiB/s, 1024 MiB/s, 8 Gibit/s", 2.0**33),
+        (RATE, "1 Pbps, 1 petabit/s", 1e15),
+        (MEMORY_RATE, "51.2 GB/s, 51.2 GBps, 409.6 Gbit/s", 51.2e9),
+        (MEMORY_RATE, "2 GiB/s", 2.0**31),
+        (SIZE, "4 MiB, 4096 KiB, 32 Mibit", 2.0**22),
+        (SIZE, "200 kB, 200 KB, 200000 bytes, 200000 Byte, 200 kilobytes, 1600 kbit", 200e3),
+        (COMPUTE, "11 TFLOP/s, 11 TFlops, 11 tflops, 11 teraflops", 11e12),
+        (DURATION, "5 us, 5 \u00b5s, 5 \u03bcs, 5 usec, 5 microseconds, 5000 nanoseconds", 5e-6),
+        (DURATION, "90 s, 90 sec, 90 seconds, 1.5 min, 1.5 minutes, 90000 msec, .025 hours", 90.0),
+        (DURATION, "2 d, 2 days, 48 h, 48 hr", 172_800.0),
+    ],
+)
+def test_every_clear_spelling_of_a_unit_has_its_value(quantity, texts, value):
+    for text in texts.split(", "):
+        assert quantity.parse(text) == pytest.approx(value, rel=1e-15), text
+
+
+@pytest.mark.parametrize(
+    ("quantity", "units", "bits", "in_bytes"),
+    [
+        (RATE, "mb/s MBPS mB/s mBps Mb/S", "Mbit/s", "MB/s"),
+        (RATE, "gb/s GBPS", "Gbit/s", "GB/s"),
+        (RATE, "KBPS kBPS", "kbit/s", "kB/s"),
+        (MEMORY_RATE, "gb/s", "Gbit/s", "GB/s"),
+        (SIZE, "Mb mb mB", "Mbit", "MB"),
+        (SIZE, "Kib kib", "Kibit", "KiB"),
+    ],
+)
+def test_a_spelling_that_is_used_for_bits_and_for_bytes_is_refused_with_both(quantity, units, bits, in_bytes):
+    for unit in units.split():
+        with pytest.raises(UnitError, match=f"write '{bits}' or '{in_bytes}' ") as caught:
+            quantity.parse(f"12 {unit}")
+        assert f"'{unit}' is not a clear unit of {quantity.what}" in str(caught.value)
+
+
 @pytest.mark.parametrize(("text", "value"), [("250 us", 250e-6), ("40 ns", 40e-9)])
 def test_small_durations(text, value):
     assert DURATION.parse(text) == pytest.approx(value, rel=1e-15)
@@ -100,8 +143,7 @@ def test_the_example_in_a_message_is_right(quantity):
     ("quantity", "text", "unit", "meant"),
     [
         (RATE, "100 Mbsp", "Mbsp", "Mbps"),
-        (RATE, "100 mbps", "mbps", "Mbps"),
-        (RATE, "100 GBPS", "GBPS", "Gbps"),
+        (DURATION, "5 MS", "MS", "ms"),
         (COMPUTE, "11 TFLOP", "TFLOP", "TFLOPS"),
         (MEMORY_RATE, "51.2 GBs", "GBs", "GB/s"),
     ],
@@ -121,17 +163,36 @@ def test_a_unit_like_none_is_answered_with_all_of_them():
     assert "allowed: bps, kbps, Mbps, Gbps, Tbps" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["-1 Mbps", "0 Mbps", "1e400 Mbps"])
-def test_a_rate_is_more_than_zero_and_finite(text):
-    message = re.escape(f"'{text}': a bandwidth must be more than 0 and finite")
-    with pytest.raises(UnitError, match=message):
+@pytest.mark.parametrize(
+    "text", ["-1 Mbps", "0 Mbps", "1e400 Mbps", "1e999999 Mbps", "1e-308 bps", "0.9 bps", "1001 Tbps"]
+)
+def test_a_rate_has_bounds_which_the_error_names(text):
+    bounds = "a bandwidth must be more than 0 and finite: from 1 bps to 1000 Tbps"
+    with pytest.raises(UnitError, match=re.escape(f"'{text}': {bounds}")):
         RATE.parse(text)
 
 
-@pytest.mark.parametrize("text", ["-1 ms", "1e400 s", "-1e400 s"])
-def test_a_duration_is_at_least_zero_and_finite(text):
-    with pytest.raises(UnitError, match=re.escape(f"'{text}': a duration must be at least 0 and finite")):
+@pytest.mark.parametrize("text", ["-1 ms", "1e400 s", "-1e400 s", "101000 d", "1e-16 s"])
+def test_a_duration_has_bounds_which_the_error_names(text):
+    bounds = "a duration must be at least 0 and finite: 0, or from 1e-15 s to 876000 h"
+    with pytest.raises(UnitError, match=re.escape(f"'{text}': {bounds}")):
         DURATION.parse(text)
+
+
+@EVERY_QUANTITY
+@pytest.mark.parametrize("exponent", ["9" * 20, "-" + "9" * 20, "999999"])
+def test_an_exponent_out_of_all_proportion_is_out_of_bounds(quantity, exponent):
+    unit = next(iter(quantity.units))
+    with pytest.raises(UnitError, match=f"a {quantity.what} must be"):
+        quantity.parse(f"1e{exponent} {unit}")
+
+
+@EVERY_QUANTITY
+def test_a_text_of_any_length_is_refused_at_once_and_not_repeated(quantity):
+    for text in ("9" * 200_000 + " s", f"1e{'9' * 400} s", "1 " + "s" * 10**6, "1 x" * 10**5):
+        with pytest.raises(UnitError, match="characters is not a") as caught:
+            quantity.parse(text)
+        assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("quantity", [COMPUTE, MEMORY_RATE])
@@ -178,8 +239,7 @@ def test_a_value_is_written_in_the_largest_unit_that_leaves_one(quantity, value,
 @PROPERTY
 @given(data=st.data())
 def test_reading_what_was_written_gives_exactly_the_value(quantity, data):
-    smallest = 0.0 if quantity.zero_allowed else math.ulp(0.0)
-    value = data.draw(st.floats(min_value=smallest, allow_infinity=False, allow_nan=False))
+    value = data.draw(st.floats(quantity.low, quantity.high))
     assert quantity.parse(quantity.format(value)) == value
 
 
@@ -188,7 +248,7 @@ def test_reading_what_was_written_gives_exactly_the_value(quantity, data):
 @given(data=st.data())
 def test_writing_what_was_read_keeps_exactly_the_value(quantity, data):
     unit = data.draw(st.sampled_from(sorted(quantity.units)))
-    number = data.draw(st.decimals(min_value="0.001", max_value=10**6, places=3).map(str))
+    number = data.draw(st.decimals(min_value=1, max_value=1000, places=3).map(str))
     value = quantity.parse(f"{number} {unit}")
     assert value == pytest.approx(float(number) * quantity.units[unit], rel=1e-15)
     assert quantity.parse(quantity.format(value)) == value

@@ -43,7 +43,7 @@ class FairQueue(Solver):
         self._lowest: list[Entry] = []  # sharing flows by limit, lowest first; some have left
         self._highest: list[Entry] = []  # limited flows by limit, highest first (negative); some have left
         self._limited = ExactSum()  # of the limits of the limited flows
-        self._level = 0.0  # bit/s of every sharing flow; 0 if there is none
+        self._level = 0.0  # bit/s of every sharing flow; 0 if there is none, or in an outage
         self._clock = 0.0  # virtual bits at _since_s
         self._since_s = 0.0
         self._first_sharing_s = math.inf  # when the first of the sharing flows ends
@@ -74,7 +74,7 @@ class FairQueue(Solver):
             self._clock += self._level * (now_s - self._since_s)
             self._since_s, self._level = now_s, level
         if by_goal.size:
-            sharing_s = self._since_s + (by_goal.first() - self._clock) / level
+            sharing_s = self._since_s + (by_goal.first() - self._clock) / level if level else math.inf
         else:
             self._clock = self._level = 0.0
             sharing_s = math.inf
@@ -128,7 +128,7 @@ class FairQueue(Solver):
         flow.is_sharing = False
         flow.bits, flow.since_s = bits, now_s
         self._limited.add(flow.limit_bps)
-        self._by_finish.push(now_s + bits / flow.limit_bps, flow)
+        self._by_finish.push(now_s + bits / flow.limit_bps if flow.limit_bps else math.inf, flow)
         heappush(self._highest, (-flow.limit_bps, flow.number, flow))
         if len(self._highest) > 2 * self._by_finish.size + 64:
             self._highest = [entry for entry in self._highest if self._counts(entry, False)]
@@ -167,6 +167,8 @@ class FairQueue(Solver):
     def _level_now(self) -> float:
         """What each sharing flow has if all stay where they are; without any, whether the limited fit."""
         limited = self._limited
+        if not self._link.rate_bps:
+            return 0.0  # exactly: the sum of limits may be a little off
         spare_bps = (self._link.rate_bps - limited.sum) - limited.error
         if self._by_goal.size:
             return spare_bps / self._by_goal.size

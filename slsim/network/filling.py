@@ -200,7 +200,7 @@ def _set_speeds(now_s: float, group_floats: Floats, size: int) -> None:
         bits = bits_now if new != old else bits
         since_s = now_s if new != old else since_s
         clock[group], since[group], speed[group] = bits, since_s, new
-        finish[group] = since_s + (goal[group] - bits) / new
+        finish[group] = since_s + (goal[group] - bits) / new if new > 0 else np.inf
 
 
 @kernel
@@ -209,7 +209,8 @@ def first_finish(group_floats: Floats, group_ints: Ints, size: int) -> float:
     finish, goal, speed = group_floats[FINISH], group_floats[GOAL], group_floats[SPEED]
     clock, since = group_floats[CLOCK], group_floats[SINCE]
     for group in range(size):
-        finish[group] = since[group] + (goal[group] - clock[group]) / speed[group]
+        rate = speed[group]
+        finish[group] = since[group] + (goal[group] - clock[group]) / rate if rate > 0 else np.inf
     return _first(group_floats, group_ints, size)
 
 

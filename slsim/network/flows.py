@@ -16,7 +16,17 @@ from typing import Any
 import simpy
 from simpy.events import NORMAL, EventPriority
 
-from slsim.network.links import Link, LinkUsage, RateChange, Transfer, check_link_exists, check_rate
+from slsim.errors import NetworkError
+from slsim.network.gates import Gate
+from slsim.network.links import (
+    Link,
+    LinkUsage,
+    RateChange,
+    Transfer,
+    check_change,
+    check_link_exists,
+    check_rate,
+)
 from slsim.network.placement import Placement
 from slsim.network.solver import Solver, by_number
 from slsim.network.state import FlowState, LinkState, Path
@@ -43,6 +53,7 @@ class Flows:
         self._links = links
         self._began_s = float(env.now)
         self._states: dict[str, LinkState] = {}  # of the links used so far
+        self._gates: dict[LinkState, Gate] = {}  # of those with opportunities
         self._paths: dict[tuple[str, ...], Path] = {}  # of the routes used so far
         self._num_sent = 0
         self._num_arrived = 0
@@ -52,6 +63,8 @@ class Flows:
         self._entering: dict[FlowState, None] = {}  # ordered sets: what else happens at this instant
         self._going_on: list[FlowState] = []  # with their next segment
         self._limits_changed: dict[FlowState, None] = {}
+        self._passing: dict[LinkState, None] = {}  # opportunity links that may let something pass
+        self._dead: list[LinkState] = []  # down, and no rate change is to come
         self._will_settle = False
         self._end_of_instant = simpy.Event(env)  # one for all instants
         self._end_of_instant._ok, self._end_of_instant._value = True, None
@@ -107,6 +120,8 @@ class Flows:
         state = self._states.get(name)
         if state is None:
             state = self._states[name] = LinkState(self._links[name], self._began_s)
+            if state.link.opportunities:
+                self._gates[state] = Gate(state.link.opportunities)
         return state
 
     def _now_s(self) -> float:
@@ -136,10 +151,15 @@ class Flows:
         for change in rate_changes:
             if change.time_s > self._env.now:
                 yield self._env.timeout(change.time_s - self._env.now)
-            check_link_exists(change.link, self._links, f"the rate change at {change.time_s} s")
+            check_change(change, self._links)
             self._change_rate(self._state(change.link), change.rate_bps)
+        self._dead = [link for link in self._states.values() if not link.rate_bps and link not in self._gates]
+        if self._dead and not self._will_settle:
+            self._settle_later()
 
     def _change_rate(self, link: LinkState, rate_bps: float) -> None:
+        if not rate_bps and link.rate_bps:
+            self._end_at_outage(link)
         link.set_rate(rate_bps, self._now_s())
         if not link.flowing:
             return
@@ -151,6 +171,20 @@ class Flows:
             self._limits_changed.update(link.flowing)
         if not self._will_settle:
             self._settle_later()
+
+    def _end_at_outage(self, link: LinkState) -> None:
+        """Let flows end that end when the outage of `link` begins, but for a rounding error: it must not hold
+        them until the outage is over."""
+        now_s = self._now_s()
+        for flow in list(link.flowing):
+            solver = flow.solver
+            tolerated = 1e-12 * flow.num_bits + 4 * math.ulp(now_s) * link.rate_bps
+            if solver is not None and solver.bits_left(flow, now_s) <= tolerated:
+                solver.remove(flow, now_s)
+                self._placement.changed[solver] = None
+                self._end_segment(flow, now_s)
+                if not self._will_settle:
+                    self._settle_later()
 
     def _after_latency(self, latency: simpy.Event) -> None:
         self._reach(latency._value)
@@ -190,6 +224,10 @@ class Flows:
             for flow in self._limits_changed:
                 self._placement.replace(flow, now_s)
             self._limits_changed = {}
+        while self._passing:
+            self._let_pass(self._passing.popitem()[0], now_s)
+        for link in self._dead:
+            _check_alive(link, now_s)
         changed = self._placement.changed
         for solver in changed:
             solver.settle(now_s)
@@ -217,15 +255,37 @@ class Flows:
         path = flow.path
         for link in path.links:
             link.enter(flow, now_s)
-        if path.shaped:
+        if path.shaped or path.gates:
             flow.take_credits()
             self._start_segment(flow, now_s)
+            self._passing.update(dict.fromkeys(path.gates))
         else:
             self._placement.enter(flow, flow.num_bits, now_s)
 
     def _start_segment(self, flow: FlowState, now_s: float) -> None:
         bits, fair = flow.next_segment()
         self._placement.go_on(flow, fair, bits, now_s)
+
+    def _let_pass(self, link: LinkState, now_s: float) -> None:
+        """What an opportunity link may let pass at this instant; then wait for the next opportunity if
+        somebody does."""
+        gate = self._gates[link]
+        for flow in gate.let_pass(link, now_s):
+            gates = flow.path.gates
+            if link is not gates[-1]:
+                self._passing[gates[gates.index(link) + 1]] = None
+            elif flow.solver is None:
+                self._start_segment(flow, now_s)
+        if not gate.is_awaited and any(link.wanted(flow) for flow in link.flowing):
+            gate.is_awaited = True
+            _At(self._env, self._at_opportunity, link, max(0.0, gate.next_s() - now_s))
+
+    def _at_opportunity(self, wake: simpy.Event) -> None:
+        link: LinkState = wake._value
+        self._gates[link].is_awaited = False
+        self._passing[link] = None
+        if not self._will_settle:
+            self._settle_later()
 
     def _wait_for_first(self, solver: Solver, now_s: float) -> None:
         """Schedule the delivery of what ends first."""
@@ -253,10 +313,7 @@ class Flows:
         for flow in solver.due():
             if flow.callbacks:
                 is_awaited = True
-            if flow.bits_after:
-                self._going_on.append(flow)
-            else:
-                self._finish(flow, now_s)
+            self._end_segment(flow, now_s)
         if is_awaited or self._will_settle or self._going_on or self._entering:
             self._placement.changed[solver] = None
             if not self._will_settle:
@@ -265,6 +322,12 @@ class Flows:
             solver.settle(now_s)
             if solver.first_s < math.inf:
                 self._wait_for_first(solver, now_s)
+
+    def _end_segment(self, flow: FlowState, now_s: float) -> None:
+        if flow.bits_after:
+            self._going_on.append(flow)
+        else:
+            self._finish(flow, now_s)
 
     def _finish(self, flow: FlowState, now_s: float) -> None:
         """The last byte has arrived: free the links, and let the next in the queues flow."""
@@ -289,6 +352,14 @@ class Flows:
 def _is_first(flow: FlowState) -> bool:
     # All queues are in order of arrival, so the oldest flow of all is first everywhere: no deadlock.
     return all(link.queue[0] is flow for link in flow.path.fifo)
+
+
+def _check_alive(link: LinkState, now_s: float) -> None:
+    if link.flowing:
+        raise NetworkError(
+            f"link {link.link.name!r} is down (0 bit/s) for ever at {now_s:g} s, with {len(link.flowing)} "
+            "transfers on it that can never arrive; let a rate change end the outage."
+        )
 
 
 class _At(simpy.Event):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, get_args
 
 from slsim.errors import NetworkError
+from slsim.traces import Opportunities
 
 Sharing = Literal["fair", "per_flow", "fifo"]
 """How the transfers on one link divide its rate; see `Link`."""
@@ -32,8 +33,13 @@ class Link:
     the link's rate while the link is idle. A transfer that enters it takes the tokens that are
     there, up to its size: so many bytes of it this link does not limit.
 
+    With `opportunities` the link has no rate (`rate_bps` is then their mean, for whoever wants to know):
+    bytes pass at these instants only, up to so many at each, divided fairly among the transfers that wait or
+    given to the first of them (`"fifo"`). A transfer passes the opportunity links of its route in their
+    order, then flows over the other links, at most as far as it has passed.
+
     Raises NetworkError for a rate that is not > 0 and finite, a latency or a burst that is negative or not
-    finite, an empty name, or an unknown `sharing`.
+    finite, an empty name, an unknown `sharing`, or opportunities with a burst or with `"per_flow"`.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Link:
     latency_s: float = 0.0
     sharing: Sharing = "fair"
     burst_bytes: float = 0.0
+    opportunities: Opportunities | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -53,6 +60,10 @@ class Link:
         if not (self.burst_bytes >= 0 and math.isfinite(self.burst_bytes)):
             raise NetworkError(
                 f"burst_bytes(={self.burst_bytes!r}) of link {self.name!r} must be >= 0 bytes and finite."
+            )
+        if self.opportunities and (self.burst_bytes or self.sharing == "per_flow"):
+            raise NetworkError(
+                f"opportunities of link {self.name!r} go with sharing 'fair' or 'fifo', and without a burst."
             )
 
 
@@ -95,8 +106,8 @@ class Transfer:
 class RateChange:
     """From `time_s` (seconds) on, the link named `link` has the rate `rate_bps` (bit/s).
 
-    Raises NetworkError for a time that is negative or not finite, or a rate that is not > 0 and finite. A
-    link that is down cannot be written as rate 0: a transfer on it would never arrive.
+    A rate of 0 is an outage: transfers on the link stand still until its rate changes again. Raises
+    NetworkError for a time that is negative or not finite, or a rate that is not >= 0 and finite.
     """
 
     time_s: float
@@ -105,7 +116,11 @@ class RateChange:
 
     def __post_init__(self) -> None:
         _check_seconds("time_s", self.time_s, f"a rate change of link {self.link!r}")
-        check_rate("rate_bps", self.rate_bps, f"the rate change of link {self.link!r} at {self.time_s} s")
+        if not (self.rate_bps >= 0 and math.isfinite(self.rate_bps)):
+            raise NetworkError(
+                f"rate_bps(={self.rate_bps!r}) of the rate change of link {self.link!r} at {self.time_s} s "
+                "must be >= 0 bit/s and finite."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +128,11 @@ class LinkUsage:
     """What one link has done so far.
 
     `num_bytes` it has carried (a fraction while a byte is on its way), and `busy_s`, the seconds in which
-    at least one transfer was flowing over it. `capacity_bytes` is what it could have carried in these
-    seconds: its rate times their number (on a per-flow link, for every transfer), and the tokens taken from
-    its bucket. So `num_bytes` is at most that, and as much where no other limit holds its transfers.
+    at least one transfer was under way on it, outages and waiting for opportunities included.
+    `capacity_bytes` is what it could have carried in these seconds: its rate times their number (on a
+    per-flow link, for every transfer), and the tokens taken from its bucket; of opportunities, what
+    transfers have used of them. So `num_bytes` is at most that, and as much where no other limit holds its
+    transfers.
     """
 
     num_bytes: float
@@ -136,6 +153,15 @@ def check_link_exists(name: str, links: Collection[str], where: str) -> None:
     raise NetworkError(
         f"link(={name!r}) of {where} is not in the network.{hint} Its {len(links)} links: {known}"
     )
+
+
+def check_change(change: RateChange, links: Mapping[str, Link]) -> None:
+    """Raise NetworkError unless `change` is of one of `links`, a network's by name, that has a rate."""
+    check_link_exists(change.link, links, f"the rate change at {change.time_s} s")
+    if links[change.link].opportunities:
+        raise NetworkError(
+            f"link(={change.link!r}) of the rate change at {change.time_s} s has opportunities, and no rate."
+        )
 
 
 def _checked_route(route: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import simpy
 
 from slsim.errors import NetworkError
 from slsim.network.flows import Flows
-from slsim.network.links import Link, RateChange, Transfer, check_link_exists
+from slsim.network.links import Link, RateChange, Transfer, check_change, check_link_exists
 
 Stream: TypeAlias = Callable[[], Iterator[RateChange]]
 """Rate changes sorted by time, from the beginning at every call; they may go on for ever."""
@@ -24,8 +24,8 @@ class Network:
     changes, of `rate_changes` and of every stream, count from time 0 of that run's clock. Of several changes
     of one link at one time, the last given holds; streams come after `rate_changes`.
 
-    Raises NetworkError for two links of one name, or a rate change of a link that is not in the network. In
-    a stream, it is found when the clock gets there.
+    Raises NetworkError for two links of one name, or a rate change of a link that is not in the network or
+    that has opportunities. In a stream, it is found when the clock gets there.
     """
 
     def __init__(
@@ -40,12 +40,15 @@ class Network:
                 raise NetworkError(f"name(={name!r}) of a link must be unique; {count} links have it.")
         self._by_name = {link.name: link for link in self.links}
         for change in self.rate_changes:
-            check_link_exists(change.link, counts, f"the rate change at {change.time_s} s")
+            check_change(change, self._by_name)
 
     @property
     def is_steady(self) -> bool:
-        """Whether what is sent while all is idle always takes the same time: no changes, no bursts."""
-        return not (self.rate_changes or self.streams or any(link.burst_bytes for link in self.links))
+        """Whether what is sent while all is idle always takes the same time: no changes, opportunities or
+        bursts."""
+        if self.rate_changes or self.streams:
+            return False
+        return not any(link.burst_bytes or link.opportunities for link in self.links)
 
     def attach(self, env: simpy.Environment) -> Flows:
         """The network at work in `env`, idle so far."""
@@ -57,7 +60,8 @@ class Network:
     def completion_times(self, transfers: Iterable[Transfer]) -> list[float]:
         """When the last byte of every transfer has arrived, in seconds, in the order given.
 
-        Runs a clock of its own from 0. Raises NetworkError for an unknown link in a route.
+        Runs a clock of its own from 0. Raises NetworkError for an unknown link in a route, and for a
+        transfer on a link that is down for ever.
         """
         transfers = list(transfers)
         for route in dict.fromkeys(transfer.route for transfer in transfers):

@@ -43,14 +43,16 @@ class Placement:
             self._add(flow, limit_bps, pools, bits, now_s)
 
     def go_on(self, flow: FlowState, links: tuple[LinkState, ...], bits: float, now_s: float) -> None:
-        """`flow` has `bits` to go until its next segment; of its fair links, it enters `links` just now."""
+        """`flow` has `bits` to go until its next segment; of its fair links, it enters `links` just now.
+        Without bits to go it waits, and is with no solver."""
         for link in links:
             link.num_sharing += 1
             if link.num_sharing == 1:
                 link.sole = flow
             elif link.solver is None:
                 self._make_pool(link, now_s)
-        self._place(flow, bits, now_s)
+        if bits:
+            self._place(flow, bits, now_s)
 
     def replace(self, flow: FlowState, now_s: float) -> None:
         """One of the limits of `flow` has changed, or one of its links has become a pool."""

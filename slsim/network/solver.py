@@ -16,8 +16,9 @@ class Solver(ABC):
 
     Rates are in bit/s, times in seconds, sizes in bits. Flows come and go (`add`, `remove`) and limits
     change while a time `now_s` lasts; at its end `settle` finds the rates that hold from then on, which sets
-    `first_s`, the time at which the first flow ends. At that time `due` hands out those that do.
-    `wake` is the event that waits for it, scheduled for `wake_s`, and `fired` one that has.
+    `first_s`, the time at which the first flow ends (inf if none does, as in an outage). At that time `due`
+    hands out those that do. `wake` is the event that waits for it, scheduled for `wake_s`, and `fired` one
+    that has.
     """
 
     __slots__ = ("fired", "first_s", "wake", "wake_s")
@@ -145,7 +146,7 @@ class Apart(Solver):
     def add(self, flow: FlowState, bits: float, now_s: float) -> None:
         flow.solver = self
         flow.bits, flow.since_s = bits, now_s
-        self._by_finish.push(now_s + bits / flow.limit_bps, flow)
+        self._by_finish.push(now_s + bits / flow.limit_bps if flow.limit_bps else math.inf, flow)
 
     def remove(self, flow: FlowState, now_s: float) -> float:
         self._by_finish.discard(flow)

@@ -37,6 +37,7 @@ class LinkState:
         "flowing",
         "link",
         "num_sharing",
+        "passed",
         "queue",
         "rate_bps",
         "sole",
@@ -45,12 +46,13 @@ class LinkState:
 
     def __init__(self, link: Link, now_s: float) -> None:
         self.link = link
-        self.rate_bps = link.rate_bps
+        self.rate_bps = 0.0 if link.opportunities else link.rate_bps
         self.flowing: dict[FlowState, None] = {}  # an ordered set: the results do not depend on hashes
         self.queue: deque[FlowState] = deque()  # of a FIFO link: all that arrived, first the one served
         self.num_sharing = 0  # flows on a fair link that it limits: all but the one that has its credit
         self.sole: FlowState | None = None  # the flow that a fair link is folded into
         self.solver: Solver | None = None  # that divides the rate of a pool
+        self.passed: dict[FlowState, int] = {}  # of an opportunity link: bits, by the flows on it
         self._carried_bits = 0.0  # by flows that have left
         self._capacity_bits = 0.0  # could have been carried while busy, until _since_s
         self._credit_bits = 8 * link.burst_bytes  # at _since_s
@@ -82,6 +84,7 @@ class LinkState:
             self._busy_s += elapsed_s
             self._capacity_bits += self.rate_bps * elapsed_s
         del flowing[flow]
+        self.passed.pop(flow, None)
         self._carried_bits += flow.num_bits
 
     def take_credit(self, num_bits: int) -> float:
@@ -90,6 +93,17 @@ class LinkState:
         self._credit_bits -= taken
         self._capacity_bits += taken
         return taken
+
+    def wanted(self, flow: FlowState) -> int:
+        """Bits of `flow` that wait at this opportunity link: those that have passed the one before."""
+        place = flow.path.gates.index(self)
+        before = flow.path.gates[place - 1].passed.get(flow, 0) if place else flow.num_bits
+        return before - self.passed.get(flow, 0)
+
+    def let_pass(self, flow: FlowState, num_bits: int) -> None:
+        """So many more bits of `flow` pass this opportunity link."""
+        self.passed[flow] = self.passed.get(flow, 0) + num_bits
+        self._capacity_bits += num_bits
 
     def set_rate(self, rate_bps: float, now_s: float) -> None:
         """From now on the link has another rate; whoever divides it has to be told."""
@@ -117,16 +131,18 @@ class LinkState:
 class Path:
     """The links of a route, sorted by what they do to a flow."""
 
-    __slots__ = ("fair", "fifo", "is_plain", "latency_s", "limits", "links", "shaped")
+    __slots__ = ("fair", "fifo", "gates", "is_plain", "latency_s", "limits", "links", "shaped")
 
     def __init__(self, links: Iterable[LinkState]) -> None:
         self.links = tuple(links)
         self.latency_s = math.fsum(state.link.latency_s for state in self.links)
-        self.fair = tuple(state for state in self.links if state.link.sharing == "fair")
+        self.gates = tuple(state for state in self.links if state.link.opportunities)
+        rated = [state for state in self.links if not state.link.opportunities]
+        self.fair = tuple(state for state in rated if state.link.sharing == "fair")
         self.fifo = tuple(state for state in self.links if state.link.sharing == "fifo")
-        self.limits = tuple(state for state in self.links if state.link.sharing != "fair")
+        self.limits = tuple(state for state in rated if state.link.sharing != "fair")
         self.shaped = tuple(state for state in self.links if state.link.burst_bytes)
-        self.is_plain = not self.fifo and not self.shaped
+        self.is_plain = not self.fifo and not self.shaped and not self.gates
 
 
 class FlowState(simpy.Event):
@@ -134,7 +150,8 @@ class FlowState(simpy.Event):
 
     It flows in segments. In each, the links of `limits` limit it on its own (per-flow links, and FIFO links,
     which serve one flow at a time), and those of `fair` together with others. `credits` has the links to
-    come: after so many of its bits, in rising order.
+    come: after so many of its bits, in rising order. A segment ends at the next of these, or where the bits
+    end that have passed the opportunity links of its route.
     """
 
     _ok = True
@@ -172,13 +189,16 @@ class FlowState(simpy.Event):
         self.fair = ()
 
     def next_segment(self) -> tuple[float, tuple[LinkState, ...]]:
-        """The bits of the segment that begins, and the fair links that limit the flow from now on."""
+        """The bits of the segment that begins, and the fair links that limit the flow from now on. No bits:
+        the flow waits for opportunities."""
         start = self.bits_done
         self.credits = [credit for credit in self.credits if credit[0] > start]
         free = {link for _, link in self.credits}
         before, self.fair = self.fair, tuple(link for link in self.path.fair if link not in free)
         self.limits = tuple(link for link in self.path.limits if link not in free)
         self.bits_done = self.credits[0][0] if self.credits else float(self.num_bits)
+        if self.path.gates:
+            self.bits_done = min(self.bits_done, float(self.path.gates[-1].passed.get(self, 0)))
         self.bits_after = self.num_bits - self.bits_done
         return self.bits_done - start, tuple(link for link in self.fair if link not in before)
 

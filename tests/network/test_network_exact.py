@@ -34,22 +34,27 @@ def on_links(num_links, max_transfers):
     routes = st.lists(names, min_size=1, max_size=4, unique=True).map(tuple)
     transfers = st.builds(Transfer, routes, sizes_bytes, times_s, caps_bps)
     changes = st.builds(RateChange, times_s, names, rates_bps)
-    return st.lists(changes, max_size=4), st.lists(transfers, min_size=1, max_size=max_transfers)
+    outages = st.builds(RateChange, times_s, names, st.just(0.0) | rates_bps)
+    transfers_ = st.lists(transfers, min_size=1, max_size=max_transfers)
+    return st.lists(changes, max_size=4), transfers_, st.lists(outages, min_size=1, max_size=8)
 
 
 @st.composite
-def networks(draw, max_links=5, max_transfers=9, bursts=NO_BURST):
+def networks(draw, max_links=5, max_transfers=9, bursts=NO_BURST, with_outages=False):
+    """Links, rate changes and transfers. Outages end after 5 s at the latest."""
     num_links = draw(st.integers(1, max_links))
     links = [
         Link(name, draw(rates_bps), draw(latencies_s), draw(sharings), draw(bursts))
         for name in NAMES[:num_links]
     ]
-    changes, transfers = on_links(num_links, max_transfers)
-    return links, draw(changes), draw(transfers)
+    changes, transfers, outages = on_links(num_links, max_transfers)
+    ends = [RateChange(5.0, link.name, link.rate_bps) for link in links]
+    return links, [*draw(outages), *ends] if with_outages else draw(changes), draw(transfers)
 
 
 small = networks()
 large = networks(max_links=12, max_transfers=25)
+down = networks(max_links=8, max_transfers=14, bursts=st.sampled_from([0.0, 0.0, 500.0]), with_outages=True)
 shaped = networks(max_links=8, max_transfers=14, bursts=st.sampled_from([0.0, 0.0, 100.0, 777.0, 2000.0]))
 
 
@@ -99,6 +104,12 @@ def test_so_they_do_in_large_meshes(case):
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(shaped)
 def test_so_they_do_after_the_bursts_of_shapers(case):
+    check_all(case)
+
+
+@settings(derandomize=True, deadline=None, max_examples=500)
+@given(down)
+def test_so_they_do_through_outages(case):
     check_all(case)
 
 
@@ -172,6 +183,23 @@ def test_a_closed_loop_through_each_solver(topology, reached, solvers):
     course = play(links, [], sent)
     assert end_s == pytest.approx([float(end) for end in course.end_s], rel=1e-9)
     assert solvers <= reached
+    assert max(reached, key=[Apart, FairQueue, Mesh].index) in solvers
+
+
+@pytest.mark.parametrize(("topology", "reached"), REACHED)
+def test_an_outage_through_each_solver(topology, reached, solvers):
+    """The last link, that most or all cross, is down for half of the time; then each link in turn."""
+    links, routes = topology
+    transfers = [
+        Transfer(route, num_bytes, (number + 7 * turn) / 64)
+        for number, route in enumerate(routes)
+        for turn, num_bytes in enumerate(sizes(number))
+    ]
+    last = links[-1]
+    changes = [RateChange(k / 4, last.name, last.rate_bps * (k % 2)) for k in range(12)]
+    for number, link in enumerate(links):
+        changes += [RateChange(3 + number / 4, link.name, 0.0), RateChange(4 + number, link.name, 900.0)]
+    check_ends((links, changes, transfers), play(links, changes, transfers))
     assert max(reached, key=[Apart, FairQueue, Mesh].index) in solvers
 
 

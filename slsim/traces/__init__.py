@@ -14,18 +14,18 @@ at the time of its last line.
 
 from __future__ import annotations
 
-import bisect
 import csv
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from slsim.errors import SlsimError, UnitError
+from slsim.traces.values import Opportunities, Trace
 from slsim.units import RATE
 
+__all__ = ["Opportunities", "Trace", "TraceError", "read"]
 CSV_HEADERS = (["time_s", "rate"], ["time_s", "rate_bps"])  # rates with their unit, or plain in bit/s
 MAHIMAHI_BYTES = 1500  # that may pass at each of a file's milliseconds
 N = TypeVar("N", int, float)
@@ -33,30 +33,6 @@ N = TypeVar("N", int, float)
 
 class TraceError(SlsimError, ValueError):
     """A trace file that cannot be read: which file, which line, what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Trace:
-    """From `times_s[i]` on the rate is `rates_bps[i]`; it starts again every `period_s` (inf: never).
-
-    Times begin at 0 and rise, all below the period; rates are above 0.
-    """
-
-    times_s: tuple[float, ...]
-    rates_bps: tuple[float, ...]
-    period_s: float = math.inf
-
-    def changes(self, shift_s: float = 0.0) -> Iterator[tuple[float, float]]:
-        """Times (from 0) and rates, endless where the trace starts again; `shift_s` (>= 0) into it at 0."""
-        into_s = math.fmod(shift_s, self.period_s)
-        first = bisect.bisect_right(self.times_s, into_s) - 1
-        yield 0.0, self.rates_bps[first]
-        for lap in itertools.count():
-            begin_s = lap * self.period_s - into_s if lap else -into_s
-            for index in range(0 if lap else first + 1, len(self.times_s)):
-                yield begin_s + self.times_s[index], self.rates_bps[index]
-            if math.isinf(self.period_s):
-                return
 
 
 def read(path: Path, period_s: float | None = None) -> Trace:
