@@ -145,9 +145,10 @@ def _counted(
     """The output of a half's layers, detached, and their FLOPs for one sample."""
     with counted() as forward:
         steps = walk(layers, inputs, how)
-    outputs = output_of(steps, half, SAMPLES)
+    samples = len(inputs)
+    outputs = output_of(steps, half, samples)
     with counted() as backward, naming(lambda: f"the {half}'s half fails backward {how}"):
         if outputs.requires_grad:  # a half without weights has nothing to do backward
             outputs.sum().backward()
-    flops = HalfFlops(forward.get_total_flops() / SAMPLES, backward.get_total_flops() / SAMPLES)
+    flops = HalfFlops(forward.get_total_flops() / samples, backward.get_total_flops() / samples)
     return outputs.detach(), flops
