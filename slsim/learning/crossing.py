@@ -34,8 +34,12 @@ def decoded(
     channels_last: bool,
 ) -> torch.Tensor:
     """All clients' tensors, [samples, *shape], on the host. The receiver expects `counts` samples of them."""
-    values = codec.decode_many(payloads, [(n, *shape) for n in counts])
-    if channels_last and values.ndim == 4:  # as the layers want it: all of them go faster
+    return laid_out(codec.decode_many(payloads, [(n, *shape) for n in counts]), channels_last)
+
+
+def laid_out(values: torch.Tensor, channels_last: bool) -> torch.Tensor:
+    """What was received, row-major, as the layers take it: images with their channels last go faster."""
+    if channels_last and values.ndim == 4:
         return values.contiguous(memory_format=torch.channels_last)
     return values
 

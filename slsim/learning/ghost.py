@@ -34,8 +34,8 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     Input and output: [batch, channels, ...], float32 or bfloat16, in either memory format, which is kept.
     In training, each group is normalized by its own mean and variance. The running statistics become the mean
-    over groups of what each would have made of them alone, as weights are averaged; `num_batches_tracked`
-    counts batches, not groups. In evaluation it is `nn.BatchNorm2d`, and so are its parameters and buffers.
+    over groups, by `shares` if there are any, of what each would have made of them alone, as weights are
+    averaged; `num_batches_tracked` counts batches, not groups. In evaluation it is `nn.BatchNorm2d`, and so are its parameters and buffers.
 
     A group with one value a channel has variance 0: its output is the bias and its input gradient 0, but
     for rounding; it counts with a variance of 0 in the running one. (torch refuses it, which would end a
@@ -43,6 +43,7 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
     """
 
     counts: tuple[int, ...] = ()
+    shares: tuple[float, ...] = ()
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
         assert input.ndim >= 2, "batch normalization needs [batch, channels, ...]"
@@ -104,8 +105,14 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
             factor = 1 / int(self.num_batches_tracked)
         if min(sizes) == 1:
             variances = variances.masked_fill(variances.new_tensor(sizes).eq(1).unsqueeze(1), 0)
-        self.running_mean.lerp_(means.mean(0).to(self.running_mean.dtype), factor)
-        self.running_var.lerp_(variances.mean(0).to(self.running_var.dtype), factor)
+        self.running_mean.lerp_(self._mean(means).to(self.running_mean.dtype), factor)
+        self.running_var.lerp_(self._mean(variances).to(self.running_var.dtype), factor)
+
+    def _mean(self, of_groups: torch.Tensor) -> torch.Tensor:
+        """Over groups: [groups, channels] to [channels]."""
+        if not self.shares:
+            return of_groups.mean(0)
+        return of_groups.new_tensor(self.shares) @ of_groups
 
 
 def compilable(x: torch.Tensor, weight: torch.Tensor | None, groups: int) -> bool:
@@ -237,19 +244,22 @@ def layers_of(modules: nn.Module | Iterable[nn.Module]) -> list[GhostBatchNorm]:
 
 
 @contextmanager
-def grouped(modules: nn.Module | Iterable[nn.Module], counts: Sequence[int]) -> Iterator[None]:
+def grouped(
+    modules: nn.Module | Iterable[nn.Module], counts: Sequence[int], shares: Sequence[float] = ()
+) -> Iterator[None]:
     """Within it, batches in training consist of groups of `counts` samples, one below the other.
 
     `counts` are positive and sum to the batch size; with none, as without `grouped`, a batch is one group.
-    Applies to all `GhostBatchNorm` in `modules`. Only the forward needs it: a backward may come later.
+    `shares` are what each group's statistics count in the running ones; without, all the same. Applies to
+    all `GhostBatchNorm` in `modules`. Only the forward needs it: a backward may come later.
     """
     assert all(count > 0 for count in counts), f"groups of {counts} samples"
     layers = layers_of(modules)
-    before = [layer.counts for layer in layers]
+    before = [(layer.counts, layer.shares) for layer in layers]
     try:
         for layer in layers:
-            layer.counts = tuple(counts)
+            layer.counts, layer.shares = tuple(counts), tuple(shares)
         yield
     finally:
         for layer, former in zip(layers, before, strict=True):
-            layer.counts = former
+            layer.counts, layer.shares = former

@@ -29,14 +29,15 @@ class Snapshot:
 
 
 class Half:
-    """The layers of the client or of the server, trained by stochastic gradient descent."""
+    """The layers of the client or of the server, trained by stochastic gradient descent.
 
-    def __init__(self, module: nn.Module, settings: TrainingTable) -> None:
+    With `apart`, several clients' batches run through it one after another (see `apart.py`).
+    """
+
+    def __init__(self, module: nn.Module, settings: TrainingTable, apart: bool = False) -> None:
         self.module = module
+        self.apart = apart
         self._parameters = list(module.parameters())
-        buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
-        self._state = [*self._parameters, *buffers]
-        self._counters = [buffer for buffer in module.buffers() if not buffer.is_floating_point()]
         self.optimizer: torch.optim.SGD | None = None
         if self._parameters:
             self.optimizer = torch.optim.SGD(
@@ -48,9 +49,27 @@ class Half:
             )
 
     @property
+    def _state(self) -> list[torch.Tensor]:
+        """Looked up anew: a layer may put another tensor in a buffer's place."""
+        return [*self._parameters, *(one for one in self.module.buffers() if one.is_floating_point())]
+
+    @property
+    def _counters(self) -> list[torch.Tensor]:
+        return [buffer for buffer in self.module.buffers() if not buffer.is_floating_point()]
+
+    @property
     def size(self) -> int:
         """Elements of the state."""
         return sum(tensor.numel() for tensor in self._state)
+
+    @property
+    def num_weights(self) -> int:
+        """Elements of the state that are weights; they come first, and running statistics follow."""
+        return sum(parameter.numel() for parameter in self._parameters)
+
+    def counts(self) -> torch.Tensor:
+        """What its layers count, as one vector, float32."""
+        return flat(self._counters)
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         return cast(torch.Tensor, self.module(inputs))
@@ -108,6 +127,14 @@ class Half:
     def _momentum(self, parameter: torch.Tensor) -> torch.Tensor | None:
         assert self.optimizer is not None
         return cast("torch.Tensor | None", self.optimizer.state.get(parameter, {}).get("momentum_buffer"))
+
+
+def lay_out(module: nn.Module, channels_last: bool) -> None:
+    """Lay weights of images' convolutions out with their channels last, or leave all as it is."""
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()) if channels_last else ():
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 def flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -26,9 +26,9 @@ class OpenRound:
     done: int = 0
     step: int = 0
 
-    def sent(self, client: int, message: Message) -> None:
+    def sent(self, client: int, messages: tuple[Message, ...]) -> None:
         """Weights travelled: a turn of their own."""
-        self.turns.append(Turn(client, 0, (message,)))
+        self.turns.append(Turn(client, 0, messages))
 
     def add(self, weights: torch.Tensor, share: float) -> None:
         """A participant's state enters the mean (FedAvg, McMahan et al., AISTATS 2017)."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slsim import seeds
 from slsim.learning import partition
+from slsim.learning.data import Dataset
+from slsim.scenario import Scenario
 
 Indices = NDArray[np.int64]
+Weighting: TypeAlias = Literal["samples", "clients"]
 ALL = -1  # in place of a client: everyone's samples together
 
 
@@ -29,20 +33,45 @@ class Batch:
     number: int = 0
 
 
+def shares(samples: Sequence[int], weighting: Weighting) -> list[float]:
+    """How much each of some clients counts in an average over them, together 1: by its number of samples, or
+    all the same."""
+    if weighting == "clients":
+        return [1 / len(samples)] * len(samples)
+    total = sum(samples)
+    return [count / total for count in samples]
+
+
 class Sampler:
     """Mini-batches of all clients: each goes through its samples in a new order, over and over.
 
     `parts` are the positions of each client's samples; `taken` counts the mini-batches that each has had.
-    With `per_round`, so many clients are drawn for each round from those that have samples.
+    With `per_round`, so many clients are drawn for each round from those that have samples. `weighting` says
+    how much a client counts in an average: by its "samples", or "clients" alike.
     """
 
-    def __init__(self, parts: Sequence[Indices], batch_size: int, seed: int, per_round: int | None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Indices],
+        batch_size: int,
+        seed: int,
+        per_round: int | None,
+        weighting: Weighting = "samples",
+    ) -> None:
         self.parts = parts
+        self._weighting = weighting
         self.taken = np.zeros(len(parts), dtype=np.int64)
         self._batch_size, self._seed, self._per_round = batch_size, seed, per_round
         self._sizes = np.array([-(-part.size // batch_size) for part in parts])  # mini-batches in a pass
         self._with_samples = np.flatnonzero(self._sizes)
         self._orders: dict[int, tuple[int, list[Indices]]] = {}  # of each client's present pass
+
+    @classmethod
+    def of(cls, scenario: Scenario, data: Dataset) -> Sampler:
+        """The sampler of a scenario's clients."""
+        clients, seed = scenario.clients, scenario.seed
+        parts = partition.partition_samples(scenario.data.partition, data, clients.count, seed)
+        return cls(parts, clients.batch_size, seed, clients.per_round, scenario.training.weighting)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -130,6 +159,34 @@ class Sampler:
         return int(self._sizes[client])
 
     def shares(self, participants: Sequence[int]) -> dict[int, float]:
-        """Each participant's share of the samples that they have together."""
-        total = sum(self.parts[client].size for client in participants)
-        return {client: self.parts[client].size / total for client in participants}
+        """How much each participant counts in an average over them; together 1."""
+        sizes = [self.parts[client].size for client in participants]
+        return dict(zip(participants, shares(sizes, self._weighting), strict=True))
+
+    # The smallest mini-batch that there will be.
+
+    @property
+    def smallest(self) -> int:
+        """Samples of the smallest that a client takes."""
+        return min(self._last(client) for client in self._with_samples)
+
+    @property
+    def smallest_together(self) -> int:
+        """Samples of the smallest of `one_each`, all clients' together; at least so many with `per_round`."""
+        if not self._takes_all:
+            least = sorted(self._last(client) for client in self._with_samples)
+            return sum(least[: self._per_round])
+        ends = self._sizes[self._with_samples]
+        lasts = np.array([self._last(client) for client in self._with_samples])
+        return min(
+            int(lasts[ends == step].sum() + self._batch_size * (ends > step).sum()) for step in set(ends)
+        )
+
+    @property
+    def smallest_pooled(self) -> int:
+        """Samples of the smallest of `pooled`."""
+        return min(self._num_samples, self._num_samples % self._pooled_size or self._pooled_size)
+
+    def _last(self, client: int) -> int:
+        """Samples of the last mini-batch of a pass."""
+        return int(self.parts[client].size - (self._sizes[client] - 1) * self._batch_size)

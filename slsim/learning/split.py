@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from slsim import seeds
-from slsim.errors import DataError, SlsimError
+from slsim.errors import DataError
 from slsim.learning import ghost
+from slsim.learning.flops import counted
+from slsim.learning.layers import Layer, copied, layers_of, naming, output_of, walk
 from slsim.learning.models import Model
+
+SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,18 @@ def split(
 def halve(
     model: Model, cut: str | int, image_shape: tuple[int, int, int], classes: int, seed: int
 ) -> SplitModel:
-    """Builds `model` with weights drawn from `seed` and cuts it. Raises `DataError` when its layers do not
-    fit the images."""
+    """Builds `model` with weights drawn from `seed` and cuts it. Raises `DataError` that names the layer
+    where its layers do not fit the images, each other or the cut."""
     client_layers = model.client_layers(cut)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.integer(seed, "weights"))
-        try:
+        with naming(lambda: f"the model cannot be built for images of shape {image_shape}"):
             layers = model.build(image_shape, classes)
-            client, server = _cut(layers, client_layers)
-            probe = torch.zeros(1, *image_shape)
-            _settle(layers, probe)
-            activations, logits, flops = _measured(client, server, probe)
-        except SlsimError:
-            raise
-        except Exception as error:
-            raise DataError(f"the model does not take images of shape {image_shape}: {error}") from error
+        client, server = _cut(layers, client_layers)
+        probe = torch.zeros(SAMPLES, *image_shape)
+        _settle(layers, probe)
+        _check_apart(layers_of(client), layers_of(server, client_layers + 1))
+        activations, logits, flops = _measured(client, server, probe)
     if logits != (classes,):
         raise DataError(f"the model gives {logits} values a sample, there are {classes} classes")
     return SplitModel(client, server, activations, *flops)
@@ -85,14 +84,38 @@ def _cut(layers: nn.Sequential, count: int) -> tuple[nn.Sequential, nn.Sequentia
     return client, server
 
 
+def _check_apart(client: list[Layer], server: list[Layer]) -> None:
+    """Raises `DataError` where a weight that learns is on both sides of the cut: two optimizers on two
+    machines would move it. Layers without such weights may be shared."""
+    owners = {place: layer for layer in client for place in _learning(layer)}
+    for layer in server:
+        for place in _learning(layer):
+            if place in owners:
+                raise DataError(
+                    f"{owners[place]} and {layer} share a weight, and the cut lies between them; cut the "
+                    f"model before both or after both (at {layer.number} or more)"
+                )
+
+
+def _learning(layer: Layer) -> list[int]:
+    """Where the layer's weights that learn lie in memory."""
+    return [
+        one.data_ptr() or id(one) for one in layer.module.parameters() if one.requires_grad and one.numel()
+    ]
+
+
 def _settle(layers: nn.Sequential, probe: torch.Tensor) -> None:
     """Lets lazy layers find their shapes and draw their weights; others are left alone."""
     if any(nn.parameter.is_lazy(parameter) for parameter in layers.parameters()):
         training = {module: module.training for module in layers.modules()}
         with torch.no_grad():
-            layers.eval()(probe)
+            walk(layers_of(layers.eval()), probe, _how("in evaluation", probe))
         for module, mode in training.items():
             module.training = mode
+
+
+def _how(mode: str, probe: torch.Tensor) -> str:
+    return f"{mode}, for images of shape {tuple(probe.shape[1:])}"
 
 
 Measured: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[HalfFlops, HalfFlops]]
@@ -107,24 +130,25 @@ def _measured(client: nn.Sequential, server: nn.Sequential, probe: torch.Tensor)
 
 
 def _measured_on(device: str, client: nn.Sequential, server: nn.Sequential, probe: torch.Tensor) -> Measured:
-    """Runs copies, as at inference: running statistics stay as they are, and one sample is enough."""
-    client, server = (_copied(half, device) for half in (client, server))
-    activations, client_flops = _counted(client, probe.to(device))
-    logits, server_flops = _counted(server, activations.requires_grad_())
+    """Runs copies, in training mode."""
+    own, other = (copied(half, device).train() for half in (client, server))
+    how = _how("in training", probe)
+    activations, client_flops = _counted(layers_of(own), "client", probe.to(device), how)
+    received = activations.float().requires_grad_()
+    logits, server_flops = _counted(layers_of(other, len(client) + 1), "server", received, how)
     return tuple(activations.shape[1:]), tuple(logits.shape[1:]), (client_flops, server_flops)
 
 
-def _copied(half: nn.Sequential, device: str) -> nn.Sequential:
-    weights = {id(one): nn.Parameter(one.detach().to(device), one.requires_grad) for one in half.parameters()}
-    return copy.deepcopy(half, weights).to(device).eval()
-
-
-def _counted(half: nn.Sequential, inputs: torch.Tensor) -> tuple[torch.Tensor, HalfFlops]:
-    """The half's output for one sample, detached, and its FLOPs, counted by torch as it runs."""
-    with FlopCounterMode(display=False) as forward:
-        outputs = cast(torch.Tensor, half(inputs))
-    with FlopCounterMode(display=False) as backward:
+def _counted(
+    layers: list[Layer], half: str, inputs: torch.Tensor, how: str
+) -> tuple[torch.Tensor, HalfFlops]:
+    """The output of a half's layers, detached, and their FLOPs for one sample."""
+    with counted() as forward:
+        steps = walk(layers, inputs, how)
+    samples = len(inputs)
+    outputs = output_of(steps, half, samples)
+    with counted() as backward, naming(lambda: f"the {half}'s half fails backward {how}"):
         if outputs.requires_grad:  # a half without weights has nothing to do backward
             outputs.sum().backward()
-    flops = HalfFlops(float(forward.get_total_flops()), float(backward.get_total_flops()))
+    flops = HalfFlops(forward.get_total_flops() / samples, backward.get_total_flops() / samples)
     return outputs.detach(), flops

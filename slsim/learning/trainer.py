@@ -3,7 +3,8 @@ send weights, evaluate. A protocol puts them in order.
 
 There is one model. Where all clients hold the same weights, their batches run as one (`exchange` of many
 batches): each client's activations are still encoded alone, and batch normalization sees each client's
-batch alone. Where their weights differ, a protocol loads one client's after the other's.
+batch alone. A half with layers that look across a batch in another way takes one client's batch after the
+other's (`apart.py`). Where clients' weights differ, a protocol loads one client's after the other's.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from slsim.codecs import Codec, Identity, Payload
 from slsim.codecs import create as create_codec
 from slsim.codecs.costs import by_kind, cost_of
 from slsim.errors import TrainingDiverged
-from slsim.learning import ghost, partition
+from slsim.learning import ghost, sampling
+from slsim.learning.apart import Manner, one_by_one
 from slsim.learning.crossing import check_finite, decoded, encoded
 from slsim.learning.data import Dataset
-from slsim.learning.halves import Half, Snapshot
+from slsim.learning.halves import Half, Snapshot, lay_out
 from slsim.learning.images import Images
 from slsim.learning.open_round import OpenRound
 from slsim.learning.progress import Progress
@@ -37,6 +39,7 @@ from slsim.recording import (
     ACTIVATIONS,
     GRADIENTS,
     LABELS,
+    STATISTICS,
     WEIGHTS,
     Costs,
     Direction,
@@ -65,6 +68,7 @@ class Trainer:
         downlink: Codec,
         weights: Codec | None = None,
         device: torch.device | None = None,
+        manner: Manner | None = None,
     ) -> None:
         self.model = model
         self.uplink, self.downlink = uplink, downlink
@@ -73,18 +77,15 @@ class Trainer:
         self.seed = scenario.seed
         self._batch_size = scenario.clients.batch_size
         self._device = device or torch.device("cpu")
+        self.manner = manner or Manner(self._settings.channels_last)
         self._modules = [model.client, model.server]
         for module in self._modules:
-            module.to(self._device)
-            if self._settings.channels_last:
-                module.to(memory_format=torch.channels_last)
+            lay_out(module.to(self._device), self.manner.channels_last)
         self._ghosts = ghost.layers_of(self._modules)  # looked for once, not at every step
-        self._images = Images(data, scenario.data.augment, self._device, self._settings.channels_last)
-        self.client, self.server = (Half(module, self._settings) for module in self._modules)
-        parts = partition.partition_samples(
-            scenario.data.partition, data, scenario.clients.count, scenario.seed
-        )
-        self.sampler = Sampler(parts, self._batch_size, scenario.seed, scenario.clients.per_round)
+        self._images = Images(data, scenario.data.augment, self._device, self.manner.channels_last)
+        self.client = Half(model.client, self._settings, self.manner.client_apart)
+        self.server = Half(model.server, self._settings, self.manner.server_apart)
+        self.sampler = Sampler.of(scenario, data)
         self._label_type = np.min_scalar_type(data.num_classes - 1).newbyteorder("<")
         self.test_set = TestSet(data.y_test.size, data.num_classes, data.chance)
         protocol = self._settings.protocol.create()
@@ -132,13 +133,32 @@ class Trainer:
 
     def forward(self, batches: Sequence[Batch]) -> torch.Tensor:
         """Activations of all clients, one below the other, float32 with their graph."""
-        images = self._training_images(batches)
-        with self._together([batch.indices.size for batch in batches]):
-            return self._activations(images)
+        return self._activations(self._training_images(batches), [batch.indices.size for batch in batches])
 
-    def _activations(self, images: torch.Tensor) -> torch.Tensor:
+    def _activations(self, images: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        return self._through(self.client, images, counts).float()
+
+    def _through(self, half: Half, inputs: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """The batches of clients, `counts` samples each, through one half; none sees another's."""
         with self._precision():
-            return self.client(images).float()
+            if half.apart and len(counts) > 1:
+                shares = sampling.shares(counts, self._settings.weighting)
+                return one_by_one(half.module, inputs.split(list(counts)), shares)
+            with ghost.grouped(self._ghosts, counts, self._uneven(counts)):
+                return half(inputs)
+
+    def _uneven(self, counts: Sequence[int]) -> list[float]:
+        """How much each client's batch counts in an average; empty where all count the same."""
+        weighting = self._settings.weighting
+        return sampling.shares(counts, weighting) if weighting == "samples" and len(set(counts)) > 1 else []
+
+    def _scales(self, counts: Sequence[int], like: torch.Tensor) -> torch.Tensor | None:
+        """How many times its own gradient each client's counts in the sum that a step divides by the number
+        of clients, a row a sample; None where it is once."""
+        if not (shares := self._uneven(counts)):
+            return None
+        rows = np.repeat(np.array(shares, dtype=np.float32) * len(counts), counts)
+        return moved(torch.from_numpy(rows), self._device).view(-1, *[1] * (like.ndim - 1))
 
     def encode(self, batches: Sequence[Batch], activations: torch.Tensor) -> list[Payload]:
         """Each client's activations through the uplink codec. Raises `TrainingDiverged`."""
@@ -166,11 +186,10 @@ class Trainer:
         counts = [len(part) // self._label_type.itemsize for part in labels]
         activations = self._decoded(self.uplink, payloads, counts).requires_grad_()
         targets = np.concatenate([np.frombuffer(part, self._label_type) for part in labels])
-        with self._together(counts), self._precision():
-            logits = self.server(activations)
-        losses = self._client_losses(logits, targets, counts)
+        losses = self._client_losses(self._through(self.server, activations, counts), targets, counts)
         losses.sum().backward()
-        payloads = encoded(self.downlink, cast(torch.Tensor, activations.grad), counts)
+        gradients, scales = cast(torch.Tensor, activations.grad), self._scales(counts, activations)
+        payloads = encoded(self.downlink, gradients if scales is None else gradients / scales, counts)
         self._note_loss(losses)
         return payloads
 
@@ -180,11 +199,12 @@ class Trainer:
         counts = [payload.shape[0] for payload in payloads]
         gradients = self._decoded(self.downlink, payloads, counts)
         if activations.requires_grad:
-            activations.backward(gradients)
+            scales = self._scales(counts, gradients)
+            activations.backward(gradients if scales is None else gradients * scales)
 
     def _decoded(self, codec: Codec, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
         """All payloads decoded, one below the other; each must have the shape that the receiver expects."""
-        last, shape = self._settings.channels_last, self.model.activation_shape
+        last, shape = self.manner.channels_last, self.model.activation_shape
         return moved(decoded(codec, payloads, counts, shape, last), self._device)
 
     # The whole model in one place.
@@ -202,11 +222,13 @@ class Trainer:
     def _client_losses(
         self, logits: torch.Tensor, targets: NDArray[Any], counts: Sequence[int]
     ) -> torch.Tensor:
-        """Each client's mean cross-entropy, [clients]."""
+        """Each client's mean cross-entropy, times what it counts (see `_scales`), [clients]."""
         labels = self._labels(targets)
         losses = nn.functional.cross_entropy(logits.float(), labels, reduction="none")
         if min(counts) == max(counts):  # as most rounds are: one operation instead of one a client
             return losses.view(len(counts), -1).mean(dim=1)
+        scales = self._scales(counts, losses)
+        losses = losses if scales is None else losses * scales
         return torch.stack([part.mean() for part in losses.split(list(counts))])
 
     def _labels(self, targets: NDArray[Any]) -> torch.Tensor:
@@ -224,21 +246,33 @@ class Trainer:
     # Steps and weights.
 
     def step(self, participants: int = 1) -> None:
-        """One optimizer step on both halves by the gradients averaged over `participants` (MS, Eq. 2)."""
+        """One optimizer step on both halves by the gradients averaged over `participants` (MS, Eq. 2): an
+        `exchange` of batches of different sizes has weighted them by samples, unless `weighting` says not."""
         self.progress.steps += 1
         rate = self.progress.learning_rate()
         self.client.step(rate, participants)
         self.server.step(rate, participants)
 
     def send_weights(
-        self, weights: torch.Tensor, client: int, direction: Direction
-    ) -> tuple[Message, torch.Tensor]:
-        """A state as it arrives after the weights codec, and its message."""
+        self, state: torch.Tensor, client: int, direction: Direction
+    ) -> tuple[tuple[Message, ...], torch.Tensor]:
+        """A state, of the client's half or of both, as it arrives, and its messages: the weights through the
+        weights codec; what is no weight (running statistics, counters), if there is any, as it is."""
+        halves = [self.client] if len(state) == self.client.size else [self.client, self.server]
+        arrived = state.clone()
+        parts = arrived.split([n for half in halves for n in (half.num_weights, half.size - half.num_weights)])
+        weights, statistics = torch.cat(parts[::2]), [*parts[1::2], *(half.counts() for half in halves)]
         rng = seeds.generator(self.seed, f"weights {direction}", client, self.progress.rounds)
         payload = self.weights_codec.encode(weights, rng)
+        decoded = self.weights_codec.decode(payload, tuple(weights.shape)).to(state.device)
+        for part, own in zip(parts[::2], decoded.split([len(part) for part in parts[::2]]), strict=True):
+            part.copy_(own)
         extra = self.weights_codec.extra(payload)
-        message = Message(WEIGHTS, direction, payload.num_bytes, 4 * weights.numel(), extra)
-        return message, self.weights_codec.decode(payload, tuple(weights.shape)).to(weights.device)
+        messages = [Message(WEIGHTS, direction, payload.num_bytes, 4 * len(weights), extra)]
+        if sum(len(part) for part in statistics):
+            exact = create_codec("identity").encode(torch.cat([part.cpu() for part in statistics]))
+            messages.append(Message(STATISTICS, direction, exact.num_bytes, 4 * exact.shape[0]))
+        return tuple(messages), arrived
 
     def whole_weights(self) -> torch.Tensor:
         """The state of the client's half and then the server's, as one vector."""
@@ -275,7 +309,7 @@ class Trainer:
         """The activations of the test images at the cut, in a client's batch size."""
         with self._evaluating():
             for images, _ in self._images.test_batches():
-                yield from self._activations(images).split(self._batch_size)
+                yield from self._activations(images, self._client_batches(images)).split(self._batch_size)
 
     @torch.no_grad()
     def evaluate(self) -> Evaluation:
@@ -283,24 +317,27 @@ class Trainer:
         correct_through, correct_plain, total = 0, 0, 0
         with self._evaluating():
             for images, labels in self._images.test_batches():
-                activations = self._activations(images)
-                plain = self._num_correct(activations, labels)
+                counts = self._client_batches(images)
+                activations = self._activations(images, counts)
+                plain = self._num_correct(activations, labels, counts)
                 correct_plain += plain
                 total += labels.numel()
                 if not self.crosses_cut or isinstance(self.uplink, Identity):
                     correct_through += plain
                     continue
-                counts = [len(part) for part in labels.split(self._batch_size)]
                 arrived = self._decoded(self.uplink, encoded(self.uplink, activations, counts), counts)
-                correct_through += self._num_correct(arrived, labels)
+                correct_through += self._num_correct(arrived, labels, counts)
         training_loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
         accuracies = correct_through / total, correct_plain / total
         return Evaluation(self.progress.rounds, self.progress.epoch, *accuracies, training_loss)
 
-    def _num_correct(self, activations: torch.Tensor, labels: torch.Tensor) -> int:
-        with self._precision():
-            logits = self.server(activations)
+    def _client_batches(self, images: torch.Tensor) -> list[int]:
+        """Test images in a client's batch size."""
+        return [len(part) for part in images.split(self._batch_size)]
+
+    def _num_correct(self, activations: torch.Tensor, labels: torch.Tensor, counts: Sequence[int]) -> int:
+        logits = self._through(self.server, activations, counts)
         check_finite(logits, "what the model makes of the test images")
         return int((logits.argmax(dim=1) == labels).sum())
 
@@ -329,10 +366,6 @@ class Trainer:
         self._losses = list(state["losses"])
 
     # How it computes.
-
-    def _together(self, counts: Sequence[int]) -> AbstractContextManager[Any]:
-        """Batch normalization sees each client's part of the batch alone."""
-        return ghost.grouped(self._ghosts, counts)
 
     def _precision(self) -> AbstractContextManager[Any]:
         enabled = self._settings.precision == "bfloat16"

@@ -40,6 +40,12 @@ class Protocol(Component, ABC):
         """Rounds in which every sample is seen once; as a protocol whose rounds are steps has it."""
         return sampler.steps_per_epoch
 
+    def smallest_batch(self, sampler: Sampler, together: bool) -> int:
+        """Samples of the smallest batch that goes through the model at once; with `together`, batches of
+        several clients may go as one. As a protocol whose clients go one by one has it."""
+        del together
+        return sampler.smallest
+
     @property
     def one_step_a_round(self) -> bool:
         """Whether a round is one step of everyone's, from weights that all share: what probes look at."""

@@ -28,7 +28,7 @@ class FedAvg(LocalTraining):
     """Federated averaging (McMahan et al., AISTATS 2017): whole models trained on the clients, and averaged.
 
     In a round each participant receives the model, goes through its samples `local_epochs` times and sends
-    it back; the server averages by numbers of samples. Optimizers start anew in each round. Nothing crosses
+    it back; the server averages (`training.weighting`). Optimizers start anew in each round. Nothing crosses
     the cut; codecs of activations and gradients are not used, the one of weights is.
     """
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 class LocalTraining(Synchronous, ABC):
     """What `fedavg` and `splitfed` with local epochs share: a part of the model travels to each participant,
-    which trains the whole from there, and back; then all are averaged by numbers of samples.
+    which trains the whole from there, and back; then all are averaged, by numbers of samples unless
+    `training.weighting` says otherwise.
 
     Optimizers, and what batch normalization counts, start anew with each participant; counts go on from the
     last one's.
@@ -62,6 +63,6 @@ class LocalTraining(Synchronous, ABC):
     def _travelled(self, trainer: Trainer, now: OpenRound, client: int, direction: Direction) -> torch.Tensor:
         """The whole model's state, with its travelling part as it arrives."""
         whole, size = trainer.whole_weights(), self.travelling(trainer)
-        message, whole[:size] = trainer.send_weights(whole[:size], client, direction)
-        now.sent(client, message)
+        messages, whole[:size] = trainer.send_weights(whole[:size], client, direction)
+        now.sent(client, messages)
         return whole

@@ -58,8 +58,8 @@ class Sequential(Protocol):
 
     def _hand_on(self, trainer: Trainer, now: OpenRound, client: int, direction: Direction) -> None:
         """The client's half travels, and is loaded as it arrives."""
-        message, arrived = trainer.send_weights(trainer.client.weights(), client, direction)
-        now.sent(client, message)
+        messages, arrived = trainer.send_weights(trainer.client.weights(), client, direction)
+        now.sent(client, messages)
         trainer.client.load(arrived)
 
     def play(self, stage: Stage, record: RoundRecord) -> Process:
@@ -80,6 +80,10 @@ class Centralized(Synchronous):
 
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.pooled_steps_per_epoch
+
+    def smallest_batch(self, sampler: Sampler, together: bool) -> int:
+        del together
+        return sampler.smallest_pooled
 
     def learn(self, trainer: Trainer) -> Iterator[RoundRecord]:
         while not trainer.progress.is_over:

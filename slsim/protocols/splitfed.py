@@ -27,12 +27,13 @@ class SplitFed(LocalTraining):
 
     Averaged every step, it is *Mask-Encoded Sparsification* (ECAI 2024), Section 3 and Eq. 2: a round is one
     step, each client sends the encoded activations of one mini-batch and its labels, the server returns
-    their gradients, and a barrier follows. Exchanging the clients' own gradients for the average is not
+    their gradients, and a barrier follows. Mini-batches of different sizes count by their samples, unless
+    `training.weighting` is "clients". Exchanging the clients' own gradients for the average is not
     charged, as in the paper.
 
     With `local_epochs` it is SplitFedV1 (Thapa et al., AAAI 2022): in a round each participant receives the
     client's half, goes through its samples so many times with a server's half of its own, and sends its half
-    back; both halves are averaged by numbers of samples. Optimizers start anew in each round.
+    back; both halves are averaged (`training.weighting`). Optimizers start anew in each round.
     """
 
     local_epochs: int | None = Field(
@@ -43,6 +44,9 @@ class SplitFed(LocalTraining):
         if self.local_epochs is None:
             return sampler.steps_per_epoch
         return sampler.rounds_of_passes(self.local_epochs)
+
+    def smallest_batch(self, sampler: Sampler, together: bool) -> int:
+        return sampler.smallest_together if together and self.local_epochs is None else sampler.smallest
 
     @property
     def one_step_a_round(self) -> bool:
@@ -81,7 +85,7 @@ class SplitFedV2(Synchronous):
     SplitFedV2 (Thapa et al., AAAI 2022): in a round each participant receives the client's half and goes
     through its samples `local_epochs` times; at every step the server takes the participants' activations
     one after another, in an order drawn from the seed, and steps its one half after each. Then the clients'
-    halves are sent back and averaged by numbers of samples. Clients' optimizers start anew in each round,
+    halves are sent back and averaged (`training.weighting`). Clients' optimizers start anew in each round,
     the server's goes on.
     """
 
@@ -105,8 +109,8 @@ class SplitFedV2(Synchronous):
             now.done += 1
             yield None
         for number, share in trainer.sampler.shares(participants).items():
-            message, arrived = trainer.send_weights(now.halves[number].weights, number, "up")
-            now.sent(number, message)
+            messages, arrived = trainer.send_weights(now.halves[number].weights, number, "up")
+            now.sent(number, messages)
             now.add(arrived, share)
         trainer.client.load(now.mean)
         trainer.finish_round()
@@ -119,8 +123,8 @@ class SplitFedV2(Synchronous):
         shared = trainer.client.snapshot()
         now = trainer.begin_round(mean=shared.weights.new_zeros(trainer.client.size))
         for number in participants:
-            message, arrived = trainer.send_weights(shared.weights, number, "down")
-            now.sent(number, message)
+            messages, arrived = trainer.send_weights(shared.weights, number, "down")
+            now.sent(number, messages)
             now.halves[number] = Snapshot(arrived, None, shared.counters)
         return now
 

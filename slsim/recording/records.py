@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ACTIVATIONS, LABELS, GRADIENTS, WEIGHTS = "activations", "labels", "gradients", "weights"
+STATISTICS = "statistics"  # beside weights: what is no weight (running statistics, counters), exactly
 MESSAGE_FIELDS = ("kind", "direction", "num_bytes", "raw_bytes", "extra_bytes")
 Direction = Literal["up", "down"]
 Status = Literal["finished", "diverged"]

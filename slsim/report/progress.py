@@ -44,6 +44,9 @@ class TerminalProgress:
     def training_reused(self, label: str) -> None:
         self._progress.update(self._task(label), total=1, completed=1, accuracy="finished earlier, reused")
 
+    def notice(self, label: str, text: str) -> None:
+        self._progress.console.print(f"{label}: {text}", markup=False, highlight=False, soft_wrap=True)
+
     def training_started(self, label: str, rounds: int) -> None:
         task = self._task(label)
         self._progress.update(task, total=rounds, accuracy="")
@@ -85,6 +88,9 @@ class PlainProgress:
 
     def training_reused(self, label: str) -> None:
         self._print(f"{label}: finished earlier, reused")
+
+    def notice(self, label: str, text: str) -> None:
+        self._print(f"{label}: {text}")
 
     def training_started(self, label: str, rounds: int) -> None:
         self._rounds, self._quarters = rounds, 0

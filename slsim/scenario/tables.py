@@ -174,6 +174,9 @@ class TrainingTable(Table):
     evaluate_every: int | None = Field(
         None, strict=True, ge=1, description="rounds between two test evaluations; left out: once an epoch"
     )
+    weighting: Literal["samples", "clients"] = Field(
+        "samples", description="how much a client counts in averages: by its samples, or all alike"
+    )
     probes: ProbesTable | None = Field(
         None, description="measure gradient errors, their bounds and biases; none if left out"
     )

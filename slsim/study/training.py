@@ -28,6 +28,7 @@ class Observer(Protocol):
 
     def study_planned(self, trainings: Sequence[str]) -> None: ...
     def training_reused(self, label: str) -> None: ...
+    def notice(self, label: str, text: str) -> None: ...  # of how a training is done
     def training_started(self, label: str, rounds: int) -> None: ...
     def step_finished(self, label: str, steps: int) -> None: ...  # within a round that has several
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
@@ -39,6 +40,7 @@ class Silent:
 
     def study_planned(self, trainings: Sequence[str]) -> None: ...
     def training_reused(self, label: str) -> None: ...
+    def notice(self, label: str, text: str) -> None: ...  # of how a training is done
     def training_started(self, label: str, rounds: int) -> None: ...
     def step_finished(self, label: str, steps: int) -> None: ...  # within a round that has several
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
@@ -104,7 +106,8 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
 
 def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
     """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol. Raises
-    `StudyError` for a device that torch cannot compute on."""
+    `StudyError` for a device that torch cannot compute on, `DataError` for a model that cannot be trained."""
+    from slsim.learning.admission import admit
     from slsim.learning.data import load_data
     from slsim.learning.split import split
     from slsim.learning.trainer import Trainer
@@ -117,7 +120,8 @@ def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
     up, down, weights = (
         codec.create() for codec in (scenario.codec.uplink, scenario.codec.downlink, scenario.codec.weights)
     )
-    return Trainer(scenario, images, halves, up, down, weights, where)
+    manner = admit(scenario, images, halves, where)
+    return Trainer(scenario, images, halves, up, down, weights, where, manner)
 
 
 def train(
@@ -135,6 +139,8 @@ def train(
         trainer = prepare(training.scenario, device)
         recording, wall_s = _begin(training, trainer, checkpoint)
         ready()
+        for text in trainer.manner.notices:
+            observer.notice(training.label, text)
         observer.training_started(training.label, trainer.progress.total_rounds)
         try:
             _probe(training.scenario, trainer, recording)
@@ -152,6 +158,8 @@ def train(
         except TrainingDiverged:
             recording.status = "diverged"
     recording.provenance = {**environment(), "wall_s": round(wall_s + time.monotonic() - started, 3)}
+    if trainer.manner.notices:
+        recording.provenance["notices"] = list(trainer.manner.notices)
     return trainer, recording
 
 
@@ -210,7 +218,9 @@ def _describing_lack_of_memory(label: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        from slsim.learning.memory import lacks_memory
+
+        if not lacks_memory(error):
             raise
         raise StudyError(
             f"{label}: the memory does not suffice for this training; a smaller model, mini-batch or data "

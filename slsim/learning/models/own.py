@@ -25,8 +25,8 @@ def model_of(found: object) -> type[Model] | None:
         _check_sequence(found)
         assert isinstance(found, nn.Sequential)
         return _of_instance(found)
-    if inspect.isclass(found) and not issubclass(found, nn.Sequential):
-        return None
+    if inspect.isclass(found):
+        return _of_class(found) if issubclass(found, nn.Module) else None
     return _of_function(found) if callable(found) else None
 
 
@@ -34,11 +34,60 @@ def _check_sequence(module: object) -> None:
     from torch import nn
 
     if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
-        raise ValueError(
-            f"is a {type(module).__name__}, not a plain nn.Sequential, one layer after the other"
-        )
+        kind = type(module).__name__
+        how = _how_to(kind, module) if isinstance(module, nn.Module) else ""
+        raise ValueError(f"is a {kind}, not a plain nn.Sequential, one layer after the other{how}")
     if len(module) < 2:
         raise ValueError(f"cannot be cut: it has {len(module)} layers, two are the least")
+
+
+def _check_new(layers: nn.Sequential, function: Callable[..., Any]) -> None:
+    """Raises `ValueError` where layers with weights were made when the file was imported."""
+    there = {id(value) for value in getattr(function, "__globals__", {}).values()}
+    for module in layers.modules():
+        if id(module) in there and next(module.parameters(), None) is not None:
+            raise ValueError(
+                f"has a {type(module).__name__} that was made when the file was imported: its weights do not "
+                "come from the scenario's seed, and trainings would share it; make it inside the function"
+            )
+
+
+def _how_to(name: str, module: nn.Module | None = None) -> str:
+    """Two lines of code that make a sequence of a module's parts."""
+    parts = [part for part, _ in module.named_children()] if module is not None else []
+    listed = ", ".join(f"m.{part}" for part in parts) if parts else "m.conv1, nn.ReLU(), nn.Flatten(), m.fc"
+    return (
+        f"; write a function that lists its parts in the order of its forward, and name that:\n"
+        f"    def net(image_shape, num_classes):\n"
+        f"        m = {name}(); return nn.Sequential({listed})  "
+        f"# with what forward does between them: nn.Flatten(), nn.ReLU()"
+    )
+
+
+def _of_class(found: type[nn.Module]) -> type[Model]:
+    """A subclass of nn.Sequential, made with image_shape and num_classes, or with nothing."""
+    from torch import nn
+
+    if not issubclass(found, nn.Sequential) or found.forward is not nn.Sequential.forward:
+        raise ValueError(
+            "is a class with a forward of its own, which cannot be cut in two" + _how_to(found.__name__)
+        )
+    if found.__init__ is nn.Sequential.__init__:
+        raise ValueError("has no __init__ that makes its layers; write one, or a function that gives them")
+    if _takes(found):
+        return _of_function(found)
+    if not _takes(found, sizes=False):
+        raise ValueError("must be made with image_shape and num_classes, or with nothing")
+    return _of_function(found, sizes=False)
+
+
+def _takes(function: Callable[..., Any], sizes: bool = True) -> bool:
+    """Whether it may be called with an image shape and a number of classes, or with nothing."""
+    try:
+        inspect.signature(function).bind(*(((3, 32, 32), 10) if sizes else ()))
+    except TypeError:
+        return False
+    return True
 
 
 def _of_instance(network: nn.Sequential) -> type[Model]:
@@ -68,11 +117,13 @@ def _of_instance(network: nn.Sequential) -> type[Model]:
     return OwnSequential
 
 
-def _of_function(function: Callable[..., Any]) -> type[Model]:
-    try:
-        inspect.signature(function).bind((3, 32, 32), 10)
-    except TypeError as error:
-        raise ValueError(f"must take image_shape and num_classes, and nothing else: {error}") from None
+def _of_function(function: Callable[..., Any], sizes: bool = True) -> type[Model]:
+    """What a call of it gives; without `sizes` it is called with nothing."""
+    if sizes and not _takes(function):
+        raise ValueError(
+            "must take image_shape and num_classes, and nothing else: "
+            f"it is {getattr(function, '__name__', 'the function')}{inspect.signature(function)}"
+        )
 
     class OwnFunction(Model):
         """An nn.Sequential that a function of one's own makes, with the weights that it gives."""
@@ -81,14 +132,15 @@ def _of_function(function: Callable[..., Any]) -> type[Model]:
         num_layers = 0  # known when it is built
 
         def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
+            from slsim.learning.layers import naming
+
             name = getattr(function, "__name__", "the function")
-            try:
-                layers: nn.Sequential = function(image_shape, num_classes)
-            except Exception as error:
-                call = f"{name}({image_shape}, {num_classes})"
-                raise DataError(f"{call} failed: {type(error).__name__}: {error}") from error
+            arguments = (image_shape, num_classes) if sizes else ()
+            with naming(lambda: f"{name}({', '.join(map(str, arguments))}) failed"):
+                layers: nn.Sequential = function(*arguments)
             try:
                 _check_sequence(layers)
+                _check_new(layers, function)
             except ValueError as error:
                 raise DataError(f"what {name} gives {error}") from None
             return layers

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from slsim.errors import DataError
+from slsim.learning.flops import counted
 from slsim.learning.models.base import Model
 
 
@@ -47,7 +47,7 @@ def _cut_sizes(model: Model) -> list[CutSize]:
         tensor = torch.zeros(1, *model.image_shape)
     shapes, flops = [], []
     for layer in layers:
-        with FlopCounterMode(display=False) as counter:
+        with counted() as counter:
             tensor = layer(tensor).detach()
         shapes.append(tuple(tensor.shape[1:]))
         flops.append(counter.get_total_flops())

@@ -1,0 +1,215 @@
+"""No client sees another's samples: batches of several clients through a module one after another, and
+whether running them as one would be the same.
+
+A layer that looks across the samples of a batch (a normalization of one's own, attention over the wrong
+axis) would let one client's samples change another's activations. Nothing is taken from a layer's name: two
+batches are run together and apart, forward and backward, and what comes out is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from slsim.learning import ghost
+from slsim.learning.layers import Layer, Walk, copied, layers_of, walk
+from slsim.learning.memory import lacks_memory
+
+FORWARD, BACKWARD = 1e-4, 1e-2  # largest relative difference that is rounding, of outputs and of gradients
+COUNTS, SHARES = (4, 3), (4 / 7, 3 / 7)  # samples of the two batches
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a model is run in training, found out before it: in which memory layout, which halves take one
+    client's batch after another's, and what a reader should know of it."""
+
+    channels_last: bool
+    client_apart: bool = False
+    server_apart: bool = False
+    notices: tuple[str, ...] = ()
+
+
+def one_by_one(module: nn.Module, parts: Sequence[torch.Tensor], shares: Sequence[float]) -> torch.Tensor:
+    """Outputs of `module` for each client's batch alone, concatenated along the batch.
+
+    Every client begins with the buffers (running statistics, counters) that are there, as on a machine of
+    its own. Afterwards those of floating-point numbers are the mean over clients, by `shares`, of what each
+    made of them; the others are as the last client left them.
+    """
+    places = [(owner, name) for owner in module.modules() for name, _ in owner.named_buffers(recurse=False)]
+    begun = [getattr(owner, name) for owner, name in places]
+    outputs, made = [], []
+    for part in parts:
+        fresh = {id(buffer): buffer.clone() for buffer in begun}  # one that two layers share stays one
+        for (owner, name), buffer in zip(places, begun, strict=True):
+            setattr(owner, name, fresh[id(buffer)])
+        outputs.append(module(part))
+        made.append([getattr(owner, name).detach() for owner, name in places])
+    merged: dict[int, torch.Tensor] = {}
+    for (owner, name), before, own in zip(places, begun, zip(*made, strict=True), strict=True):
+        after = merged.setdefault(id(before), _merged(before, own, shares))
+        setattr(owner, name, after)
+    return torch.cat(outputs)
+
+
+def _merged(before: torch.Tensor, made: Sequence[torch.Tensor], shares: Sequence[float]) -> torch.Tensor:
+    """A buffer after all clients; one that none has changed stays as it is, bit for bit."""
+    if all(torch.equal(one, before) for one in made):
+        return before
+    if not before.is_floating_point():
+        return made[-1]
+    return torch.stack([one * share for one, share in zip(made, shares, strict=True)]).sum(0)
+
+
+def mixing(half: nn.Sequential, first: int, batches: Sequence[torch.Tensor]) -> Layer | None:
+    """The first layer of a half at which `batches`, of `COUNTS` samples, come out otherwise together than
+    apart, in training or in evaluation; None where there is no difference but rounding. Where that cannot be
+    found out, the half's first layer."""
+    found = None
+    with Held():
+        for training in (True, False):
+            try:
+                found = found or _Comparison(half, first, training).differs(batches)
+            except Exception as error:
+                if lacks_memory(error):
+                    raise
+                found = layers_of(half, first)[0]
+    return found
+
+
+class _Comparison:
+    """Two copies of a half on the CPU, one for the batches together and one for each alone."""
+
+    def __init__(self, half: nn.Sequential, first: int, training: bool) -> None:
+        self._training = training
+        self._copies = [copied(half, "cpu").train(training) for _ in range(2)]
+        self._first = first
+
+    def differs(self, batches: Sequence[torch.Tensor]) -> Layer | None:
+        """See `mixing`."""
+        with torch.no_grad():
+            steps = walk(layers_of(copied(self._copies[0], "cpu"), self._first), batches[0], "")
+        together, alone = (layers_of(copy, self._first) for copy in self._copies)
+        for begin, end in pairwise([0, *_ends(steps)]):
+            joint, single = (
+                nn.Sequential(*(one.module for one in layers[begin:end])) for layers in (together, alone)
+            )
+            outputs = self._compare(joint, single, batches)
+            if outputs is None:
+                return together[begin]
+            batches = outputs
+        states = zip(*(copy.buffers() for copy in self._copies), strict=True)
+        return None if not self._training or all(_alike(*pair) for pair in states) else together[0]
+
+    def _compare(
+        self, joint: nn.Module, single: nn.Module, batches: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor] | None:
+        """Each batch's output, or None where together and apart differ."""
+        ones = [batch.detach().requires_grad_() for batch in batches]
+        both = torch.cat(batches).detach().requires_grad_()
+        with torch.set_grad_enabled(self._training):
+            apart = one_by_one(single, [one.clone() for one in ones], SHARES)
+            with ghost.grouped(joint, COUNTS, SHARES):
+                together = joint(both.clone())
+        if together.shape != apart.shape or not _close(together, apart, FORWARD):
+            return None
+        if together.requires_grad:
+            towards = torch.randn_like(apart)
+            found = _gradients(together, [both], joint, towards), _gradients(apart, ones, single, towards)
+            if not all(_close(one, other, BACKWARD) for one, other in zip(*found, strict=True)):
+                return None
+        return list(apart.detach().split(COUNTS))
+
+
+def _ends(steps: Walk) -> list[int]:
+    """After how many layers one tensor of numbers with a row a sample goes from layer to layer."""
+    return [
+        place
+        for place, step in enumerate(steps, 1)
+        if step.has_rows(COUNTS[0]) and step.output.is_floating_point()
+    ]
+
+
+def _gradients(
+    outputs: torch.Tensor, inputs: Sequence[torch.Tensor], module: nn.Module, towards: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the inputs, concatenated, and of all weights, flat."""
+    weights = [one for one in module.parameters() if one.requires_grad]
+    found = torch.autograd.grad(outputs, [*inputs, *weights], towards, materialize_grads=True)
+    flat = [one.flatten() for one in found[len(inputs) :]]
+    return torch.cat(found[: len(inputs)]), torch.cat(flat) if flat else torch.zeros(0)
+
+
+def _close(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:
+    """Whether the difference is within `tolerance` of the size, in each client's rows where there are any."""
+    one, other = one.detach().double(), other.detach().double()
+    counts = COUNTS if len(one) == sum(COUNTS) else [len(one)]
+    scale = 0.01 * float(other.norm())
+    return all(
+        float((own - alone).norm()) <= tolerance * max(float(alone.norm()), scale)
+        for own, alone in zip(one.split(counts), other.split(counts), strict=True)
+    )
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two buffers are the same but for rounding."""
+    return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+class Held(TorchDispatchMode):
+    """Within it, layers that draw get a draw's expectation, so that batches can be compared. What it does not
+    know is drawn, and compares as different."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        del types
+        expected = EXPECTED.get(func)
+        return expected(func, *args, **(kwargs or {})) if expected else func(*args, **(kwargs or {}))
+
+
+def _probability(func: Any, x: torch.Tensor, p: float | torch.Tensor = 0.5, **_rest: Any) -> torch.Tensor:
+    """In place of zeros and ones."""
+    return x.copy_(p) if isinstance(p, torch.Tensor) else x.fill_(p)
+
+
+def _filled(value: float) -> Callable[..., torch.Tensor]:
+    def draw(func: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return func(*args, **kwargs).fill_(value)
+
+    return draw
+
+
+def _middle(func: Any, x: torch.Tensor, low: float = 0.0, high: float = 1.0, **_rest: Any) -> torch.Tensor:
+    return x.fill_((low + high) / 2)
+
+
+def _mean(func: Any, x: torch.Tensor, mean: float = 0.0, *_deviation: Any, **_rest: Any) -> torch.Tensor:
+    return x.fill_(mean)
+
+
+def _kept(func: Any, x: torch.Tensor, *_rest: Any, **_more: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    return x.clone(), torch.ones_like(x, dtype=torch.bool)
+
+
+aten = torch.ops.aten
+EXPECTED: Mapping[Any, Callable[..., Any]] = {
+    aten.bernoulli_.float: _probability,
+    aten.bernoulli_.Tensor: _probability,
+    aten.bernoulli.default: lambda func, p, **_rest: p.clone(),
+    aten.bernoulli.p: lambda func, x, p, **_rest: torch.full_like(x, p),
+    aten.native_dropout.default: _kept,
+    aten.uniform_.default: _middle,
+    aten.normal_.default: _mean,
+    aten.rand.default: _filled(0.5),
+    aten.rand_like.default: _filled(0.5),
+    aten.randn.default: _filled(0.0),
+    aten.randn_like.default: _filled(0.0),
+}

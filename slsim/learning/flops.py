@@ -1,0 +1,79 @@
+"""Floating-point operations of what runs, counted from shapes; a multiply-add is two.
+
+Counted are products and sums over an axis: convolutions of every kind, linear and bilinear layers, recurrent
+layers, attention, and every matrix product. By convention everything else counts nothing: pooling,
+normalization, activations, look-ups, additions, Fourier transforms. Padding is counted as if it were values.
+
+torch's own counter does the counting. Its weight gradient of a convolution with groups is too large by the
+number of groups (torch 2.14), and it has no formula for some products: those are here. Kernels that fuse what
+it counts apart (recurrent layers, attention) are switched off while it counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+aten = torch.ops.aten
+Shape = Sequence[int]
+
+
+def _convolution_backward(grad: Shape, x: Shape, weight: Shape, *settings: Any, **_more: Any) -> int:
+    """Each of the two gradients pairs the same inputs, weights and outputs as the forward does."""
+    *_, transposed, _output_padding, _groups, needed = settings  # `needed`: of the input, the weight, the bias
+    positions = prod((x if transposed else grad)[2:])
+    return 2 * x[0] * positions * prod(weight) * (bool(needed[0]) + bool(needed[1]))
+
+
+def _trilinear(first: Shape, second: Shape, third: Shape, *expand: Any, **_more: Any) -> int:
+    """Each term is two multiplications and an addition. `expand` has the axes that each operand lacks."""
+    shapes = [list(shape) for shape in (first, second, third)]
+    for shape, places in zip(shapes, expand[:3], strict=True):
+        for place in places:
+            shape.insert(place, 1)
+    return 3 * prod(max(sizes) for sizes in zip(*shapes, strict=True))
+
+
+def _matrix_vector(matrix: Shape, *_rest: Any, **_more: Any) -> int:
+    return 2 * prod(matrix)
+
+
+def _added_matrix_vector(_added: Shape, matrix: Shape, *_rest: Any, **_more: Any) -> int:
+    return 2 * prod(matrix)
+
+
+def _added_products(_added: Shape, first: Shape, second: Shape, *_rest: Any, **_more: Any) -> int:
+    return 2 * prod(first) * second[-1]
+
+
+FORMULAS: Mapping[Any, Callable[..., int]] = {
+    aten.convolution_backward: _convolution_backward,
+    aten._trilinear: _trilinear,
+    aten.mv: _matrix_vector,
+    aten.dot: _matrix_vector,
+    aten.vdot: _matrix_vector,
+    aten.addmv: _added_matrix_vector,
+    aten.addbmm: _added_products,
+}
+
+
+@contextmanager
+def counted() -> Iterator[FlopCounterMode]:
+    """Within it, what runs is counted: `get_total_flops()` of what it gives."""
+    mkldnn, attention = torch.backends.mkldnn, torch.backends.mha
+    recurrent, fused = mkldnn.enabled, attention.get_fastpath_enabled()
+    mkldnn.enabled = False
+    attention.set_fastpath_enabled(False)
+    counter = FlopCounterMode(display=False, custom_mapping=dict(FORMULAS))
+    try:
+        with sdpa_kernel(SDPBackend.MATH), counter:
+            yield counter
+    finally:
+        mkldnn.enabled = recurrent
+        attention.set_fastpath_enabled(fused)
