@@ -26,6 +26,10 @@ class CodecError(SlsimError, ValueError):
     """A tensor cannot be encoded, or a payload cannot be decoded."""
 
 
+class ComponentError(SlsimError, ValueError):
+    """A component of a third party raised, exited, or gave what its contract does not allow."""
+
+
 class NetworkError(SlsimError, ValueError):
     """A link, route, transfer or rate change that cannot be simulated."""
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 from pydantic import Field
 
-from slsim.errors import Fault
-from slsim.registry import Component, Registry
+from slsim import boundary
+from slsim.errors import ComponentError, Fault
+from slsim.registry import Component, Registry, full_name
 from slsim.units import Duration
 
 if TYPE_CHECKING:
@@ -52,7 +54,22 @@ class Device(Component, ABC):
 
     def seconds(self, *works: Work) -> Number:
         """Seconds that `works` take when done in one go: the fixed cost once, then one after the other."""
-        return self.overhead + sum(self.piece_seconds(work) for work in works)
+        return self.overhead + sum(self._checked(self.piece_seconds(work), work) for work in works)
+
+    def _checked(self, seconds: Number, work: Work) -> Number:
+        """Seconds of one piece of work. Raises `ComponentError` when a third party's device gave none."""
+        if not boundary.is_outside(type(self)):
+            return seconds
+        numeric = isinstance(seconds, (int, float, np.number, np.ndarray)) and not isinstance(seconds, bool)
+        if numeric and np.asarray(seconds).dtype.kind in "iuf":
+            wrong = ~(np.isfinite(seconds) & (np.asarray(seconds) >= 0))
+            if not wrong.any():
+                return seconds
+            seconds = np.asarray(seconds)[wrong].flat[0].item()
+        raise ComponentError(
+            f"{full_name(type(self))}, in piece_seconds: gave {boundary.shown(seconds)} for {work.part}; "
+            "seconds must be at least 0 and finite"
+        )
 
     @abstractmethod
     def piece_seconds(self, work: Work) -> Number:
