@@ -129,7 +129,7 @@ def _steps(
         except GeneratorExit:
             generator.close()
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # is raised where the generator stands
             advance = functools.partial(generator.throw, error)
         else:
             advance = functools.partial(generator.send, answer)

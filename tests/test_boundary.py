@@ -134,9 +134,9 @@ def test_a_method_that_is_inherited_from_slsim_is_left_alone() -> None:
 
 
 def test_around_names_who_and_what() -> None:
-    with pytest.raises(ComponentError, match=r"^model net, in build: ZeroDivisionError: division by zero$"):
-        with around("model net", "build"):
-            1 / 0  # noqa: B018
+    reason = "^model net, in build: ZeroDivisionError: division by zero$"
+    with pytest.raises(ComponentError, match=reason), around("model net", "build"):
+        1 / 0  # noqa: B018
 
 
 OWN_CODECS = """
