@@ -26,8 +26,8 @@ class CodecError(SlsimError, ValueError):
     """A tensor cannot be encoded, or a payload cannot be decoded."""
 
 
-class DeviceError(SlsimError, ValueError):
-    """A device gives no time for a piece of work, or one that makes no sense."""
+class ComponentError(SlsimError, ValueError):
+    """A component of a third party raised, exited, or gave what its contract does not allow."""
 
 
 class NetworkError(SlsimError, ValueError):

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
-import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from slsim.errors import Fault, FaultsError, UnknownNameError
+from slsim import boundary, own_files
+from slsim.errors import ComponentError, Fault, FaultsError, UnknownNameError
 from slsim.units import nearest
 
 HOMES: Mapping[str, str] = {
@@ -47,6 +47,12 @@ class Component(BaseModel):
         """The files and folders that what it does depends on: a training is done again when one changes.
         Unless a component says otherwise, those that its parameters name, each a `Path`."""
         return [value for _, value in self if isinstance(value, Path)]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if boundary.is_outside(cls):
+            boundary.guard(cls, kind_of(cls))
 
 
 C = TypeVar("C", bound=Component)
@@ -84,11 +90,13 @@ class Entry(Generic[C]):
 
     def resolve(self, params: Mapping[str, Any], other_keys: tuple[str, ...] = ()) -> C:
         """The component with `params` over its defaults; raises `FaultsError` naming each bad one.
-        `other_keys` are allowed in the same table, beside the parameters."""
-        try:
-            return self.cls.model_validate({**self.defaults, **params})
-        except ValidationError as error:
-            raise FaultsError(faults_of(error, self.cls, ("name", *other_keys))) from None
+        `other_keys` are allowed in the same table, beside the parameters. Raises `ComponentError` when a
+        third party's class fails while it is made."""
+        with boundary.around(full_name(self.cls), "its constructor"):
+            try:
+                return self.cls.model_validate({**self.defaults, **params})
+            except ValidationError as error:
+                raise FaultsError(faults_of(error, self.cls, ("name", *other_keys))) from None
 
 
 def _is_kind(cls: type) -> TypeGuard[type[Component]]:
@@ -172,10 +180,11 @@ class Registry(Generic[C]):
         if not self._plugins_loaded:
             for point in importlib.metadata.entry_points(group=f"slsim.{self.kind}"):
                 try:
-                    self.add(point.name, point.load())
-                except Exception as error:
+                    with boundary.around(f"the plug-in {point.name}"):
+                        self.add(point.name, point.load())
+                except ComponentError as error:
                     raise UnknownNameError(
-                        f"the plug-in {point.value!r} cannot be loaded: {error!r}"
+                        f"the plug-in {point.value!r} cannot be loaded: {error.__cause__!r}"
                     ) from error
             self._plugins_loaded = True
         return sorted(self._entries)
@@ -224,21 +233,37 @@ class Registry(Generic[C]):
             raise UnknownNameError(f'"{name}" {error}') from None
 
 
-def _load_file(path: Path) -> Any:
-    module_name = f"slsim_file_{path.stem}_{abs(hash(path)):x}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # pydantic looks annotations up there
+def _load_file(path: Path) -> types.ModuleType:
     try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise UnknownNameError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
+        with boundary.around(str(path)):
+            return own_files.load(path)
+    except ComponentError as error:
+        cause = own_files.plain(boundary.told(error.__cause__ or error))
+        raise UnknownNameError(f"{path} cannot be imported: {cause}") from error
+
+
+def kind_of(cls: type[Component]) -> str:
+    """The kind of a component's class, such as "codec"."""
+    homes = [(kind, home) for kind, home in HOMES.items() for one in cls.__mro__ if _is_in(one, home)]
+    return homes[0][0] if homes else "component"
+
+
+def _is_in(cls: type, home: str) -> bool:
+    return cls.__module__ in (home, f"{home}.base")
+
+
+def full_name(cls: type[Component]) -> str:
+    """What a component is called in errors: "codec own.py:Mine"."""
+    return boundary.name_of(cls, kind_of(cls))
+
+
+def check_reads(component: Component) -> None:
+    """Raises `ComponentError` where a third party's `reads` gives no paths."""
+    if boundary.is_outside(type(component)):
+        given: object = component.reads()
+        if not isinstance(given, Sequence) or not all(isinstance(one, Path) for one in given):
+            what = f"gave {boundary.shown(given)}; paths (Path) are due"
+            raise ComponentError(f"{full_name(type(component))}, in reads: {what}")
 
 
 def registry_of(kind: str) -> Registry[Any]:

@@ -15,6 +15,8 @@ FLOORS = {
     "slsim.errors": 0,
     "slsim.units": 0,
     "slsim.seeds": 0,
+    "slsim.boundary": 0,
+    "slsim.own_files": 0,
     "slsim.registry": 0,
     "slsim.traces": 0,
     "slsim.scenario": 1,
@@ -39,7 +41,8 @@ FLOORS = {
 }
 WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
     "slsim.units": {"slsim.errors"},
-    "slsim.registry": {"slsim.errors", "slsim.units"},
+    "slsim.boundary": {"slsim.errors"},
+    "slsim.registry": {"slsim.errors", "slsim.units", "slsim.boundary", "slsim.own_files"},
     "slsim.traces": {"slsim.errors", "slsim.units"},
     "slsim.checks": {"slsim.analysis"},
 }

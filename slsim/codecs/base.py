@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from slsim.codecs import lossless
+from slsim.boundary import is_outside
+from slsim.codecs import contract, lossless
 from slsim.codecs.lossless import Segment
-from slsim.codecs.payload import Payload, header, read_varint, varint
+from slsim.codecs.payload import FIXED_BYTES, MAX_HEADER_BYTES, Payload, header, read_varint, varint
 from slsim.codecs.sizes import Shape
 from slsim.errors import CodecError
 from slsim.registry import Component, Registry
@@ -34,6 +35,7 @@ Content: TypeAlias = "bytes | memoryview"  # of single bytes
 Rng: TypeAlias = np.random.Generator | None
 
 ZSTD_LEVEL = 1
+MOST_SIDE_BYTES = MAX_HEADER_BYTES - FIXED_BYTES
 
 
 class Codec(Component, ABC):
@@ -49,8 +51,10 @@ class Codec(Component, ABC):
     `body_bytes(shape)`, the nominal size, plus at most `extra_bytes(shape)` that only some data need. With
     `lossless = "zstd"` the content travels compressed, and decodes to the same tensor bit by bit.
 
-    A subclass writes the three abstract methods. They see flat float32 arrays in row-major order, and may
-    trust them: dtype, finiteness and lengths are checked here.
+    A subclass writes the three abstract methods. They see flat float32 arrays in row-major order, which a
+    third party's codec cannot write to, and may trust them: dtype, finiteness and lengths are checked here.
+    So is what they give: `CodecError` names the codec and the method that broke the contract. A codec must
+    not seed or draw from global random generators; torch's is put back where one was seeded.
     """
 
     accepts_non_finite: ClassVar[bool] = False
@@ -149,8 +153,9 @@ class Codec(Component, ABC):
         return [self._payload(content, shape) for content in contents]
 
     def _payload(self, content: Content, shape: Shape) -> Payload:
-        extra = len(content) - self.side_bytes - self.body_bytes(shape)
-        assert extra >= 0, f"encode_values gave {-extra} bytes less than side_bytes and body_bytes say"
+        nominal, most = self._nominal(shape), self._most_extra(shape)
+        content = contract.content(self, content, nominal, most)
+        extra = len(content) - nominal
         if self.lossless:
             content = self._compress(content, shape, extra)
         return Payload.build(shape, self.fingerprint, content, extra > 0, self.side_bytes)
@@ -201,19 +206,23 @@ class Codec(Component, ABC):
             values = self.decode_values(self._checked_content(payload), payload.shape)
         except MemoryError as error:
             raise CodecError(f"a tensor of shape {payload.shape} does not fit into memory") from error
-        assert values.dtype == np.float32, f"decode_values gave {values.dtype}, not float32"
-        if not (self.accepts_non_finite or self.checks_finite):
+        values = contract.values(self, values, payload.shape)
+        if self.accepts_non_finite:
+            return values
+        if is_outside(type(self)) and not np.isfinite(values).all():
+            raise contract.broken(self, "decode_values", "gave NaN or infinity")
+        if not self.checks_finite:
             check_received(values, self)
         return values
 
     def _checked_content(self, payload: Payload) -> memoryview:
         """The content, decompressed, of a length that the shape allows."""
-        nominal = self.side_bytes + self.body_bytes(payload.shape)
+        nominal = self._nominal(payload.shape)
         content = payload.content
         extra = len(content) - nominal
         if self.lossless:
             content, extra = self._decompress(content, payload.shape, nominal)
-        if not 0 <= extra <= self.extra_bytes(payload.shape) or payload.extended != (extra > 0):
+        if not 0 <= extra <= self._most_extra(payload.shape) or payload.extended != (extra > 0):
             raise CodecError(
                 f"a tensor of shape {payload.shape} takes {nominal} bytes after the header, "
                 f"this payload has {nominal + extra}"
@@ -227,7 +236,7 @@ class Codec(Component, ABC):
 
     def _decompress(self, data: memoryview, shape: Shape, nominal: int) -> tuple[memoryview, int]:
         extra, start = read_varint(data, 0, len(data))
-        if extra > self.extra_bytes(shape):
+        if extra > self._most_extra(shape):
             return data, extra
         segments = self.segments(shape, nominal + extra)
         return memoryview(lossless.decompress(data[start:], segments)), extra
@@ -241,7 +250,17 @@ class Codec(Component, ABC):
 
     def num_bytes(self, shape: Shape) -> int:
         """The nominal size of a payload of `shape`, header included, before any lossless stage."""
-        return len(header(shape, 0, self.side_bytes)) + self.side_bytes + self.body_bytes(shape)
+        nominal = self._nominal(shape)
+        return len(header(shape, 0, self.side_bytes)) + nominal
+
+    def _nominal(self, shape: Shape) -> int:
+        """`side_bytes` and `body_bytes`, checked."""
+        side = contract.size(self, "side_bytes", self.side_bytes, MOST_SIDE_BYTES)
+        return side + contract.size(self, "body_bytes", self.body_bytes(shape))
+
+    def _most_extra(self, shape: Shape) -> int:
+        """`extra_bytes`, checked."""
+        return contract.size(self, "extra_bytes", self.extra_bytes(shape))
 
     def extra(self, payload: Payload) -> int:
         """By how many bytes `payload` exceeds the nominal size; 0 with a lossless stage, which has none."""
@@ -249,7 +268,8 @@ class Codec(Component, ABC):
 
     def size_bounds(self, shape: Shape) -> tuple[int, int]:
         """The least and the most that a payload of `shape` may measure; equal unless data matter."""
-        low, high = self.num_bytes(shape), self.num_bytes(shape) + self.extra_bytes(shape)
+        low = self.num_bytes(shape)
+        high = low + self._most_extra(shape)
         if not self.lossless:
             return low, high
         lengths = 1 + len(self.segments(shape, high))

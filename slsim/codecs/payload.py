@@ -16,6 +16,7 @@ MAX_ELEMENTS = 2**48
 EXTENDED = 128
 _MAGIC = b"SL"
 _FIXED = struct.Struct("<2sBBI")  # magic, format version, number of dimensions, fingerprint
+FIXED_BYTES = _FIXED.size
 
 
 @dataclass(frozen=True, slots=True)

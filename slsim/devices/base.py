@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 from pydantic import Field
 
-from slsim.errors import DeviceError, Fault, FaultsError, SlsimError
-from slsim.registry import Component, Registry
+from slsim import boundary
+from slsim.errors import ComponentError, Fault, FaultsError, SlsimError
+from slsim.registry import Component, Registry, full_name
 from slsim.units import Duration
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Device(Component, ABC):
 
     def seconds(self, *works: Work) -> Number:
         """Seconds that `works` take when done in one go: the fixed cost once, then one after the other.
-        Where there is nothing to do the device is not set to work, and it is 0. Raises `DeviceError` when
+        Where there is nothing to do the device is not set to work, and it is 0. Raises `ComponentError` when
         the device gives no time, or one that makes no sense."""
         total: Number = 0.0
         busy: Number = False
@@ -106,9 +107,7 @@ class Device(Component, ABC):
         """`faults`, and those that show when a device of one's own is asked for the time of a little work of
         each part: one turn, the same again, and two turns at once."""
         try:
-            with self._named("faults"):
-                found = list(self.faults(duties))
-            return [*found, *(fault for part in duties if (fault := self._probe(part)))]
+            return [*self.faults(duties), *(fault for part in duties if (fault := self._probe(part)))]
         except SlsimError as error:
             return [Fault("", str(error))]
 
@@ -118,35 +117,19 @@ class Device(Component, ABC):
         del assumptions
         return self
 
-    @property
-    def _name(self) -> str:
-        return f"the device {type(self).__name__}"
-
-    @contextmanager
-    def _named(self, what: str) -> Iterator[None]:
-        """Says whose error it is when one of one's own raises."""
-        try:
-            yield
-        except SlsimError:
-            raise
-        except Exception as error:
-            raise DeviceError(f"{self._name}, {what}: {type(error).__name__}: {error}") from error
-
     def _checked(self, work: Work) -> Number:
-        with self._named(work.part):
-            seconds = self.piece_seconds(work)
-        if not _is_time(seconds, work):
-            raise DeviceError(
-                f"{self._name}, {work.part}: gives {_shown(seconds)}; seconds must be finite numbers, "
-                "0 or more: one, or as many as there are turns"
+        """Seconds of one piece of work. Raises `ComponentError` when a third party's device gave none."""
+        seconds = self.piece_seconds(work)
+        if boundary.is_outside(type(self)) and not _is_time(seconds, work):
+            raise ComponentError(
+                f"{full_name(type(self))}, in piece_seconds: gave {boundary.shown(seconds)} for {work.part}; "
+                "seconds must be finite numbers, 0 or more: one, or as many as there are turns"
             )
         return seconds
 
     def _probe(self, part: Part) -> Fault | None:
-        if type(self).__module__.startswith("slsim."):
+        if not boundary.is_outside(type(self)):
             return None
-        import numpy as np
-
         works = [_little_work(part, number) for number in (1.0, 1.0, np.ones(2))]
         try:
             one, again, both = (self._checked(work) for work in works)
@@ -154,8 +137,9 @@ class Device(Component, ABC):
             return None
         if one == again and np.equal(one, both).all():
             return None
-        message = f"{self._name}, {part}: gives {one!r}, {again!r} and {both!r} s for the same work"
-        return Fault("", f"{message}, asked twice alone and then twice at once; it must give the same")
+        gives = f"{full_name(type(self))}, in piece_seconds: gives {one!r}, {again!r} and {both!r} s"
+        message = f"{gives} for the same {part}, asked twice alone and then twice at once"
+        return Fault("", f"{message}; it must give the same")
 
 
 def _little_work(part: Part, number: Number) -> Work:
@@ -170,17 +154,10 @@ def _is_time(seconds: object, work: Work) -> bool:
     """Whether `seconds` are finite numbers, 0 or more, and as many as `work` has."""
     if isinstance(seconds, (float, int)):
         return 0 <= seconds < math.inf
-    import numpy as np
-
     if not isinstance(seconds, (np.ndarray, np.number)) or seconds.dtype.kind not in "iuf":
         return False
     turns = np.shape(work.samples + work.elements)
     return np.shape(seconds) in ((), turns) and bool(((seconds >= 0) & (seconds < math.inf)).all())
-
-
-def _shown(seconds: object) -> str:
-    text = repr(seconds)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 registry: Registry[Device] = Registry("device", Device)  # type: ignore[type-abstract]  # only used as a bound

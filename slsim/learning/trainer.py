@@ -260,7 +260,9 @@ class Trainer:
         weights codec; what is no weight (running statistics, counters), if there is any, as it is."""
         halves = [self.client] if len(state) == self.client.size else [self.client, self.server]
         arrived = state.clone()
-        parts = arrived.split([n for half in halves for n in (half.num_weights, half.size - half.num_weights)])
+        parts = arrived.split(
+            [n for half in halves for n in (half.num_weights, half.size - half.num_weights)]
+        )
         weights, statistics = torch.cat(parts[::2]), [*parts[1::2], *(half.counts() for half in halves)]
         rng = seeds.generator(self.seed, f"weights {direction}", client, self.progress.rounds)
         payload = self.weights_codec.encode(weights, rng)

@@ -26,8 +26,9 @@ from pydantic import (
     model_validator,
 )
 
+from slsim import boundary
 from slsim.errors import Fault, FaultsError
-from slsim.registry import HIDDEN, Entry, registry_of
+from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
 
 
 class Table(BaseModel):
@@ -93,7 +94,9 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         name = Path(name).name
     entry = registry.entry(name)
     component = entry.resolve(_paths_found(entry, params, info), own_keys)
-    params = component.model_dump(mode="json", exclude_none=True)
+    with boundary.around(full_name(entry.cls), "its parameters"):
+        params = component.model_dump(mode="json", exclude_none=True)
+    check_reads(component)
     return Choice(kind, name, {key: params[key] for key in entry.order() if key in params})
 
 

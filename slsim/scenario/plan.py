@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from slsim.errors import Fault, FaultsError, ScenarioError
 from slsim.registry import faults_of
+from slsim.scenario.sweep import combinations, count_faults, is_value, normal_form, set_key, text
 from slsim.scenario.tables import Scenario
 
 
 @dataclass(frozen=True)
 class Case:
-    """One combination of a sweep: the swept values, as the file would write them, and the setting."""
+    """One setting of a sweep, and the swept values in it, as `Plan.document` writes them."""
 
     values: Mapping[str, Any]
     scenario: Scenario
@@ -52,16 +53,22 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
 def read(path: str | Path) -> dict[str, Any]:
     """The TOML document at `path`, unchecked. Raises `ScenarioError` when it cannot be read or parsed."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise ScenarioError([Fault("", f"cannot be read: {error.strerror}")], str(path)) from None
+        reason = f"cannot be read: {error.strerror or error}"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ScenarioError([Fault("", f"is not TOML: {error}")], str(path)) from None
+        reason = f"is not TOML: {error}"
+    except ValueError as error:  # a path that no file can have; a number of thousands of digits
+        reason = f"cannot be read: {error}"
+    except (RecursionError, MemoryError) as error:
+        reason = f"cannot be read: it is too large, or nested too deep ({type(error).__name__})"
+    raise ScenarioError([Fault("", reason)], str(path))
 
 
 def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with dotted keys set; a list of values becomes a sweep over them. A table that is set
-    replaces the whole table, and what was swept in it. Raises `ScenarioError` for a key of a table that is
+    """`document` with dotted keys set; a list of values becomes a sweep over them, unless the key's value is
+    such a list (see `sweep.is_value`). A table that is set replaces the whole table, and what was swept in
+    it. Raises `ScenarioError` for a key of a table that is
     swept itself, whose values are whole tables."""
     changed = copy.deepcopy(dict(document))
     sweep = changed.setdefault("sweep", {})
@@ -73,10 +80,10 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
             raise ScenarioError([Fault(key, f"{around} is swept, so nothing in it can be set; {hint}")])
         for swept in [one for one in sweep if one == key or one.startswith(f"{key}.")]:
             del sweep[swept]
-        if isinstance(value, list):
+        if isinstance(value, list) and not is_value(key, value):
             sweep[key] = value
         else:
-            _set(changed, key, value)
+            set_key(changed, key, value, _short_defaults())
     return changed
 
 
@@ -86,21 +93,29 @@ def _swept_around(key: str, sweep: Mapping[str, Any]) -> str | None:
 
 
 def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
-    """Checks `document` and expands its sweep. Raises `ScenarioError` with every fault, each once."""
+    """Checks `document` and expands its sweep into cases that differ. Raises `ScenarioError` with every
+    fault, each once."""
     base = {key: value for key, value in document.items() if key != "sweep"}
     sweep = document.get("sweep", {})
     faults: dict[Fault, None] = dict.fromkeys(_sweep_faults(sweep))
-    cases = []
-    for combination in _combinations({} if faults else sweep):
+    scenarios: dict[str, tuple[Scenario, dict[str, Any]]] = {}
+    for combination in combinations({} if faults else sweep):
         try:
-            case = _case(base, sweep, combination, folder)
+            scenario = _scenario(base, sweep, combination, folder)
         except FaultsError as error:
             faults.update(dict.fromkeys(_in_sweep(fault, combination) for fault in error.faults))
         else:
-            cases.append(case)
+            table = scenario.table()
+            scenarios.setdefault(text(table), (scenario, table))
     if faults:
         raise ScenarioError(faults, source)
-    return Plan(cases[0].scenario.name, tuple(cases))
+    found = normal_form([table for _, table in scenarios.values()], list(sweep))
+    if found is None:
+        what = "these keys depend on one another; sweep over one table that holds them all"
+        raise ScenarioError([Fault("sweep", what)], source)
+    distinct = [scenario for scenario, _ in scenarios.values()]
+    cases = tuple(Case(values, distinct[number]) for number, values in zip(*found, strict=True))
+    return Plan(cases[0].scenario.name, cases)
 
 
 def _sweep_faults(sweep: object) -> list[Fault]:
@@ -117,27 +132,30 @@ def _sweep_faults(sweep: object) -> list[Fault]:
             faults.append(
                 Fault(f'sweep."{key}"', f"{around} is swept too; {hint}, or sweep over its keys instead")
             )
-    return faults
+    return faults or count_faults(sweep)
 
 
-def _combinations(sweep: Mapping[str, list[Any]]) -> list[dict[str, int]]:
-    """Every combination of the swept values, as the values' positions."""
-    ranges = [range(len(values)) for values in sweep.values()]
-    return [dict(zip(sweep, choice, strict=True)) for choice in itertools.product(*ranges)]
-
-
-def _case(
+def _scenario(
     base: Mapping[str, Any], sweep: Mapping[str, list[Any]], combination: Mapping[str, int], folder: Path
-) -> Case:
+) -> Scenario:
     table = copy.deepcopy(dict(base))
     for key, index in combination.items():
-        _set(table, key, copy.deepcopy(sweep[key][index]))
+        set_key(table, key, copy.deepcopy(sweep[key][index]), _short_defaults())
     try:
-        scenario = Scenario.model_validate(table, context={"folder": folder})
+        return Scenario.model_validate(table, context={"folder": folder})
     except ValidationError as error:
         raise FaultsError(faults_of(error, Scenario)) from None
-    resolved = scenario.table()
-    return Case({key: _get(resolved, key) for key in combination}, scenario)
+
+
+@cache
+def _short_defaults() -> dict[str, str]:
+    """The defaults that are written in short form, by dotted key: "clients.device" and its like."""
+    return {
+        f"{section}.{name}": info.default
+        for section, table in Scenario.model_fields.items()
+        for name, info in getattr(table.annotation, "model_fields", {}).items()
+        if isinstance(info.default, str)
+    }
 
 
 def _in_sweep(fault: Fault, combination: Mapping[str, int]) -> Fault:
@@ -146,23 +164,3 @@ def _in_sweep(fault: Fault, combination: Mapping[str, int]) -> Fault:
         if fault.path == key or fault.path.startswith((key + ".", key + "[")):
             return Fault(f'sweep."{key}"[{index}]{fault.path[len(key) :]}', fault.message)
     return fault
-
-
-def _set(document: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    table = document
-    for parent in parents:
-        below = table.setdefault(parent, {})
-        if isinstance(below, str):  # a component in short form
-            below = table[parent] = {"name": below}
-        if not isinstance(below, dict):
-            raise ScenarioError([Fault(key, f"{parent} is not a table, so nothing in it can be set")])
-        table = below
-    table[last] = value
-
-
-def _get(document: Mapping[str, Any], key: str) -> Any:
-    value: Any = document
-    for part in key.split("."):
-        value = value[part]
-    return value

@@ -96,6 +96,13 @@ def _device_shares(value: object, info: ValidationInfo) -> object:
     return [{"device": choose("device", value, info), "share": 1.0}]
 
 
+def _device_table(shares: tuple[DeviceShare, ...]) -> Any:
+    """One device for all clients is written as the device alone."""
+    if len(shares) == 1 and shares[0].share == 1:
+        return shares[0].device.table()
+    return [{"device": one.device.table(), "share": one.share} for one in shares]
+
+
 class ClientsTable(Table):
     """[clients]: how many, their mini-batches, and their devices."""
 
@@ -104,7 +111,9 @@ class ClientsTable(Table):
         None, strict=True, ge=1, description="of them take part in a round, drawn anew; left out: all"
     )
     batch_size: int = Field(10, strict=True, ge=1, description="samples of a client's mini-batch")
-    device: Annotated[tuple[DeviceShare, ...], BeforeValidator(_device_shares)] = Field(
+    device: Annotated[
+        tuple[DeviceShare, ...], BeforeValidator(_device_shares), PlainSerializer(_device_table)
+    ] = Field(
         default="atlas-200-dk",
         validate_default=True,
         description="a device, or a list of { device, share }",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from slsim import seeds
+from slsim import own_files, seeds
 from slsim.errors import StudyError, TrainingDiverged
 from slsim.recording import Recording, RoundRecord, Status
 from slsim.results import environment, slug
@@ -68,11 +68,12 @@ class Training:
 
 def training_key(scenario: Scenario) -> str:
     """Eight hexadecimal digits of a hash over what is learned from: the scenario's learning part, and the
-    text of every file that a component comes from. What else it reads is kept beside (see `reuse`): the key
+    text of every file that a component comes from, and of the modules of one's own that it imports. What else
+    it reads is kept beside (see `reuse`): the key
     is needed where a recording is opened or replayed too, and the data may be on another machine."""
     table = scenario.learning_table()
     files = sorted({text.rpartition(":")[0] for text in _strings(table) if ".py:" in text})
-    sources = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
+    sources = [own_files.digest_of(Path(file)) for file in files]
     text = json.dumps([table, sources], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

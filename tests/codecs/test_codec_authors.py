@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from slsim.codecs import Codec, create
-from slsim.errors import CodecError
+from slsim.errors import CodecError, ComponentError
 from slsim.registry import Registry
 from slsim.testing import check_codec, round_trip
 
@@ -170,20 +170,20 @@ class LongSideInformation(Half):
 
 
 WRONG = {
-    Longer: r"shape \(\): .*bytes; the formula says 10 to 10",
-    Shorter: r"shape \(\): .*encode_values gave 1 bytes less than",
-    SizeOfAnother: r"shape \(\): .*encode_values gave 1 bytes less than",
-    FewerValues: r"shape \(\): .*cannot reshape",
-    MoreValues: r"shape \(\): .*cannot reshape",
-    ChangesInput: r"shape \(\): .*encoding changed its input",
+    Longer: r"shape \(\): CodecError: codec test_codec_authors.py:Longer, in encode_values: gave 3 bytes",
+    Shorter: r"shape \(\): .*in encode_values: gave 1 bytes; .* say 2",
+    SizeOfAnother: r"shape \(\): .*in encode_values: gave 2 bytes; .* say 3",
+    FewerValues: r"shape \(\): .*in decode_values: gave float32 of shape \(0,\); .* \(1,\) is due",
+    MoreValues: r"shape \(\): .*in decode_values: gave float32 of shape \(2,\)",
+    ChangesInput: r"shape \(\): .*in encode_values: ValueError: output array is read-only",
     DrawsWithoutGenerator: r"layout matters, encoding is not deterministic",
     SaysItNeverDraws: r"it draws and says that it does not",
     ForgetsTheLast: r"^encode_many gives other payloads than encode",
     SwapsClients: r"^decode_many gives another tensor than decode",
     CountsItsCalls: r"decoding twice gives two tensors",
-    AnotherDtype: r"shape \(\): ",
-    FailsOnEmpty: r"shape \(0,\): ValueError: zero-size array",
-    LongSideInformation: r"does not fit into a header of 32 bytes",
+    AnotherDtype: r"shape \(\): .*in decode_values: gave float64 of shape \(1,\)",
+    FailsOnEmpty: r"shape \(0,\): ComponentError: .*in encode_values: ValueError: zero-size array",
+    LongSideInformation: r"in side_bytes: gave 30 \(int\); a whole number of bytes is due, 0 to 24",
 }
 
 
@@ -198,5 +198,45 @@ def test_check_codec_fails_on_a_codec_that_is_wrong(wrong, lossless):
 
 
 def test_check_codec_fails_on_a_decoder_that_does_not_refuse_damage_with_codec_error():
-    with pytest.raises((AssertionError, KeyError), match="not a CodecError"):
+    with pytest.raises((AssertionError, ComponentError), match="KeyError: 'not a CodecError'"):
         check_codec(BelievesWhatItReceives())
+
+
+class Gives(Half):
+    """Gives what it is told to instead of bytes, values or sizes."""
+
+    content: ClassVar[object] = None
+    values: ClassVar[object] = None
+    size: ClassVar[object] = None
+
+    def encode_values(self, values, shape, rng):
+        return super().encode_values(values, shape, rng) if self.content is None else self.content
+
+    def decode_values(self, content, shape):
+        return super().decode_values(content, shape) if self.values is None else self.values
+
+    def body_bytes(self, shape):
+        return super().body_bytes(shape) if self.size is None else self.size
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "reason"),
+    [
+        ("content", "ab", r"in encode_values: gave 'ab' \(str\); bytes are due"),
+        ("content", 3, r"in encode_values: gave 3 \(int\)"),
+        ("content", np.zeros(1, "f2"), r"in encode_values: gave array.* \(ndarray\)"),
+        ("content", memoryview(np.zeros(1, "f2")), r"in encode_values: gave <memory"),
+        ("values", "ab", r"in decode_values: gave 'ab' \(str\); a flat float32 array is due"),
+        ("values", [0.0], r"in decode_values: gave \[0.0\] \(list\)"),
+        ("values", np.zeros((1, 1), "f4"), r"in decode_values: gave float32 of shape \(1, 1\)"),
+        ("values", np.array([np.nan], "f4"), r"in decode_values: gave NaN or infinity"),
+        ("size", 2.0, r"in body_bytes: gave 2.0 \(float\); a whole number of bytes is due, 0 or more"),
+        ("size", -2, r"in body_bytes: gave -2 \(int\)"),
+        ("size", "2", r"in body_bytes: gave '2' \(str\)"),
+    ],
+)
+def test_what_a_codec_gives_is_checked_and_the_codec_is_named(what, given, reason, monkeypatch):
+    monkeypatch.setattr(Gives, what, given)
+    codec = Gives()
+    with pytest.raises(CodecError, match=f"codec test_codec_authors.py:Gives, {reason}"):
+        codec.decode(codec.encode(torch.ones(1)))

@@ -1,0 +1,184 @@
+"""Sweeps: what is written reads back as the same cases, equal values are one case, labels are unique."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from slsim.errors import ScenarioError
+from slsim.scenario import Plan, override, plan, run_labels
+
+BASE: dict[str, Any] = {
+    "name": "swept",
+    "data": {"name": "fashion-mini"},
+    "model": {"name": "mlp", "cut": "shallow"},
+}
+
+
+def swept(sweep: dict[str, Any], folder: Path = Path(), **tables: Any) -> Plan:
+    return plan({**BASE, **tables, "sweep": sweep}, "test", folder)
+
+
+def written_and_read(first: Plan) -> Plan:
+    return plan(tomllib.loads(tomli_w.dumps(first.document())), "again", Path("/"))
+
+
+CODEC = '''
+from slsim.codecs import Identity
+
+class Half(Identity):
+    """Mine."""
+'''
+DEVICE = '[device]\nname = "mine"\nformat = 1\n'
+
+
+@pytest.mark.parametrize(
+    ("sweep", "labels"),
+    [
+        ({"model.name": ["mlp", "cnn"]}, ["identity, mlp", "identity, cnn"]),
+        (
+            {"model.name": ["mlp", "cnn"], "model.cut": ["shallow", 2]},
+            [
+                "identity, mlp 128 shallow",
+                "identity, mlp 128 2",
+                "identity, cnn 16 shallow",
+                "identity, cnn 16 2",
+            ],
+        ),
+        ({"codec.uplink.name": ["qu", "ms"]}, ["qu", "ms"]),
+        ({"codec.uplink.name": ["qu", "identity"], "seed": [0, 1]}, None),
+        ({"training.protocol.name": ["splitfed", "fedavg"]}, ["identity, splitfed", "identity, fedavg"]),
+        ({"data.partition": [{"dirichlet": 0.5}, {"power_law": 0.5}]}, None),
+        ({"data.partition.dirichlet": [0.5, 1.0]}, ["identity, 0.5", "identity, 1.0"]),
+        ({"clients.device.efficiency": [0.3, 0.5]}, ["identity, 0.3", "identity, 0.5"]),
+        ({"clients.device.name": ["atlas-200-dk", "raspberry-pi-4"]}, None),
+        ({"server.device.efficiency": [0.3, 0.5]}, ["identity, 0.3", "identity, 0.5"]),
+        ({"network.uplink.rate": ["1 Mbps", "2 Mbps"]}, ["identity, 1 Mbps", "identity, 2 Mbps"]),
+        ({"network.uplink.latency": ["1 ms", "2 ms"]}, ["identity, 1 ms", "identity, 2 ms"]),
+        ({"network.framing.header": [0, 66]}, ["identity, 0", "identity, 66"]),
+        (
+            {"network.access_points": [{"count": 1, "rate": "1 Gbps"}, {"count": 2, "rate": "1 Gbps"}]},
+            None,
+        ),
+        ({"training.schedule": ["cosine", {"milestones": [1], "factor": 0.5}]}, None),
+        ({"codec": [{"uplink": "qu"}, {"uplink": "qu", "downlink": "qu"}]}, None),
+        ({"seed": [0, 1], "model.name": ["mlp", "cnn"], "clients.count": [2, 3], "model.cut": [1, 2]}, None),
+    ],
+)
+def test_what_is_written_reads_back_as_the_same_cases_and_labels(
+    sweep: dict[str, Any], labels: list[str] | None
+) -> None:
+    first = swept(sweep)
+    again = written_and_read(first)
+    assert again == first
+    found = run_labels(first.cases)
+    assert len(set(found)) == len(first.cases)
+    assert len(first.cases) == len({str(case.scenario) for case in first.cases})
+    assert run_labels(again.cases) == found
+    if labels is not None:
+        assert found == labels
+
+
+def test_access_points_in_short_form_can_be_swept_inside() -> None:
+    first = swept(
+        {"network.access_points.count": [1, 2]}, network={"access_points": {"count": 1, "rate": "1 Gbps"}}
+    )
+    assert [case.scenario.network.access_points[0].count for case in first.cases] == [1, 2]
+    assert written_and_read(first) == first
+
+
+@pytest.mark.parametrize(
+    ("key", "tables"),
+    [
+        ("clients.device.efficiency", {"clients": {"device": [{"device": "rtx-3090", "share": 1.0}]}}),
+        ("network.access_points.count", {"network": {"access_points": [{"count": 1, "rate": "1 Gbps"}]}}),
+    ],
+)
+def test_a_key_inside_a_list_is_refused_by_its_path(key: str, tables: dict[str, Any]) -> None:
+    with pytest.raises(ScenarioError, match=rf'sweep."{key}"\[0\]: .* is not a table \(it is a list\)'):
+        swept({key: [1]}, **tables)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "count"),
+    [
+        ("network.uplink", ["1 Mbps", "1000 kbps", "1 Mbps", "2 Mbps"], 2),
+        ("codec.uplink", ["qu", {"name": "qu", "bits": 3}, {"name": "qu", "bits": 4}], 2),
+        ("seed", [1, 1, 1], 1),
+        ("network.framing", ["none", {"header": 0}], 1),
+    ],
+)
+def test_values_that_are_equal_are_one_case(key: str, values: list[Any], count: int) -> None:
+    first = swept({key: values})
+    assert len(first.cases) == count
+    assert written_and_read(first) == first
+
+
+def test_components_of_one_name_in_two_files_have_labels_of_their_own(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(CODEC)
+    first = swept({"codec.uplink": ["one/own.py:Half", "two/own.py:Half"]}, tmp_path)
+    one, two = run_labels(first.cases)
+    assert "one/own.py:Half" in one
+    assert "two/own.py:Half" in two
+    assert written_and_read(first) == first
+
+
+def test_a_value_that_looks_like_another_ones_longer_label_has_a_label_of_its_own(tmp_path: Path) -> None:
+    first = swept({"data.partition": [{"dirichlet": 0.5}, {"power_law": 0.5}, {"power_law": 1.0}]})
+    assert run_labels(first.cases) == ["identity, dirichlet 0.5", "identity, power_law 0.5", "identity, 1.0"]
+
+
+def test_a_sweep_is_counted_before_it_is_made() -> None:
+    numbers = list(range(1, 101))
+    sweep = {
+        "seed": numbers,
+        "clients.count": numbers,
+        "training.epochs": numbers,
+        "clients.batch_size": numbers,
+    }
+    with pytest.raises(ScenarioError, match="sweep: has 100 × 100 × 100 × 100 = 100,000,000 cases; at most"):
+        swept(sweep)
+
+
+CLASSES = [{"rate": "1 Mbps", "share": 0.5}, {"rate": "9 Mbps", "share": 0.5}]
+DEVICES = [{"device": "rtx-3090", "share": 0.5}, {"device": "atlas-200-dk", "share": 0.5}]
+LEVELS = [{"count": 2, "rate": "1 Gbps"}, {"count": 1, "rate": "2 Gbps"}]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("network.uplink", CLASSES),
+        ("network.downlink", CLASSES),
+        ("clients.device", DEVICES),
+        ("network.access_points", LEVELS),
+        ("training.schedule", {"milestones": [1, 2], "factor": 0.5}),
+    ],
+)
+def test_a_list_of_classes_that_is_set_is_one_value(key: str, value: Any) -> None:
+    (case,) = plan(override(BASE, {key: value}), "test", Path()).cases
+    assert not case.values
+
+
+def test_a_list_of_lists_of_levels_is_a_sweep() -> None:
+    document = override(BASE, {"network.access_points": [LEVELS, LEVELS[:1]]})
+    assert len(plan(document, "test", Path()).cases) == 2
+
+
+def test_milestones_that_are_set_are_one_value() -> None:
+    training = {"schedule": {"milestones": [1], "factor": 0.5}}
+    one = plan(
+        override({**BASE, "training": training}, {"training.schedule.milestones": [2, 3]}), "t", Path()
+    )
+    assert [case.scenario.training.schedule.milestones for case in one.cases] == [(2.0, 3.0)]
+
+
+def test_names_are_still_a_sweep() -> None:
+    devices = ["atlas-200-dk", "raspberry-pi-4"]
+    assert len(plan(override(BASE, {"clients.device": devices}), "test", Path()).cases) == 2
