@@ -24,6 +24,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,10 +157,16 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.=]+", "-", text).strip("-")
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Versions of the packages that results depend on, read once: each checkpoint states them."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
 def environment() -> dict[str, Any]:
     """What a result may depend on beside the scenario: versions and the host."""
     return {
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": dict(_versions()),
         "python": platform.python_version(),
         "host": {"platform": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
     }

@@ -6,7 +6,9 @@ import copy
 import gc
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,29 +85,60 @@ def tiny_study(tiny_results: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def drawn_once() -> Iterator[None]:
-    """Drawing takes longer than a tiny training does, so a study whose tables were drawn before, for
-    whichever test, gets the same files once more. That the same tables give the same files is proven on
-    what draws them, in `test_figures.py`."""
-    from slsim.report.figures import draw_runs
+def unrendered() -> Iterator[None]:
+    """A study's figures are built from its tables and saved as empty files: rendering them takes longer than
+    a tiny training does. `report/` tests what figures show; `test_cli.py` that a run renders them."""
+    from slsim.report import figures
     from slsim.results import StudyFolder
     from slsim.study import study
 
-    drawn: dict[tuple[tuple[str, bytes], ...], dict[str, bytes]] = {}
+    def empty(folder: StudyFolder, name: str, figure: Any) -> list[str]:
+        folder.figures.mkdir(parents=True, exist_ok=True)
+        names = [f"{name}.png", f"{name}.svg"]
+        for file in names:
+            (folder.figures / file).write_bytes(b"")
+        return names
 
-    def remembering(folder: StudyFolder) -> list[str]:
-        tables = tuple((path.name, path.read_bytes()) for path in sorted(folder.path.glob("*.csv")))
-        if tables not in drawn:
-            drawn[tables] = {name: (folder.figures / name).read_bytes() for name in draw_runs(folder)}
-        else:
-            folder.figures.mkdir(exist_ok=True)
-            for name, content in drawn[tables].items():
-                (folder.figures / name).write_bytes(content)
-        return list(drawn[tables])
+    def draw_runs(folder: StudyFolder) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(figures, "save", empty)
+            return figures.draw_runs(folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "figures", SimpleNamespace(draw_runs=remembering))
+        patch.setattr(study, "figures", SimpleNamespace(draw_runs=draw_runs))
         yield
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit status, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def slsim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """The command line in `tmp_path`, within this process: a process of its own imports torch for seconds."""
+    from rich.console import Console
+
+    from slsim import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "console", Console(width=100))
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # else the command sets a variable for good
+
+    def run(*arguments: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["slsim", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -110,14 +110,14 @@ def test_going_on_from_any_rounds_checkpoint_ends_the_same(
     total = whole[0].progress.total_rounds
     assert len(whole[1].rounds) == total > 3
     middle = total // 2  # in the midst of an epoch, for steps
-    for number in sorted({1, 2, middle, middle + 1, total - 1, total}):
+    for number in sorted({1, middle, middle + 1, total}):
         observer = Rounds()
         resumed = train(training, observer, Checkpoint(folder / f"{number}.pt"))
         assert observer.done == list(range(number + 1, total + 1))
         assert_same(resumed, whole)
     within = sorted(folder.glob("1-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
     assert bool(within) == (protocol not in ("splitfed", "centralized"))
-    for path in within[:2] + within[len(within) // 2 :][:3] + within[-1:]:  # of one participant, and the next
+    for path in within[:1] + within[len(within) // 2 :][:2] + within[-1:]:  # of one participant, and the next
         observer = Rounds()
         resumed = train(training, observer, Checkpoint(path))
         assert observer.done == list(range(2, total + 1))

@@ -16,38 +16,39 @@ import pytest
 from typer.testing import CliRunner
 
 from slsim.cli import app, parse_settings
+from slsim.report.figures import draw_runs
+from slsim.results import StudyFolder
 
 Write = Callable[[dict[str, Any]], Path]
+Command = Callable[..., Any]
 
 
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "slsim", *map(str, arguments)]
-
-
-def slsim(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "100"}
-    return subprocess.run(
-        command(*arguments),
-        capture_output=True,
+def process(*arguments: str | Path) -> subprocess.Popen[str]:
+    """The command line as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "slsim", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        cwd=cwd,
-        env=environment,
-        timeout=120,
-        check=False,
+        bufsize=1,
+        env={**os.environ, "COLUMNS": "100"},
+        # Whoever runs the tests may ignore it, as shells do for what they start in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
 def test_a_run_prints_progress_in_plain_lines_and_the_table(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
-    done = slsim("run", write(tiny), "--results", tmp_path / "results")
-    assert done.returncode == 0
-    assert done.stderr == ""
-    lines = done.stdout.splitlines()
+    running = process("run", write(tiny), "--results", tmp_path / "results")
+    stdout, stderr = running.communicate(timeout=120)
+    assert running.returncode == 0
+    assert stderr == ""
+    lines = stdout.splitlines()
     assert lines[0] == "3 trainings: identity, qu 3, ms 0.9 2"
     assert "identity: 36 rounds" in lines
     assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
-    table = done.stdout[done.stdout.index("Target: test accuracy of 80.0 %") :]
+    table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
     for heading in ("codec", "accuracy", "time to", "bytes to target", "multiplier", "compression"):
         assert heading in table
     summary, _, breakdown = table.partition("An average round, in ms")
@@ -55,25 +56,28 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert {"identity", "qu", "ms"} <= set(rows)
     assert "5.16×" in rows["ms"]
     assert "bottleneck" in breakdown
-    assert str(tmp_path / "results" / "tiny") in done.stdout
+    assert str(tmp_path / "results" / "tiny") in stdout
+    pictures = list((tmp_path / "results" / "tiny" / "figures").glob("*.png"))
+    assert len(pictures) == 3
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
-def test_a_target_never_reached_prints_inf(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+def test_a_target_never_reached_prints_inf(tiny: dict[str, Any], write: Write, slsim: Command) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
-    done = slsim("run", write(tiny), "--results", tmp_path / "results")
+    done = slsim("run", write(tiny))
     (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp "))
     assert row.count("INF") == 3
 
 
 def test_four_faults_print_four_lines_exit_2_and_write_nothing(
-    tiny: dict[str, Any], write: Write, tmp_path: Path
+    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
 ) -> None:
     tiny["model"]["cut"] = "middle"
     tiny["network"] = {"uplnk": "10 Mbps", "downlink": "100"}
     tiny["sweep"] = {}
     tiny["codec"] = {"uplink": {"name": "mss"}}
     path = write(tiny)
-    done = slsim("run", path, "--results", tmp_path / "results")
+    done = slsim("run", path)
     assert done.returncode == 2
     assert done.stdout == ""
     paths = [line.removeprefix(f"{path}: ").split(": ")[0] for line in done.stderr.splitlines()]
@@ -82,26 +86,18 @@ def test_four_faults_print_four_lines_exit_2_and_write_nothing(
 
 
 def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest(
-    tiny: dict[str, Any], write: Write, tmp_path: Path
+    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
 ) -> None:
-    tiny["training"].update(epochs=30, evaluate_every=180)
+    tiny["training"].update(epochs=9, evaluate_every=108)
     run = ("run", write(tiny), "--results", tmp_path / "results")
-    process = subprocess.Popen(
-        command(*run),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-        # Whoever runs the tests may ignore it, as shells do for what they start in the background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("qu 3: 360 rounds"):  # its training has begun
-            process.send_signal(signal.SIGINT)
+    running = process(*run)
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("qu 3: 108 rounds"):  # its training has begun
+            running.send_signal(signal.SIGINT)
             break
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
     assert errors.startswith("Interrupted: 1 of 3 trainings are finished and kept in ")
     assert "run the same command again" in errors
     checked = slsim("check", tmp_path / "results" / "tiny")
@@ -112,7 +108,9 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     assert "qu 3: finished after" in again.stdout
 
 
-def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(tiny_study: Path) -> None:
+def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
+    tiny_study: Path, slsim: Command
+) -> None:
     done = slsim("replay", tiny_study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
     assert done.returncode == 0
     assert "Time to target by network.uplink" in done.stdout
@@ -123,7 +121,7 @@ def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(tiny_
     assert "Target: test accuracy" in one_rate.stdout
 
 
-def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path) -> None:
+def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path, slsim: Command) -> None:
     done = slsim("check", tiny_study)
     assert done.returncode == 0
     assert "30 checks, 0 failed" in done.stdout
@@ -134,7 +132,8 @@ def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path) ->
     assert "FAIL summary.csv" in failing.stdout
 
 
-def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path) -> None:
+def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path, slsim: Command) -> None:
+    draw_runs(StudyFolder.open(tiny_study))
     before = {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()}
     for path in (tiny_study / "figures").iterdir():
         path.unlink()
@@ -146,7 +145,7 @@ def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path) ->
     assert "accuracy_over_time.svg" in done.stdout
 
 
-def test_list_names_everything_with_its_parameters() -> None:
+def test_list_names_everything_with_its_parameters(slsim: Command) -> None:
     done = slsim("list")
     for name in ("identity", "ms", "sparsity = 0.99", "cnn", "medium (2)", "fashion-mini", "npz", "splitfed"):
         assert name in done.stdout
@@ -157,7 +156,7 @@ def test_list_names_everything_with_its_parameters() -> None:
     assert "splitfed" not in devices
 
 
-def test_schema_prints_a_json_schema() -> None:
+def test_schema_prints_a_json_schema(slsim: Command) -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(slsim("schema").stdout))
 
 
@@ -180,44 +179,52 @@ def test_help_says_that_a_list_is_a_sweep(name: str) -> None:
         (("rum",), "No such command 'rum'"),
     ],
 )
-def test_bad_input_is_one_clear_error(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    done = slsim(*arguments, cwd=tmp_path)
+def test_bad_input_is_one_clear_error(
+    arguments: tuple[str, ...], words: str, tmp_path: Path, slsim: Command
+) -> None:
+    done = slsim(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-BUSY_IMPORTS = """
+IMPORTS = """
 import sys
 from slsim import cli
-sys.argv = ["slsim", *{arguments!r}]
-try:
-    cli.main()
-except SystemExit as end:
-    print("EXIT", end.code)
-print("HEAVY", sorted({{"torch", "pandas", "matplotlib", "pyarrow"}} & set(sys.modules)))
+for arguments in {commands!r}:
+    sys.argv = ["slsim", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        print("EXIT", end.code)
+    heavy = {{"torch", "pandas", "matplotlib", "pyarrow"}} & set(sys.modules)
+    print("IMPORTED", *arguments, *sorted(heavy))
 """
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["list", "codecs"], ["list"], ["schema"], ["run", "bad.toml"]]
-)
-def test_quick_answers_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text('name = "bad"\n[network]\nuplink = "100"\n')
-    script = BUSY_IMPORTS.format(arguments=arguments)
+def imported(*commands: list[str], cwd: Path) -> list[str]:
+    """What `commands` had imported when they were through, one after another in a process: a line each, which
+    begins with the command."""
+    script = IMPORTS.format(commands=commands)
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=cwd, check=True, timeout=120
     )
-    assert "EXIT" in done.stdout
-    assert done.stdout.rstrip().endswith("HEAVY []")
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("EXIT") for line in lines) == len(commands)
+    return [line.removeprefix("IMPORTED ") for line in lines if line.startswith("IMPORTED ")]
+
+
+def test_quick_answers_import_nothing_heavy(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('name = "bad"\n[network]\nuplink = "100"\n')
+    commands = [["--help"], ["list", "codecs"], ["list"], ["schema"], ["run", "bad.toml"]]
+    assert imported(*commands, cwd=tmp_path) == [" ".join(command) for command in commands]
 
 
 def test_a_replay_imports_no_torch(tiny_study: Path) -> None:
-    arguments = ["replay", str(tiny_study), "--set", "network.uplink=1 Mbps"]
-    script = BUSY_IMPORTS.format(arguments=arguments)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "torch" not in done.stdout.rpartition("HEAVY")[2]
+    (line,) = imported(["replay", "tiny", "--set", "network.uplink=1 Mbps"], cwd=tiny_study.parent)
+    assert "pandas" in line
+    assert "torch" not in line
 
 
 def test_settings_are_toml_where_they_parse_and_repeat_to_sweep() -> None:

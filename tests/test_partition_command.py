@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,52 +11,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from slsim import cli
 from slsim.learning.partition import partition_samples
 from slsim.scenario import load
 
 Write = Callable[[dict[str, Any]], Path]
-Command = Callable[..., "Done"]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left: its exit status, and what it printed."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def slsim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command line in `tmp_path`, within this process: importing torch for each would take seconds."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # the command sets it, which other tests need not see
-
-    def run(*arguments: str | Path) -> Done:
-        monkeypatch.setattr(sys, "argv", ["slsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+Command = Callable[..., Any]
 
 
 def test_it_prints_and_saves_what_a_training_shares_out(
-    tiny: dict[str, Any], write: Write, tmp_path: Path
+    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
 ) -> None:
     path = write(tiny)
-    command = [sys.executable, "-m", "slsim", "partition", str(path)]
-    done = subprocess.run(
-        [*command, "--set", "data.partition={ power_law = 1.0 }", "--set", "seed=3"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "COLUMNS": "100"},
-        timeout=120,
-        check=False,
-    )
+    done = slsim("partition", path, "--set", "data.partition={ power_law = 1.0 }", "--set", "seed=3")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     folder = tmp_path / "results" / "tiny"

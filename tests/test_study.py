@@ -43,8 +43,9 @@ class CtrlC(Log):
 
 
 @pytest.fixture
-def study(tiny: dict[str, Any], write: Write, tmp_path: Path) -> slsim.Study:
-    return run(write(tiny), tmp_path / "results")
+def study(tiny_study: Path) -> slsim.Study:
+    """A finished study of `tiny` in results/tiny, opened."""
+    return slsim.open_study(tiny_study)
 
 
 def files(folder: Path) -> set[str]:

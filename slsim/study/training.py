@@ -206,12 +206,22 @@ def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord | None
     rounds = scenario.training.protocol.create().learn(trainer)
     with torch.random.fork_rng(devices=[]):
         while True:
-            torch.manual_seed(seeds.integer(scenario.seed, "layers", trainer.progress.steps))
+            _seed_layers(seeds.integer(scenario.seed, "layers", trainer.progress.steps))
             try:
                 record = next(rounds)
             except StopIteration:
                 return
             yield record
+
+
+def _seed_layers(seed: int) -> None:
+    """Seed the generators that layers draw from: the host's, and CUDA's where it is in use. `torch.manual_seed`
+    formats a stack trace for each kind of accelerator that is not, which takes as long as a small layer."""
+    import torch
+
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 @contextmanager
