@@ -78,7 +78,7 @@ def test_an_error_of_slsims_and_ctrl_c_pass(error: BaseException, monkeypatch: p
         ("1", "gave '1' (str)"),
         (None, "gave None (NoneType)"),
         (True, "gave True (bool)"),
-        (np.array([1.0, -1e-12]), "gave -1e-12 (float)"),
+        (np.array([1.0, -1e-12]), "gave array([ 1.e+00, -1.e-12]) (ndarray)"),
         (np.array(["a"]), "gave array(['a']"),
     ],
 )

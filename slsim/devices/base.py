@@ -123,7 +123,7 @@ class Device(Component, ABC):
         if boundary.is_outside(type(self)) and not _is_time(seconds, work):
             raise ComponentError(
                 f"{full_name(type(self))}, in piece_seconds: gave {boundary.shown(seconds)} for {work.part}; "
-                "seconds must be finite numbers, 0 or more: one, or as many as there are turns"
+                "seconds must be at least 0 and finite: one number, or as many as there are turns"
             )
         return seconds
 
@@ -152,7 +152,7 @@ def _little_work(part: Part, number: Number) -> Work:
 
 def _is_time(seconds: object, work: Work) -> bool:
     """Whether `seconds` are finite numbers, 0 or more, and as many as `work` has."""
-    if isinstance(seconds, (float, int)):
+    if isinstance(seconds, (float, int)) and not isinstance(seconds, bool):
         return 0 <= seconds < math.inf
     if not isinstance(seconds, (np.ndarray, np.number)) or seconds.dtype.kind not in "iuf":
         return False
