@@ -13,6 +13,7 @@ from slsim.learning.data.base import Dataset
 from slsim.scenario import Partition
 
 Indices = NDArray[np.int64]
+EVEN = 1e100  # alpha from which shares are equal; sums of far larger ones would overflow
 
 
 def partition_samples(chosen: Partition, data: Dataset, clients: int, seed: int) -> list[Indices]:
@@ -48,7 +49,7 @@ def dirichlet(labels: Indices, count: int, alpha: float, rng: np.random.Generato
     parts: list[list[Indices]] = [[] for _ in range(count)]
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
-        shares = rng.dirichlet(np.full(count, alpha))
+        shares = rng.dirichlet(np.full(count, min(alpha, EVEN)))
         cuts = np.rint(np.cumsum(shares)[:-1] * members.size).astype(np.int64)
         for part, chunk in zip(parts, np.split(members, cuts), strict=True):
             part.append(chunk)

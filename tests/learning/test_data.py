@@ -156,19 +156,19 @@ def test_a_missing_array_is_named(tmp_path, name):
 
 @pytest.mark.parametrize("shape", [(36,), (6, 6), (6, 1, 2, 3, 1)])
 def test_images_have_two_or_three_axes(tmp_path, shape):
-    with pytest.raises(DataError, match=r"x_train must be uint8 \[n, h, w\], \[n, h, w, c\] or "):
+    with pytest.raises(DataError, match=r"x_train must hold images, \[n, h, w\], \[n, h, w, c\] or "):
         read(tmp_path, arrays(x_train=np.zeros(shape, np.uint8)))
 
 
 def test_no_images_are_no_data(tmp_path):
     empty = arrays(x_test=np.zeros((0, 2, 3), np.uint8), y_test=np.zeros(0, int))
-    with pytest.raises(DataError, match=r"x_test must be uint8 .*, it is uint8 \[0, 2, 3\]"):
+    with pytest.raises(DataError, match=r"x_test must hold images, .*, it is uint8 \[0, 2, 3\]"):
         read(tmp_path, empty)
 
 
 def test_labels_are_not_negative(tmp_path):
     with pytest.raises(
-        DataError, match=r"mine\.npz: y_train\[5\] is -1; a label is a whole number, 0 or above"
+        DataError, match=r"mine\.npz: y_train\[5\] is -1; a label is a whole number from 0 to"
     ):
         read(tmp_path, arrays(y_train=np.array([0, 1, 2, 0, 1, -1])))
 

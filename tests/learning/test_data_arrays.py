@@ -204,6 +204,11 @@ def test_labels_that_have_one_reading(labels):
     assert train.dtype == test.dtype == np.int64
 
 
+def test_text_and_numbers_are_no_labels_of_one_kind():
+    with pytest.raises(DataError, match=r"all be numbers or all be text, found a <U1 \[2\], b int64 \[2\]"):
+        read_labels({"a": np.array(["0", "1"]), "b": np.array([0, 1])}, [2, 2])
+
+
 def test_names_of_classes_are_numbered_over_both_splits():
     train, test = read_labels({"a": np.array(["dog", "cat"]), "b": np.array(["ant", "dog"])}, [2, 2])
     assert (train.tolist(), test.tolist()) == ([2, 1], [0, 2])
@@ -219,9 +224,10 @@ def test_names_of_classes_are_numbered_over_both_splits():
             r"y, float64 \[6, 3\], is not one label a sample, and not one-hot in row 0",
         ),
         (np.vstack([np.eye(3), np.ones((3, 3))]), r"not one-hot in row 3"),
-        (LABELS + np.array([0, 0.5, 0, 0, 0, 0]), r"y\[1\] is 1\.5; a label is a whole number, 0 or above"),
+        (LABELS + np.array([0, 0.5, 0, 0, 0, 0]), r"y\[1\] is 1\.5; a label is a whole number from 0 to"),
         (np.where(LABELS == 2, np.nan, LABELS), r"y\[2\] is nan"),
         (np.where(LABELS == 1, np.inf, LABELS), r"y\[1\] is inf"),
+        (LABELS * 1e18, r"y\[1\] is 1e\+18; a label is a whole number from 0 to 9007199254740991"),
         (LABELS - 1, r"y\[0\] is -1"),
         (np.array([0, 1, 2**63, 0, 1, 2], np.uint64), r"y\[2\] is 9223372036854775808"),
         (LABELS * 1j, r"y must hold whole numbers, it is complex128 \[6\]"),

@@ -81,8 +81,9 @@ def test_a_smaller_alpha_is_more_skewed():
     assert skews[-1] < 0.05
 
 
-def test_a_huge_alpha_splits_every_class_evenly():
-    for part in dirichlet(BALANCED, 5, 1e9, rng()):
+@pytest.mark.parametrize("alpha", [1e9, 1e308])
+def test_a_huge_alpha_splits_every_class_evenly(alpha):
+    for part in dirichlet(BALANCED, 5, alpha, rng()):
         assert np.abs(histogram(part) - 20).max() <= 1
 
 

@@ -20,6 +20,8 @@ Labels = NDArray[np.int64]
 Channels = Literal["first", "last"]
 
 FEW = 4  # channels: grey or colour, each with or without transparency
+NUMBERS, TEXT = "biuf", "SU"  # kinds of dtype
+GROUPING = NUMBERS + TEXT
 PART_BYTES = 1 << 24  # of pixels that are converted together
 
 
@@ -32,9 +34,9 @@ def read_images(found: Mapping[str, Array], channels: Channels | None = None) ->
     """The images of each array, [n, h, w], [n, h, w, c] or [n, c, h, w], as uint8 [n, c, h, w]. `channels`
     says which axis holds the channels, where the shape alone does not. Raises `DataError`."""
     for name, array in found.items():
-        if array.dtype.kind not in "biuf" or array.ndim not in (3, 4) or not array.size:
+        if array.dtype.kind not in NUMBERS or array.ndim not in (3, 4) or not array.size:
             raise DataError(
-                f"{name} must be uint8 [n, h, w], [n, h, w, c] or [n, c, h, w], it is {described(array)}"
+                f"{name} must hold images, [n, h, w], [n, h, w, c] or [n, c, h, w], it is {described(array)}"
             )
     shapes = {name: list(array.shape[1:]) for name, array in found.items()}
     (first, shape), *others = shapes.items()
@@ -119,7 +121,11 @@ def read_labels(found: Mapping[str, Array], counts: Sequence[int]) -> list[Label
         name: _one_each(name, array, count)
         for (name, array), count in zip(found.items(), counts, strict=True)
     }
-    if all(array.dtype.kind in "SU" for array in flat.values()):
+    text = [array.dtype.kind in TEXT for array in flat.values()]
+    if any(text) and not all(text):
+        listed = ", ".join(f"{name} {described(array)}" for name, array in flat.items())
+        raise DataError(f"labels must all be numbers or all be text, found {listed}")
+    if all(text):
         _, numbers = np.unique(np.concatenate(list(flat.values())), return_inverse=True)
         return np.split(numbers.astype(np.int64), np.cumsum(counts)[:-1])
     return [whole_numbers(name, array) for name, array in flat.items()]
@@ -129,7 +135,7 @@ def _one_each(name: str, array: Array, count: int) -> Array:
     """Of [n], [n, 1] or one-hot [n, classes], one value a sample, [n]."""
     if array.shape[:1] == (count,) and array.size == count:
         return array.reshape(count)
-    if array.shape[:1] != (count,) or array.ndim != 2 or array.dtype.kind not in "biuf":
+    if array.shape[:1] != (count,) or array.ndim != 2 or array.dtype.kind not in NUMBERS:
         raise DataError(f"{name} must hold one label for each of {count} images, it is {described(array)}")
     ones = array == 1
     wrong = np.flatnonzero(((array != 0) & ~ones).any(axis=1) | (ones.sum(axis=1) != 1))
@@ -142,16 +148,18 @@ def _one_each(name: str, array: Array, count: int) -> Array:
 
 
 def whole_numbers(name: str, array: Array) -> Labels:
-    """The values of `array` [n] as int64, each from 0 to 2⁶³ - 1. Raises `DataError` naming one that is
-    not."""
-    if array.dtype.kind not in "biuf":
+    """The values of `array` [n] as int64, each from 0 to 2⁶³ - 1, of floating point to 2⁵³ - 1. Raises
+    `DataError` naming one that is not."""
+    if array.dtype.kind not in NUMBERS:
         raise DataError(f"{name} must hold whole numbers, it is {described(array)}")
-    if array.dtype.kind == "f":
-        array = array.astype(np.float64)
-        right = (array >= 0) & (array < 2**53) & (np.rint(array) == array)
-    else:
-        right = (array >= 0) & (array <= np.iinfo(np.int64).max)
+    floating = array.dtype.kind == "f"
+    values, most = (array.astype(np.float64), 2**53 - 1) if floating else (array, 2**63 - 1)
+    right = (values >= 0) & (values <= most)
+    if floating:
+        right &= np.rint(values) == values
     if not right.all():
         position = int(np.argmin(right))
-        raise DataError(f"{name}[{position}] is {array[position]}; a label is a whole number, 0 or above")
+        raise DataError(
+            f"{name}[{position}] is {array[position]}; a label is a whole number from 0 to {most}"
+        )
     return array.astype(np.int64)

@@ -84,7 +84,8 @@ def read_npz(path: Path, channels: Channels | None = None) -> Dataset:
 def _dataset(archive: zipfile.ZipFile, channels: Channels | None) -> Dataset:
     headers = {name: _header(archive, f"{name}.npy") for name in _names(archive)}
     names = _named(headers)
-    test = "test" if {("test", "x"), ("test", "y")} & names.keys() else "val"
+    splits = {split for split, _ in names}
+    test = "val" if "val" in splits and "test" not in splits else "test"
     wanted = {(split, content): f"{content}_{split}" for content in "xy" for split in ("train", test)}
     if missing := [name for part, name in wanted.items() if part not in names]:
         listed = [f"{name} {dtype} {list(shape)}" for name, (shape, dtype) in headers.items()]
@@ -103,9 +104,13 @@ def _dataset(archive: zipfile.ZipFile, channels: Channels | None) -> Dataset:
     groups = {
         by: _array(archive, name, *headers[name]).reshape(-1)
         for (split, by), name in names.items()
-        if split == "group" and headers[name][0] in {(len(x_train),), (len(x_train), 1)}
+        if split == "group" and _one_a_sample(*headers[name], len(x_train))
     }
     return Dataset(x_train, y_train, x_test, y_test, groups)
+
+
+def _one_a_sample(shape: tuple[int, ...], dtype: np.dtype[Any], count: int) -> bool:
+    return dtype.kind in arrays.GROUPING and shape in {(count,), (count, 1)}
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.errors import DataError
-from slsim.learning.data.arrays import described, whole_numbers
+from slsim.learning.data.arrays import GROUPING, described, whole_numbers
 from slsim.learning.data.base import Dataset, DataSource
 from slsim.scenario import Scenario
 
@@ -79,9 +79,9 @@ def _checked_labels(name: str, labels: object, count: int) -> NDArray[np.int64]:
 
 
 def _check_group(name: str, group: object, count: int) -> None:
-    if not isinstance(group, np.ndarray) or group.dtype.kind not in "biuSU" or group.shape != (count,):
+    if not isinstance(group, np.ndarray) or group.dtype.kind not in GROUPING or group.shape != (count,):
         raise DataError(
-            f"{name} must be a numpy array of whole numbers or text, [{count}], it is {_described(group)}"
+            f"{name} must be a numpy array of numbers or text, [{count}], it is {_described(group)}"
         )
 
 
