@@ -103,10 +103,15 @@ def _beside_scenario(name: str, info: ValidationInfo) -> str:
 
 
 def beside_scenario(file_name: str, info: ValidationInfo) -> Path:
-    """A file that a scenario names, sought beside the scenario file first, then in the working directory."""
+    """A file or folder that a scenario names, sought beside the scenario file first, then in the working
+    directory. Raises ValueError for what can be no path."""
     folder = (info.context or {}).get("folder")
     beside = Path(folder) / file_name if folder else Path(file_name)
-    return (beside if beside.is_file() else Path(file_name)).resolve()
+    try:
+        return (beside if beside.exists() else Path(file_name)).resolve()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "there is a NUL character in it"
+        raise ValueError(f"{file_name[:60]!r} is not a path: {reason}") from None
 
 
 COMPONENT_MARK = "x-slsim-component"  # in a JSON schema: here belongs a component of this kind

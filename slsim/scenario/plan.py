@@ -52,7 +52,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
 def read(path: str | Path) -> dict[str, Any]:
     """The TOML document at `path`, unchecked. Raises `ScenarioError` when it cannot be read or parsed."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ScenarioError([Fault("", f"cannot be read: {error.strerror}")], str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
