@@ -241,11 +241,7 @@ def _best_rate(run: Run, name: str) -> float:
     """The best rate that any access link of that direction has at any time, in bit/s."""
     table = run.scenario.network
     spread = table.jitter.spread if table.jitter else 0.0
-    rates = [
-        max(trace.rates_bps) if (trace := one.read_trace()) else (one.rate or 0.0) * (1 + spread)
-        for one in table.access(name)
-    ]
-    return max(rates)
+    return max(one.best_bps for one in table.access(name)) * (1 + spread)
 
 
 def _least_round_s(run: Run) -> Iterator[float]:

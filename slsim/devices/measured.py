@@ -175,7 +175,7 @@ def _lossless(params: Mapping[str, Any]) -> str:
 def read(path: Path) -> dict[str, Any]:
     """The content of the device file at `path`, checked. Raises `FaultsError` with every fault of it."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         message = f"cannot be read ({error.strerror}); `slsim calibrate --output` writes such a file"
         raise FaultsError([Fault("", f"{path}: {message}")]) from None

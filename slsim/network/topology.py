@@ -9,18 +9,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 from slsim import seeds
 from slsim.network.framing import Framing
 from slsim.network.links import Link, RateChange, Sharing
 from slsim.network.network import Network
 from slsim.network.transport import Transport
-from slsim.scenario import LinkClass, NetworkTable
+from slsim.scenario import NetworkTable
 from slsim.scenario.network import JitterTable, TreeLevel
+from slsim.scenario.rates import RateTable
 from slsim.scenario.shares import assign
-from slsim.traces import Trace
+from slsim.traces import Opportunities, Trace
 
 Route = tuple[str, ...]
 Stream = Callable[[], Iterator[RateChange]]
@@ -56,11 +58,11 @@ def build(table: NetworkTable, clients: int, seed: int = 0) -> Topology:
     """The topology that a scenario's [network] describes, for that many clients. `seed` is for jitter."""
     access_up, access_down = (_Access(table, name, clients, seed) for name in ("uplink", "downlink"))
     above_up, above_down = _Above(table, "up"), _Above(table, "down")
-    links = [
-        *itertools.chain(*zip(access_up.links, access_down.links, strict=True)),
-        *dict.fromkeys([*above_up.links, *above_down.links]),
+    lines = [
+        *itertools.chain(*zip(access_up.lines, access_down.lines, strict=True)),
+        *{line.link.name: line for line in (*above_up.lines, *above_down.lines)}.values(),
     ]
-    network = Network(links, streams=[*access_up.streams, *access_down.streams])
+    network = Network([line.link for line in lines], streams=[line.stream for line in lines if line.stream])
     framing = Framing(table.framing.segment, table.framing.header)
     topology = Topology(
         network,
@@ -83,36 +85,37 @@ def _mathis_bps(packet_bits: int, round_trip_s: float, loss: float) -> float:
     return packet_bits / round_trip_s * MATHIS / math.sqrt(loss)
 
 
-class _Access:
-    """The access links of one direction: one for each client, or one for all."""
+@dataclass(frozen=True)
+class _Line:
+    """A link, and how its rate changes."""
 
-    def __init__(self, table: NetworkTable, direction: str, clients: int, seed: int) -> None:
-        self._direction = direction
-        self._for_all = table.sharing != "dedicated"
-        sharing: Sharing = "fifo" if table.sharing == "fifo" else "fair"
-        classes = table.access(direction)
-        count = 1 if self._for_all else clients
-        self.links: list[Link] = []
-        self.streams: list[Stream] = []
-        traces: dict[LinkClass, Trace | None] = {one: one.read_trace() for one in classes}
-        for client, one in enumerate(assign([(one, one.share) for one in classes], count)):
-            name, trace = self.name(client), traces[one]
-            shift_s = client * (one.shift or 0.0)
-            rate_bps = next(trace.changes(shift_s))[1] if trace else one.rate
-            assert rate_bps is not None
-            self.links.append(Link(name, rate_bps, table.latency_s(one), sharing, burst_bytes=table.burst))
-            if trace:
-                self.streams.append(partial(_follow, name, trace, shift_s))
-            elif table.jitter:
-                self.streams.append(partial(_jitter, name, rate_bps, table.jitter, seed))
+    link: Link
+    stream: Stream | None = None
 
-    def name(self, client: int) -> str:
-        return self._direction if self._for_all else f"{self._direction}{client}"
+
+def _line(name: str, rate: float | RateTable, number: int = 0, **of_link: Any) -> _Line:
+    """A link of a constant rate, or one that follows the trace that is due to `number`; `of_link` is what a
+    `Link` has besides."""
+    trace = rate.trace_of(number) if isinstance(rate, RateTable) else None
+    if trace is None:
+        rate_bps = rate.rate if isinstance(rate, RateTable) else rate
+        assert rate_bps is not None
+        return _Line(Link(name, rate_bps, **of_link))
+    assert isinstance(rate, RateTable)
+    shift_s = number * (rate.shift or 0.0)
+    if isinstance(trace, Opportunities):
+        shifted = replace(trace, shift_s=math.fmod(shift_s, trace.period_s))
+        return _Line(Link(name, trace.mean_bps, opportunities=shifted, **of_link))
+    begins_bps = next(trace.changes(shift_s))[1]
+    link = Link(name, begins_bps or trace.best_bps, **of_link)
+    return _Line(link, partial(_follow, name, trace, shift_s))
 
 
 def _follow(link: str, trace: Trace, shift_s: float) -> Iterator[RateChange]:
-    for time_s, rate_bps in itertools.islice(trace.changes(shift_s), 1, None):  # it has the first already
-        yield RateChange(time_s, link, rate_bps)
+    """The changes of a link that has the trace's first rate already, if that is above 0."""
+    for number, (time_s, rate_bps) in enumerate(trace.changes(shift_s)):
+        if number or not rate_bps:
+            yield RateChange(time_s, link, rate_bps)
 
 
 def _jitter(link: str, rate_bps: float, jitter: JitterTable, seed: int) -> Iterator[RateChange]:
@@ -122,20 +125,40 @@ def _jitter(link: str, rate_bps: float, jitter: JitterTable, seed: int) -> Itera
         yield RateChange(step * jitter.every, link, rate_bps * factor)
 
 
+class _Access:
+    """The access links of one direction: one for each client, or one for all."""
+
+    def __init__(self, table: NetworkTable, direction: str, clients: int, seed: int) -> None:
+        self._direction = direction
+        self._for_all = table.sharing != "dedicated"
+        sharing: Sharing = "fifo" if table.sharing == "fifo" else "fair"
+        count = 1 if self._for_all else clients
+        self.lines: list[_Line] = []
+        for client, one in enumerate(assign([(one, one.share) for one in table.access(direction)], count)):
+            name, latency_s = self.name(client), table.latency_s(one)
+            line = _line(name, one, client, latency_s=latency_s, sharing=sharing, burst_bytes=table.burst)
+            if table.jitter:
+                line = replace(line, stream=partial(_jitter, name, line.link.rate_bps, table.jitter, seed))
+            self.lines.append(line)
+
+    def name(self, client: int) -> str:
+        return self._direction if self._for_all else f"{self._direction}{client}"
+
+
 class _Above:
     """What lies between the access links and the server, in one direction, from the clients upward."""
 
     def __init__(self, table: NetworkTable, direction: str) -> None:
         edge = table.ingress if direction == "up" else table.egress
-        self._edge = [Link("ingress" if direction == "up" else "egress", edge)] if edge else []
-        self._medium = [Link("medium", table.medium)] if table.medium else []
+        self._edge = [_line("ingress" if direction == "up" else "egress", edge)] if edge else []
+        self._medium = [_line("medium", table.medium)] if table.medium else []
         self._levels = [
-            [_tree_link(level, number, place, direction) for place in range(level.count)]
+            [_tree_line(level, number, place, direction) for place in range(level.count)]
             for number, level in enumerate(table.access_points, start=1)
         ]
 
     @property
-    def links(self) -> list[Link]:
+    def lines(self) -> list[_Line]:
         return [*self._medium, *itertools.chain(*self._levels), *self._edge]
 
     def route(self, client: int) -> Route:
@@ -144,9 +167,9 @@ class _Above:
         for level in self._levels:
             place %= len(level)
             places.append(level[place])
-        return tuple(link.name for link in (*self._medium, *places, *self._edge))
+        return tuple(line.link.name for line in (*self._medium, *places, *self._edge))
 
 
-def _tree_link(level: TreeLevel, number: int, place: int, direction: str) -> Link:
+def _tree_line(level: TreeLevel, number: int, place: int, direction: str) -> _Line:
     name = f"tree{number}.{place}" + ("" if level.duplex == "half" else f".{direction}")
-    return Link(name, level.rate, level.latency)
+    return _line(name, level.rate, place, latency_s=level.latency)

@@ -5,8 +5,9 @@
 
 from slsim.scenario.choice import Augmentation, Choice, Partition
 from slsim.scenario.labels import full_label, run_labels
-from slsim.scenario.network import LinkClass, NetworkTable, only_rates
+from slsim.scenario.network import NetworkTable
 from slsim.scenario.plan import Case, Plan, load, override, plan, read
+from slsim.scenario.rates import LinkClass, RateTable, only_rates, rewrite_traces
 from slsim.scenario.tables import Scenario
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "NetworkTable",
     "Partition",
     "Plan",
+    "RateTable",
     "Scenario",
     "full_label",
     "load",
@@ -24,5 +26,6 @@ __all__ = [
     "override",
     "plan",
     "read",
+    "rewrite_traces",
     "run_labels",
 ]

@@ -107,8 +107,8 @@ def _beside_scenario(name: str, info: ValidationInfo) -> str:
 
 
 def beside_scenario(file_name: str, info: ValidationInfo) -> Path:
-    """A file that a scenario names, sought beside the scenario file first, then in the working directory.
-    Raises `ValueError` for what can be no path."""
+    """A file or folder that a scenario names, sought beside the scenario file first, then in the working
+    directory. Raises `ValueError` for what can be no path."""
     folder = (info.context or {}).get("folder")
     beside = Path(folder or "") / file_name
     if "\0" in file_name:

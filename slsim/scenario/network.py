@@ -2,113 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from slsim import traces
-from slsim.errors import FaultsError, UnitError
-from slsim.registry import faults_of
-from slsim.scenario.choice import Table, TransportChoice, beside_scenario
-from slsim.traces import Trace
-from slsim.units import RATE, Duration, Rate, Size
-
-
-class LinkClass(Table):
-    """The access links of a share of the clients, in one direction."""
-
-    rate: Rate | None = Field(None, description="the same at all times; or a trace:")
-    trace: str | None = Field(None, description="a CSV or Mahimahi file of rates over time")
-    period: Duration | None = Field(None, description="after which a CSV trace starts again")
-    shift: Duration | None = Field(None, description="client k starts k times that into the trace")
-    latency: Duration | None = Field(None, description="one way; left out: the network's")
-    share: float = Field(1.0, strict=True, gt=0, le=1, description="of the clients; all add up to 1")
-
-    @model_validator(mode="after")
-    def _rate_or_trace(self) -> LinkClass:
-        if (self.rate is None) == (self.trace is None):
-            raise ValueError("a link has either a rate or a trace")
-        if self.trace is None and (self.period is not None or self.shift is not None):
-            raise ValueError("period and shift are of a trace")
-        self.read_trace()
-        return self
-
-    def read_trace(self) -> Trace | None:
-        """Its rates over time, None where the rate is constant. Raises `TraceError`."""
-        return traces.read(Path(self.trace), self.period) if self.trace is not None else None
-
-
-LinkRate = float | tuple[LinkClass, ...]
-
-
-def _link_rate(value: object, info: ValidationInfo) -> LinkRate:
-    """`"100 Mbps"`, `{ trace = "lte.csv" }`, or a list of `{ rate or trace, share }`."""
-    if isinstance(value, (str, int, float)):
-        return RATE.parse(value)
-    if isinstance(value, dict):
-        value = [value]
-    if not isinstance(value, (list, tuple)) or not value:
-        raise UnitError(f"{value!r} is not a bandwidth; write for example {RATE.example!r}")
-    classes = [_link_class(item, index, len(value), info) for index, item in enumerate(value)]
-    total = sum(one.share for one in classes)
-    if abs(total - 1) > 1e-6:
-        raise ValueError(f"the shares must add up to 1, they add up to {total:g}")
-    if len(classes) == 1 and classes[0] == LinkClass(rate=RATE.format(classes[0].rate or 1)):
-        assert classes[0].rate is not None
-        return classes[0].rate
-    return tuple(classes)
-
-
-def _link_class(value: object, index: int, count: int, info: ValidationInfo) -> LinkClass:
-    if not isinstance(value, dict):
-        raise ValueError(f"each must be a table such as {{ rate = '5 Mbps', share = 0.3 }}, found {value!r}")
-    if isinstance(value.get("trace"), str):
-        value = {**value, "trace": str(beside_scenario(value["trace"], info))}
-    try:
-        return LinkClass.model_validate(value)
-    except ValidationError as error:
-        place = f"[{index}]" if count > 1 else ""
-        raise FaultsError(fault.under(place) for fault in faults_of(error, LinkClass)) from None
-
-
-def _link_rate_table(value: LinkRate) -> Any:
-    if isinstance(value, float):
-        return RATE.format(value)
-    tables = [one.model_dump(mode="json", exclude_none=True, exclude_defaults=True) for one in value]
-    return tables if len(tables) > 1 else tables[0]
-
-
-_LINK_CLASS_SCHEMA = LinkClass.model_json_schema()
-_RATES_SCHEMA = [
-    TypeAdapter(Rate).json_schema(),
-    _LINK_CLASS_SCHEMA,
-    {"type": "array", "items": _LINK_CLASS_SCHEMA, "minItems": 1},
-]
-AccessRate = Annotated[
+from slsim.scenario.choice import Table, TransportChoice
+from slsim.scenario.rates import (
+    SHORTEST_STEP_S,
+    AccessRate,
+    Latency,
+    LinkClass,
     LinkRate,
-    BeforeValidator(_link_rate),
-    PlainSerializer(_link_rate_table),
-    WithJsonSchema({"anyOf": _RATES_SCHEMA}),
-]
+    RateOrTrace,
+    RateTable,
+)
+from slsim.units import DURATION, RATE, Duration, Size
+
+LARGEST_LOSS = 0.1
 
 
 class TreeLevel(Table):
     """One level of a tree between the clients and the server: access points, or what is behind them."""
 
-    count: int = Field(strict=True, ge=1, description="how many; those below are dealt out to them in turn")
-    rate: Rate = Field(description="of each, to the level above, or of its medium")
-    latency: Duration = Field(default="0 s", validate_default=True, description="one way")
+    count: int = Field(
+        strict=True, ge=1, le=100_000, description="how many; those below are dealt out to them in turn"
+    )
+    rate: RateOrTrace = Field(description="of each, to the level above, or of its medium; or a trace")
+    latency: Latency = Field(default="0 s", validate_default=True, description="one way")
     duplex: Literal["full", "half"] = Field(
         "full", description="both directions at once, or one medium for both, as Wi-Fi is"
     )
@@ -117,8 +38,10 @@ class TreeLevel(Table):
 class FramingTable(Table):
     """Every `segment` bytes of a payload travel with `header` bytes; "none" is a header of 0."""
 
-    segment: int = Field(1448, strict=True, ge=1, description="bytes of a payload in one packet")
-    header: int = Field(66, strict=True, ge=0, description="bytes of Ethernet, IP and TCP header on each")
+    segment: int = Field(1448, strict=True, ge=1, le=65_535, description="bytes of a payload in one packet")
+    header: int = Field(
+        66, strict=True, ge=0, le=65_535, description="bytes of Ethernet, IP and TCP header on each"
+    )
 
 
 class JitterTable(Table):
@@ -131,6 +54,11 @@ class JitterTable(Table):
     def _takes_time(self) -> JitterTable:
         if not self.every:
             raise ValueError("every must be more than 0 s")
+        if self.every < SHORTEST_STEP_S:
+            raise ValueError(
+                f"every {DURATION.format(self.every)} each access link would be drawn {1 / self.every:,.0f} "
+                "times a simulated second; at most a thousand are simulated: 1 ms or more"
+            )
         return self
 
 
@@ -150,20 +78,22 @@ class NetworkTable(Table):
         default="100 Mbps", validate_default=True, description="client → server: a rate, a trace, or classes"
     )
     downlink: AccessRate = Field(default="100 Mbps", validate_default=True, description="server → client")
-    latency: Duration = Field(default="2 ms", validate_default=True, description="one way")
+    latency: Latency = Field(default="2 ms", validate_default=True, description="one way")
     sharing: Literal["dedicated", "shared", "fifo"] = Field(
         "dedicated",
         description="an uplink and a downlink for each client; or one of each for all, shared fairly, or by "
         "one transfer at a time",
     )
-    medium: Rate | None = Field(
-        None, description="one half-duplex medium that every transfer crosses, up or down, as in a Wi-Fi cell"
+    medium: RateOrTrace | None = Field(
+        None,
+        description="one half-duplex medium that every transfer crosses, up or down, as in a Wi-Fi cell: a "
+        "rate or a trace",
     )
     access_points: Annotated[tuple[TreeLevel, ...], BeforeValidator(_tree)] = Field(
         (), description="a tree between clients and server: its levels, from the clients upward"
     )
-    ingress: Rate | None = Field(None, description="of the server, shared by all uploads")
-    egress: Rate | None = Field(None, description="of the server, shared by all downloads")
+    ingress: RateOrTrace | None = Field(None, description="of the server, shared by all uploads")
+    egress: RateOrTrace | None = Field(None, description="of the server, shared by all downloads")
     transport: TransportChoice = Field(
         default="fluid", validate_default=True, description="what the links are used by"
     )
@@ -177,16 +107,31 @@ class NetworkTable(Table):
     )
     jitter: JitterTable | None = Field(None, description="seeded variation of the access links' rates")
     loss: float = Field(
-        0.0, strict=True, ge=0, lt=1, description="share of packets lost: caps each transfer's rate"
+        0.0, strict=True, ge=0, description="share of packets lost, up to 0.1: caps each transfer's rate"
     )
+
+    @field_validator("loss")
+    @classmethod
+    def _is_small(cls, loss: float) -> float:
+        """Mathis et al. derive their formula for small losses, without timeouts; Padhye et al. (SIGCOMM 1998)
+        measure that timeouts rule from a few percent on."""
+        if loss > LARGEST_LOSS:
+            raise ValueError(
+                f"{loss:g} must be at most {LARGEST_LOSS:g}: what TCP keeps up is computed by a formula for "
+                "small losses (Mathis et al. 1997), which leaves out the timeouts that rule beyond"
+            )
+        return loss
 
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkTable:
+        self._check_one_link_ones()
         one_for_all = self.sharing != "dedicated"
         for name in ("uplink", "downlink"):
             classes = self.access(name)
             if one_for_all and len(classes) > 1:
                 raise ValueError(f'classes of {name}s need sharing = "dedicated": a shared link is one link')
+            if self.burst and not all(one.has_rates for one in classes):
+                raise ValueError(f"burst is of a shaper with a rate; the {name} follows a Mahimahi trace")
             if self.jitter and any(one.trace for one in classes):
                 raise ValueError(f"jitter varies a constant rate; the {name} follows a trace")
             if self.loss and any(not self.latency_s(one) for one in classes):
@@ -196,6 +141,22 @@ class NetworkTable(Table):
                 )
         return self
 
+    def _check_one_link_ones(self) -> None:
+        """A folder of traces is dealt out, so it needs several links."""
+        alone = {name: getattr(self, name) for name in ("medium", "ingress", "egress")}
+        if self.sharing != "dedicated":
+            alone |= {name: one for name in ("uplink", "downlink") for one in self.access(name)}
+        for name, one in alone.items():
+            if isinstance(one, RateTable) and len(one.files()) > 1:
+                raise ValueError(f"{name} is one link, so it follows one trace: name one file of {one.trace}")
+
+    def files(self) -> list[Path]:
+        """Every file that this network reads (its traces), in order of first mention."""
+        ends = (self.medium, self.ingress, self.egress, *(level.rate for level in self.access_points))
+        tables = [*self.access("uplink"), *self.access("downlink")]
+        tables += [one for one in ends if isinstance(one, RateTable)]  # type: ignore[misc]
+        return list(dict.fromkeys(file for one in tables for file in one.files()))
+
     def access(self, name: Literal["uplink", "downlink"] | str) -> tuple[LinkClass, ...]:
         """The classes of access links of a direction, "uplink" or "downlink"."""
         value: LinkRate = getattr(self, name)
@@ -204,16 +165,3 @@ class NetworkTable(Table):
     def latency_s(self, link: LinkClass) -> float:
         """One way, in seconds."""
         return self.latency if link.latency is None else link.latency
-
-
-def only_rates(values: Sequence[object]) -> bool:
-    """Whether all of these values of `uplink` or `downlink`, as a scenario writes them, are plain rates."""
-    return all(isinstance(value, str) and _is_rate(value) for value in values)
-
-
-def _is_rate(text: str) -> bool:
-    try:
-        RATE.parse(text)
-    except UnitError:
-        return False
-    return True

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from slsim.errors import FaultsError
+from slsim.scenario import shares
 from slsim.scenario.choice import (
     ALTERNATIVE_MARK,
     COMPONENT_MARK,
@@ -86,7 +87,7 @@ class DeviceShare(Table):
     """One class of client devices and the share of the clients that have it."""
 
     device: DeviceChoice = Field(description="a device")
-    share: float = Field(strict=True, gt=0, le=1, description="of the clients; all shares add up to 1")
+    share: float | None = Field(None, strict=True, gt=0, le=1, description=shares.MEANING)
 
 
 def _device_shares(value: object, info: ValidationInfo) -> object:
@@ -122,11 +123,9 @@ class ClientsTable(Table):
 
     @field_validator("device")
     @classmethod
-    def _shares_add_up(cls, shares: tuple[DeviceShare, ...]) -> tuple[DeviceShare, ...]:
-        total = sum(share.share for share in shares)
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares must add up to 1, they add up to {total:g}")
-        return shares
+    def _shares_add_up(cls, classes: tuple[DeviceShare, ...]) -> tuple[DeviceShare, ...]:
+        shares.check([one.share for one in classes])
+        return classes
 
 
 class ServerTable(Table):

@@ -60,7 +60,12 @@ class Opportunities:
     @property
     def mean_bps(self) -> float:
         """What passes in one run through the list, by its length, in bit/s."""
-        return 8000 * self.num_bytes * len(self.times_ms) / self.times_ms[-1]
+        return 8 * self.num_bytes * len(self.times_ms) / self.period_s
+
+    @property
+    def period_s(self) -> float:
+        """After which the list starts again, in seconds."""
+        return self.times_ms[-1] / 1000
 
     def time_s(self, number: int) -> float:
         """When the opportunity of that number, counted from 0 over all runs through the list, is."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slsim.scenario.shares import assign
+from slsim.scenario.shares import assign, check
 
 KINDS = [f"kind {number:02}" for number in range(1, 13)]
 
@@ -49,3 +49,35 @@ def test_every_client_gets_a_device_and_every_device_its_share(weights, count):
 def test_shares_that_add_up_to_a_little_more_than_one_still_give_count_devices():
     shares = [("box", 0.5), ("box", 0.50000099)]
     assert len(assign(shares, 10**6)) == 10**6
+
+
+@pytest.mark.parametrize("shares", [[0.333] * 3, [0.33] * 3, [0.335] * 3, [0.34, 0.33, 0.33], [1.0]])
+def test_shares_that_add_up_to_one_within_a_percent_are_taken_as_meant(shares):
+    check(shares)
+    assert Counter(assign(list(zip(KINDS, shares, strict=False)), 3 * 7 * len(shares))).most_common()
+
+
+def test_three_classes_of_a_third_get_as_many_clients_each():
+    assert assign([("a", 0.333), ("b", 0.333), ("c", 0.333)], 9) == [*"aaabbbccc"]
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.48], [0.3, 0.3, 0.3], [0.6, 0.6], [0.5]])
+def test_shares_that_do_not_add_up_are_refused(shares):
+    with pytest.raises(ValueError, match=rf"must add up to 1 \(within 1 %\), they add up to {sum(shares):g}"):
+        check(shares)
+
+
+def test_without_shares_all_are_equal():
+    check([None, None])
+    assert assign([("a", None), ("b", None)], 5) == [*"aaabb"]
+
+
+def test_a_list_as_long_as_there_are_clients_is_a_list_of_the_clients():
+    assert assign([(kind, None) for kind in KINDS], len(KINDS)) == KINDS
+
+
+def test_some_shares_and_some_none_are_refused():
+    with pytest.raises(
+        ValueError, match=r"give each a share, or none \(then all are equal\); \[1\] has none"
+    ):
+        check([0.5, None])
