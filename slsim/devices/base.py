@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
@@ -101,7 +102,8 @@ class Device(Component, ABC):
         try:
             with self._named("faults"):
                 found = list(self.faults(duties))
-            return [*found, *(fault for part in duties if (fault := self._probe(part)))]
+            strange = (fault for part in duties if (fault := self._probe(part)))
+            return [*found, *islice(strange, 1)]
         except SlsimError as error:
             return [Fault("", str(error))]
 
@@ -147,7 +149,7 @@ class Device(Component, ABC):
             return None
         if one == again and np.equal(one, both).all():
             return None
-        message = f"{self._name}, {part}: gives {one!r}, {again!r} and {both!r} s for the same work"
+        message = f"{self._name}, {part}: gives {one} s, {again} s and {both} s for the same work"
         return Fault("", f"{message}, asked twice alone and then twice at once; it must give the same")
 
 
@@ -172,7 +174,7 @@ def _is_time(seconds: object, work: Work) -> bool:
 
 
 def _shown(seconds: object) -> str:
-    text = repr(seconds)
+    text = repr(seconds.tolist() if hasattr(seconds, "tolist") else seconds)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -29,15 +29,23 @@ LINKS = ("network.uplink", "network.downlink")
 RUNS_ABREAST, MOST_LINES = 5, 30  # of runs in a breakdown; the file has all
 
 
-def print_study(console: Console, summary: pd.DataFrame, breakdown: pd.DataFrame, path: Path) -> None:
+def print_study(
+    console: Console,
+    summary: pd.DataFrame,
+    breakdown: pd.DataFrame,
+    path: Path,
+    notes: Sequence[str] = (),
+) -> None:
     """A study's summary, or what its link rates say where they vary; where an average round's seconds go;
-    and where its files are."""
+    notes on how the numbers came about; and where its files are."""
     swept_links = [column for column in LINKS if varies_in_rate(summary, column)]
     if not swept_links:
         print_summary(console, summary)
     for column in swept_links:
         print_link_rates(console, summary, column)
     print_breakdown(console, breakdown)
+    for note in notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     console.print(f"Tables, records and figures: {path}", highlight=False, soft_wrap=True)
 
 
