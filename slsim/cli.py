@@ -79,7 +79,7 @@ def run(
 
     with progress(console) as observer:
         study = conduct(asked, results, fresh=fresh, observer=observer, device=device)
-    print_study(console, study.summary, study.breakdown, study.path)
+    print_study(console, study.summary, study.breakdown, study.path, study.notes)
 
 
 @app.command()
@@ -91,7 +91,7 @@ def replay(study: StudyPath, settings: Settings = None) -> None:
     from slsim.results import StudyFolder
 
     replayed = studies.replay(StudyFolder.open(study), overrides)
-    print_study(console, replayed.summary, replayed.breakdown, replayed.path)
+    print_study(console, replayed.summary, replayed.breakdown, replayed.path, replayed.notes)
 
 
 @app.command()

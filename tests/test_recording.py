@@ -276,12 +276,6 @@ def test_the_message_of_a_kind(kind, num_bytes, direction):
     assert (message.kind, message.num_bytes, message.direction) == (kind, num_bytes, direction)
 
 
-def test_memory_that_encoding_and_decoding_touch():
-    activations = turn(0, 150).message(ACTIVATIONS)  # 2,000 raw bytes are 500 elements
-    assert COSTS.encoding(activations) == 8.25 * 500
-    assert COSTS.decoding(activations) == 4.25 * 500
-
-
 @pytest.mark.parametrize(
     ("record", "name"),
     [(turn(0, 1), "client"), (turn(0, 1).messages[0], "num_bytes"), (COSTS, "client_forward_flops")],

@@ -24,7 +24,7 @@ from slsim.codecs import contract, lossless
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import FIXED_BYTES, MAX_HEADER_BYTES, Payload, header, read_varint, varint
 from slsim.codecs.sizes import Shape
-from slsim.errors import CodecError
+from slsim.errors import CodecError, Fault
 from slsim.registry import Component, Registry
 
 if TYPE_CHECKING:
@@ -98,6 +98,16 @@ class Codec(Component, ABC):
         `costs.toml`."""
         del shape
         return None
+
+    def faults(self) -> list[Fault]:
+        """What this codec says of its cost and what makes no sense; asked before anything runs."""
+        from slsim.codecs.costs import declared
+
+        try:
+            declared(self, (2, 3, 4, 4))
+        except CodecError as error:
+            return [Fault("", str(error))]
+        return []
 
     @property
     def draws(self) -> bool:

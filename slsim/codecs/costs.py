@@ -8,7 +8,6 @@ on this machine where it says nothing.
 from __future__ import annotations
 
 import math
-import time
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from slsim.codecs import timing
 from slsim.codecs.base import ZSTD_LEVEL, Codec
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
-from slsim.codecs.timing import Clock
+from slsim.codecs.timing import CPU_TIME, Clock
 from slsim.errors import CodecError
 
 FILE = Path(__file__).with_name("costs.toml")
@@ -70,21 +69,30 @@ def ships(codec: Codec) -> bool:
     return type(codec).__module__.startswith(OURS) and _name(codec) in SHIPPED
 
 
-def cost_of(codec: Codec, shape: Shape, sparse: bool, clock: Clock = time.perf_counter) -> CodecCost:
+def cost_of(codec: Codec, shape: Shape, sparse: bool, clock: Clock = CPU_TIME) -> CodecCost:
     """What `codec` costs for an element of a tensor of `shape`; `sparse`: after a ReLU, half of it zeros.
     Raises `CodecError` where the codec's own account of it makes no sense."""
     elements = max(1, math.prod(shape))
     lossless = _each(_lossless(codec, shape, sparse), elements)
-    memory = _asked(codec, "bytes_touched", codec.bytes_touched)
+    memory, core_s = declared(codec, shape)
     if ships(codec):
-        return CodecCost(memory, _each(_from_table(codec, shape, sparse), elements), lossless)
-    says_bytes = type(codec).bytes_touched is not Codec.bytes_touched
+        core_s = _from_table(codec, shape, sparse)
+    if memory is None and core_s is None:
+        if found := timing.on_this_core(codec, shape, sparse, loop_s(), clock):
+            return CodecCost((0.0, 0.0), found.core_s, measured_core=found.speed)
+        memory = codec.bytes_touched()
+    return CodecCost(memory or (0.0, 0.0), core_s and _each(core_s, elements), lossless)
+
+
+def declared(codec: Codec, shape: Shape) -> tuple[Pair | None, Pair | None]:
+    """What `codec` itself says: memory traffic of an element, and seconds of the core of reference for a
+    tensor of `shape`; None where it says nothing. Raises `CodecError` where that makes no sense."""
+    memory = core_s = None
+    if type(codec).bytes_touched is not Codec.bytes_touched:
+        memory = _asked(codec, "bytes_touched", codec.bytes_touched)
     if type(codec).core_seconds is not Codec.core_seconds:
-        core_s = _each(_asked(codec, "core_seconds", lambda: codec.core_seconds(shape)), elements)
-        return CodecCost(memory if says_bytes else (0.0, 0.0), core_s, lossless)
-    if not says_bytes and (found := timing.on_this_core(codec, shape, sparse, loop_s(), clock)):
-        return CodecCost((0.0, 0.0), found.core_s, measured_core=found.speed)
-    return CodecCost(memory, None, lossless)
+        core_s = _asked(codec, "core_seconds", lambda: codec.core_seconds(shape))
+    return memory, core_s
 
 
 def _asked(codec: Codec, method: str, call: Callable[[], object]) -> Pair:

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -107,7 +108,8 @@ class Device(Component, ABC):
         """`faults`, and those that show when a device of one's own is asked for the time of a little work of
         each part: one turn, the same again, and two turns at once."""
         try:
-            return [*self.faults(duties), *(fault for part in duties if (fault := self._probe(part)))]
+            strange = (fault for part in duties if (fault := self._probe(part)))
+            return [*self.faults(duties), *islice(strange, 1)]
         except SlsimError as error:
             return [Fault("", str(error))]
 
@@ -137,7 +139,7 @@ class Device(Component, ABC):
             return None
         if one == again and np.equal(one, both).all():
             return None
-        gives = f"{full_name(type(self))}, in piece_seconds: gives {one!r}, {again!r} and {both!r} s"
+        gives = f"{full_name(type(self))}, in piece_seconds: gives {one} s, {again} s and {both} s"
         message = f"{gives} for the same {part}, asked twice alone and then twice at once"
         return Fault("", f"{message}; it must give the same")
 

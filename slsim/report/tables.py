@@ -26,10 +26,19 @@ if TYPE_CHECKING:
 RUNS_ABREAST, MOST_LINES = 5, 30  # of runs in a breakdown; the file has all
 
 
-def print_study(console: Console, summary: pd.DataFrame, breakdown: pd.DataFrame, path: Path) -> None:
-    """What a study answers, where an average round's seconds go, and where its files are."""
+def print_study(
+    console: Console,
+    summary: pd.DataFrame,
+    breakdown: pd.DataFrame,
+    path: Path,
+    notes: Sequence[str] = (),
+) -> None:
+    """What a study answers, where an average round's seconds go, notes on how the numbers came about, and
+    where its files are."""
     print_answers(console, summary)
     print_breakdown(console, breakdown)
+    for note in notes:
+        say(console, note)
     say(console, f"Tables, records and figures: {path}")
 
 

@@ -144,6 +144,13 @@ class CodecTable(Table):
         default="identity", validate_default=True, description="of model weights, where a protocol sends them"
     )
 
+    @field_validator("uplink", "downlink", "weights")
+    @classmethod
+    def _knows_itself(cls, codec: Choice) -> Choice:
+        if faults := codec.create().faults():
+            raise FaultsError(faults)
+        return codec
+
 
 class ProbesTable(Table):
     """How often the theory's quantities are measured, and over how many draws of the codec a bias."""

@@ -5,7 +5,7 @@ Three ways to the same times: `play` runs SimPy, round after round or each disti
 does the arithmetic of all rounds at once where the links are simple enough. `invariants` checks them all.
 """
 
-from slsim.simulation.older import costs_of
+from slsim.simulation.costs import costs_of
 from slsim.simulation.play import RoundTiming, Simulation
 from slsim.simulation.timeline import Timeline
 

@@ -21,6 +21,7 @@ from slsim.recording import Recording
 from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, full_label, load, override, plan, read, run_labels
+from slsim.simulation.costs import notes
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.clocks import Clocks
 from slsim.study.fingerprints import Fingerprints
@@ -67,6 +68,11 @@ class Study:
     @property
     def path(self) -> Path:
         return self._folder.path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the tables has to know of how their numbers came about."""
+        return tuple(dict.fromkeys(note for run in self.runs for note in notes(run.recording)))
 
     def save(self) -> None:
         """Writes the tables, and the figures drawn from them."""

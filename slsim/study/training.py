@@ -166,10 +166,10 @@ def train(
 
 def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) -> tuple[Recording, float]:
     """An empty recording, or where an interrupted training had got to, and how long that took (s)."""
-    shape = trainer.model.activation_shape
-    learning, costs = training.scenario.learning_table(), trainer.costs()
-    fresh = Recording(training.key, learning, costs, shape, test_set=trainer.test_set)
+    learning, shape = training.scenario.learning_table(), trainer.model.activation_shape
     found = checkpoint.load() if checkpoint is not None else None
+    costs = found[1].costs if found else trainer.costs()  # some are measured: not again when it is resumed
+    fresh = Recording(training.key, learning, costs, shape, test_set=trainer.test_set)
     if found is None:
         return fresh, 0.0
     state, recording, wall_s = found

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from slsim.codecs import Payload, registry
+from slsim.codecs import Identity, Payload, registry
 from slsim.codecs.payload import FORMAT_VERSION, MAX_HEADER_BYTES
 from slsim.errors import CodecError, FaultsError
 from slsim.testing import LARGEST, TINIEST, check_codec, round_trip, same_bits
@@ -460,10 +460,13 @@ def test_the_size_formula_is_readable(codec):
 
 
 @EVERY_CASE
-def test_encoding_and_decoding_touch_memory(codec):
+def test_encoding_and_decoding_touch_memory_unless_there_is_nothing_to_do(codec):
     encoding, decoding = codec.bytes_touched()
-    assert encoding >= 4  # each element is read once at least
-    assert decoding >= 4  # and written
+    if isinstance(codec, Identity):
+        assert (encoding, decoding) == (0, 0)
+    else:
+        assert encoding >= 4  # each element is read once at least
+        assert decoding >= 4  # and written
 
 
 @EVERY_CASE

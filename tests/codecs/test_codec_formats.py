@@ -81,7 +81,7 @@ def marked(payload):
         ("randk", {"sparsity": 0.5}, (9,), 2 + 16),
         ("randk", {"sparsity": 0.5, "scope": "sample"}, (4, 3, 3), 4 * (2 + 16)),
         ("ms", {"sparsity": 0.99, "bits": 2}, (100,), 25 + 4),  # ceil(2·100 / 8) + 4·1
-        ("ms", {"sparsity": 0.99, "bits": 2}, (99,), 25),  # ceil(198 / 8), k = floor(0.99) = 0
+        ("ms", {"sparsity": 0.99, "bits": 2}, (99,), 25 + 4),  # ceil(198 / 8), k = 1: floor(0.99) is 0
         ("ms", {"sparsity": 0.75, "bits": 2}, (16,), 4 + 16),  # Figure 1
         ("ms", {"sparsity": 0.9, "bits": 3}, (11,), 5 + 4),  # ceil(33 / 8), k = floor(1.1)
         ("ms", {"sparsity": 0.9, "bits": 8}, (10,), 10 + 4),
@@ -253,7 +253,7 @@ def test_ms_by_hand(values, expected):
 
 
 def test_without_a_top_everything_decodes_to_zero():
-    codec = create("ms", sparsity=0.99, bits=2)
+    codec = create("ms", sparsity=1.0, bits=2)
     assert decoded(codec, [1.0, 2.0, 3.0]) == [0.0, 0.0, 0.0]
     assert codec.encode(torch.tensor([1.0, 2.0, 3.0])).content == b"\0"
 

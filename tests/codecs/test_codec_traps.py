@@ -156,19 +156,34 @@ def test_one_positive_among_negatives():
         (1.0, 17, 0),
         (0.5, 0, 0),
         (1e-07, 10**7, 10**7 - 1),  # repr is in scientific notation
+        (0.99, 99, 1),  # never none, unless all are to be dropped
+        (0.999999, 1, 1),
+        (1.0, 10**9, 0),
     ],
 )
-def test_k_is_the_floor_in_exact_decimals(sparsity, num_elements, k):
+def test_k_is_the_floor_in_exact_decimals_and_at_least_one(sparsity, num_elements, k):
     assert kept_elements(sparsity, num_elements) == k
 
 
 @pytest.mark.parametrize("name", ["sp", "rt", "randk", "ms"])
-def test_k_of_zero_sends_a_mask_alone_and_gives_zeros(name):
-    codec = create(name, sparsity=0.99)
+def test_a_sparsity_of_one_sends_a_mask_alone_and_gives_zeros(name):
+    codec = create(name, sparsity=1.0)
     for rng in (None, np.random.default_rng(0)):
-        payload = codec.encode(tensor(9, 11).abs(), rng)  # 0.01 · 99 is below 1
+        payload = codec.encode(tensor(9, 11).abs(), rng)
         assert len(payload.content) == math.ceil(99 * (2 if name == "ms" else 1) / 8)
         assert not codec.decode(payload).any()
+
+
+@pytest.mark.parametrize("scope", ["tensor", "sample"])
+@pytest.mark.parametrize("name", ["sp", "rt", "randk", "ms"])
+def test_of_a_few_elements_one_is_sent_all_the_same(name, scope):
+    codec = create(name, sparsity=0.99, scope=scope)  # 0.01 · 99 is below 1, and so is 0.01 · 11
+    for rng in (None, np.random.default_rng(0)):
+        payload = codec.encode(tensor(9, 11).abs(), rng)
+        kept = 9 if scope == "sample" else 1
+        mask = 9 * math.ceil(11 * codec.mask_bits / 8) if kept == 9 else math.ceil(99 * codec.mask_bits / 8)
+        assert len(payload.content) == mask + 4 * kept
+        assert (codec.decode(payload) != 0).sum() >= kept
 
 
 @pytest.mark.parametrize("name", ["sp", "rt", "randk"])
