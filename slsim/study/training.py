@@ -215,8 +215,10 @@ def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord | None
 
 
 def _seed_layers(seed: int) -> None:
-    """Seed the generators that layers draw from: the host's, and CUDA's where it is in use. `torch.manual_seed`
-    formats a stack trace for each kind of accelerator that is not, which takes as long as a small layer."""
+    """Seed the generators that layers draw from: the host's, and CUDA's where it is in use.
+
+    `torch.manual_seed` takes as long as a small layer: it formats a stack trace for each kind of accelerator.
+    """
     import torch
 
     torch.default_generator.manual_seed(seed)

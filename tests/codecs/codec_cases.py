@@ -7,7 +7,10 @@ from the defaults.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from itertools import product
 from typing import Any, get_args
 
@@ -76,8 +79,42 @@ LEVELS = {
     f"{name}-zstd_level={level}": registry.create(name, lossless="zstd", zstd_level=level)
     for name, level in (("identity", 19), ("ms", 3), ("qu", 19))
 }
-CASES = PLAIN | ZSTD | LEVELS
 DEFAULTS = {name: registry.create(name) for name in registry.names()}
+# The lossless stage sees segments, not parameters: defaults, and what is varied together, stand for the rest.
+_SEGMENTS = [_id(name, params) for name in DEFAULTS for params in ({}, *TOGETHER.get(name, []))]
+CASES = PLAIN | {f"{key}-zstd": ZSTD[f"{key}-zstd"] for key in _SEGMENTS} | LEVELS
+
+
+@contextmanager
+def naming(case: str) -> Iterator[None]:
+    """Add a note that names the case to what fails within."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"case: {case}")
+        raise
+
+
+def every(argument: str, cases: dict[str, Any] | Iterable[str]) -> Callable[[Callable[..., None]], Any]:
+    """Run a test for each of `cases`, one after another, as its `argument`; a failure names its case.
+
+    As thousands of items of their own they would cost pytest more than they test.
+    """
+    named = cases if isinstance(cases, dict) else {case: case for case in cases}
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @wraps(test)
+        def looped(**others: Any) -> None:
+            for case, value in named.items():
+                with naming(case):
+                    test(**{argument: value}, **others)
+
+        signature = inspect.signature(test)
+        rest = [own for name, own in signature.parameters.items() if name != argument]
+        looped.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+        return looped
+
+    return decorate
 
 
 def tensor(*shape: int, seed: int = 0) -> torch.Tensor:

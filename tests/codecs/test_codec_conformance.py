@@ -6,13 +6,24 @@ beyond: arbitrary tensors, codecs among each other, headers, and what the lossle
 
 import struct
 import tracemalloc
-from contextlib import contextmanager
 from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
 import torch
-from codec_cases import CASES, DEFAULTS, PLAIN, TOGETHER, ZSTD, parameters, tensor, values_of
+from codec_cases import (
+    CASES,
+    DEFAULTS,
+    LEVELS,
+    PLAIN,
+    TOGETHER,
+    ZSTD,
+    every,
+    naming,
+    parameters,
+    tensor,
+    values_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -23,28 +34,18 @@ from slsim.codecs.payload import FORMAT_VERSION, MAX_HEADER_BYTES
 from slsim.errors import CodecError, FaultsError
 from slsim.testing import LARGEST, TINIEST, check_codec, round_trip, same_bits
 
-EVERY_CASE = pytest.mark.parametrize("codec", CASES.values(), ids=CASES)
-EVERY_PLAIN = pytest.mark.parametrize("codec", PLAIN.values(), ids=PLAIN)
-EVERY_CODEC = pytest.mark.parametrize("codec", DEFAULTS.values(), ids=DEFAULTS)
+EVERY_CASE = every("codec", CASES)
+EVERY_PLAIN = every("codec", PLAIN)
+EVERY_CODEC = every("codec", DEFAULTS)
 FINITE_ONLY = {name: codec for name, codec in CASES.items() if not codec.accepts_non_finite}
 NON_FINITE = {name: codec for name, codec in CASES.items() if codec.accepts_non_finite}
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=40)
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=15)  # each goes through all the codecs
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 NINE = {"cast", "identity", "kmeans", "ms", "qsgd", "qu", "randk", "rt", "sp"}
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
-
-
-@contextmanager
-def naming(key):
-    """Tells by a note for which codec something failed, where each drawn tensor goes through all of them."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"codec: {key}")
-        raise
 
 
 def carried(codec, activations, generator=None):
@@ -114,7 +115,7 @@ def test_zstd_changes_no_bit_and_no_draw(values, seed):
                 assert one.bit_generator.state == other.bit_generator.state
 
 
-@pytest.mark.parametrize("key", ZSTD)
+@every("key", list(ZSTD))
 def test_zstd_shrinks_what_can_be_shrunk(key):
     activations = torch.zeros(40, 3, 10, 10)
     activations[::7] = 1.5
@@ -125,7 +126,7 @@ def test_zstd_shrinks_what_can_be_shrunk(key):
     )
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
+@every("name", list(DEFAULTS))
 def test_any_level_of_zstd_decodes_alike_and_by_any_other(name):
     activations = tensor(6, 50).relu()
     codecs = [registry.create(name, lossless="zstd", zstd_level=level) for level in (None, 1, 5, 19)]
@@ -236,7 +237,7 @@ def test_another_dtype_is_refused(codec, dtype):
         codec.encode(torch.ones(4, dtype=dtype))
 
 
-@pytest.mark.parametrize("codec", FINITE_ONLY.values(), ids=FINITE_ONLY)
+@every("codec", FINITE_ONLY)
 def test_what_is_not_finite_is_refused(codec):
     for value in (float("nan"), -float("nan"), float("inf"), float("-inf")):
         activations = tensor(4, 5, 6)
@@ -246,7 +247,7 @@ def test_what_is_not_finite_is_refused(codec):
                 codec.encode(activations, generator)
 
 
-@pytest.mark.parametrize("codec", NON_FINITE.values(), ids=NON_FINITE)
+@every("codec", NON_FINITE)
 def test_what_is_not_finite_is_carried_where_the_codec_says_so(codec):
     decoded = round_trip(codec, torch.tensor([float("nan"), float("inf"), float("-inf"), 1.0]))
     assert torch.isnan(decoded[0])
@@ -271,8 +272,9 @@ def test_the_payload_of_another_codec_or_of_other_parameters_is_refused(codec):
 
 
 def test_every_case_has_a_fingerprint_of_its_own_whatever_its_level_of_zstd():
-    leveled = {codec.model_copy(update={"zstd_level": None}).fingerprint for codec in CASES.values()}
-    assert len({codec.fingerprint for codec in CASES.values()}) == len(PLAIN) + len(ZSTD) == len(leveled)
+    cases = PLAIN | ZSTD | LEVELS
+    leveled = {codec.model_copy(update={"zstd_level": None}).fingerprint for codec in cases.values()}
+    assert len({codec.fingerprint for codec in cases.values()}) == len(PLAIN) + len(ZSTD) == len(leveled)
 
 
 @EVERY_CASE

@@ -14,7 +14,7 @@ from slsim.codecs import Payload, create
 from slsim.codecs.sizes import kept_elements
 from slsim.errors import CodecError, FaultsError
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=150)
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=60)
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 COARSE = st.sampled_from([0.0, 0.5, 1.0, 2.0, -1.0, -2.0])
 VALUES = hnp.arrays(np.float32, st.integers(1, 40), elements=FINITE | COARSE)

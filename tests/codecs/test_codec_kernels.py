@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
+from codec_cases import every
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +51,12 @@ def arrays():
 
 
 ARRAYS = arrays()
-named = pytest.mark.parametrize("name", list(ARRAYS))
+named = every("name", list(ARRAYS))
+# The orders that mislead a selection are packed as any other: a few numbers of bits stand for all of them.
+PACKED = {
+    name: range(1, 9) if x.size < 20_000 or name in {"normal-70001", "signed"} else (1, 2, 3, 8)
+    for name, x in ARRAYS.items()
+}
 
 
 def sizes(d):
@@ -135,10 +142,9 @@ def test_not_finite(bad, d):
 
 
 @named
-@pytest.mark.parametrize("bits", range(1, 9))
-def test_levels(name, bits):
+def test_levels(name):
     x = ARRAYS[name]
-    for k in few_sizes(x.size):
+    for bits, k in product(PACKED[name], few_sizes(x.size)):
         s = K.select(x, k)
         top = top_mask(ranks(name), k)
         for edges_of in (floor_edges, nearest_edges):
@@ -167,12 +173,11 @@ def test_levels(name, bits):
 
 
 @named
-@pytest.mark.parametrize("bits", [2, 3, 4, 8])
-def test_idempotent(name, bits):
+def test_idempotent(name):
     x = np.abs(ARRAYS[name])
-    for k in few_sizes(x.size):
+    for bits, k in product((2, 3, 4, 8), few_sizes(x.size)):
 
-        def code(v, k=k):
+        def code(v, k=k, bits=bits):
             s = K.select(v, k)
             out = np.empty((v.size * bits + 7) // 8, np.uint8)
             K.pack_levels(v, floor_edges(s.threshold, bits), s.threshold, s.split, bits, out)
@@ -202,13 +207,17 @@ def test_damaged(bits, d):
 
 
 @named
-@pytest.mark.parametrize("bits", range(1, 9))
-def test_uniform(name, bits):
+def test_uniform(name):
     x = ARRAYS[name]
     if not x.size:
         return
+    assert tuple(float(v) for v in K.extent(x)) == (x.min(), x.max())
+    for bits in PACKED[name]:
+        check_uniform(x, bits)
+
+
+def check_uniform(x, bits):
     low, high = (float(v) for v in K.extent(x))
-    assert (low, high) == (x.min(), x.max())
     top = 2**bits - 1
     scale = top / (high - low) if high > low else 0.0
     codes = np.rint((x.astype(np.float64) - low) * scale).astype(np.uint8)

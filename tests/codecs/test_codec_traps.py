@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from codec_cases import DEFAULTS, tensor
+from codec_cases import DEFAULTS, every, tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -25,8 +25,8 @@ TOP_K = {
     "rt": create("rt", sparsity=0.6),
     **{f"ms-{rounding}": create("ms", sparsity=0.6, rounding=rounding) for rounding in ROUNDINGS},
 }
-EVERY_TOP_K = pytest.mark.parametrize("codec", TOP_K.values(), ids=TOP_K)
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=150)
+EVERY_TOP_K = every("codec", TOP_K)
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=60)
 
 
 def decoded(codec, values, rng=None):
@@ -265,7 +265,7 @@ def test_signs_come_by_sample_where_samples_are_encoded_alone(rounding):
 # --- NaN, infinity, layouts, batches
 
 
-@pytest.mark.parametrize("codec", DEFAULTS.values(), ids=DEFAULTS)
+@every("codec", DEFAULTS)
 @pytest.mark.parametrize("bad", [math.nan, -math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("size", [1, 10, 100_000])
 def test_nan_and_infinity_never_poison_a_tensor(codec, bad, size):
@@ -278,14 +278,14 @@ def test_nan_and_infinity_never_poison_a_tensor(codec, bad, size):
             codec.encode(activations)
 
 
-@pytest.mark.parametrize("codec", DEFAULTS.values(), ids=DEFAULTS)
+@every("codec", DEFAULTS)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (0, 4), (1,), (7,), (9,), (3, 3, 3)], ids=str)
 def test_empty_one_element_and_no_multiple_of_eight(codec, shape):
     for rng in (None, np.random.default_rng(0)):
         assert round_trip(codec, tensor(*shape), rng).shape == shape
 
 
-@pytest.mark.parametrize("codec", DEFAULTS.values(), ids=DEFAULTS)
+@every("codec", DEFAULTS)
 def test_non_contiguous_and_channels_last_inputs_are_the_same_tensor(codec):
     activations = tensor(4, 6, 5, 7)
     for other in (
@@ -297,7 +297,7 @@ def test_non_contiguous_and_channels_last_inputs_are_the_same_tensor(codec):
         assert codec.encode(other) == codec.encode(activations)
 
 
-@pytest.mark.parametrize("codec", DEFAULTS.values(), ids=DEFAULTS)
+@every("codec", DEFAULTS)
 def test_a_smaller_last_batch(codec):
     for samples in (32, 32, 5, 1, 32):
         activations = tensor(samples, 3, 8, 8).relu()
