@@ -90,9 +90,17 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
     identity.recording.evaluations[:] = late
     (check,) = (check for check in study.check() if check.subject == "traffic multiplier of ms")
     assert check.passed
-    assert ms.baseline is identity.recording
+    assert ms.baseline is identity.recording  # the late one
     assert "above the format's own ratio, 6.15" in check.note
     assert "one seed does not prove that" in check.note
+
+
+def test_a_changed_state_of_the_target_fails_too(study: slsim.Study) -> None:
+    summary = study.summary.copy()
+    summary["target_state"] = ["reached", "not reached", "reached"]
+    summary.to_csv(study.path / "summary.csv", index=False)
+    (check,) = checked(study.path)[1]
+    assert check.note == "target_state: not reached saved, reached from the recording"
 
 
 def test_shared_links_pass_too(study: slsim.Study) -> None:

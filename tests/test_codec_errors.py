@@ -9,9 +9,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from slsim.errors import StudyError
 from slsim.scenario import load
 from slsim.study import Silent
 from slsim.study.codec_errors import beaten, codec_errors
+
+DEAD = """
+from torch import nn
+
+def Dead(image_shape, num_classes):
+    first = nn.Linear(64, 8)
+    nn.init.constant_(first.bias, -1e6)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), nn.Linear(8, 4))
+"""
 
 
 @pytest.fixture
@@ -51,6 +61,25 @@ def test_bytes_are_those_of_the_formats(table: pd.DataFrame) -> None:
     row = table[(table["codec"] == "ms 0.99 2") & ~table["lossless"]].iloc[0]
     assert row["bytes"] == 12 * (80 + 12 + 12)
     assert row["compression_ratio"] == 12 * 1280 / row["bytes"]
+
+
+def test_codecs_are_not_compared_on_a_network_that_diverged(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    tiny["training"]["learning_rate"] = 1e30
+    with pytest.raises(StudyError, match=r"identity diverged in round \d+, so there are no activations"):
+        codec_errors(load(write(tiny)), tmp_path / "results", Silent())
+    assert not (tmp_path / "results").exists()
+
+
+def test_codecs_are_not_compared_on_activations_that_are_all_zero(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "dead.py").write_text(DEAD)
+    tiny["model"] = {"name": "dead.py:Dead", "cut": 3}
+    tiny["training"]["max_rounds"] = 1
+    with pytest.raises(StudyError, match="activations of the test images are all 0"):
+        codec_errors(load(write(tiny)), tmp_path / "results", Silent())
 
 
 def test_where_qu_beats_ms_is_said_and_nowhere_else() -> None:

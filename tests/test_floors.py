@@ -115,7 +115,7 @@ def test_every_file_is_in_a_room_with_a_floor() -> None:
         ("slsim.devices", "from slsim.study import run"),
         ("slsim.codecs.ms", "from slsim.network import Link"),
         ("slsim.scenario.plan", "if True:\n    from slsim import codecs"),
-        ("slsim.analysis", "from slsim.checks import Check"),
+        ("slsim.analysis.summary", "from slsim.checks import Check"),
     ],
 )
 def test_the_check_can_fail(module: str, source: str) -> None:

@@ -10,35 +10,46 @@ import pandas as pd
 import pytest
 
 from slsim.errors import StudyError
+from slsim.protocols.steps import PHASES, phase_column
+from slsim.report.drawing import styles
 from slsim.report.figures import draw
 from slsim.results import StudyFolder
+from slsim.units import RATE
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def folder_with(path: Path, runs: list[str], rates: list[str]) -> StudyFolder:
+def folder_with(path: Path, runs: list[str], rates: list[str], points: int = 3) -> StudyFolder:
+    """Tables of runs at rates, each of so many evaluations; the second run never reaches the target."""
     folder = StudyFolder.of(path)
     summary: list[dict[str, Any]] = []
     curves: list[dict[str, Any]] = []
     for number, run in enumerate(runs):
         for rate in rates:
             label = f"{run}, {rate}" if len(rates) > 1 else run
-            never = number == 1
-            summary.append(
-                {
-                    "run": label,
-                    "codec": run,
-                    "network.uplink": rate,
-                    "target_accuracy": 0.6,
-                    "time_to_target_s": math.inf if never else 2.0 + number,
-                }
-            )
-            for step in range(1, 4):
-                point = {"sim_s": 1.0 * step, "uplink_bytes": 1e6 * step * (1 + number)}
+            never = number == 1 or points < 3
+            row = {
+                "run": label,
+                "codec": run,
+                "target_accuracy": 0.6,
+                "target_state": "not reached" if never else "reached",
+                "rounds_to_target": math.nan if never else 40.0,
+                "time_to_target_s": math.nan if never else 2.0 + number,
+            }
+            if len(rates) > 1:
+                row |= {"uplink_bps": RATE.parse(rate), "uplink_series": run}
+            summary.append(row)
+            for step in range(1, points + 1):
+                point = {"round": 20 * step, "sim_s": 1.0 * step, "uplink_bytes": 1e6 * step * (1 + number)}
                 curves.append({"run": label, **point, "accuracy": 0.2 if never else 0.3 * step})
+    columns = ["run", "round", "sim_s", "uplink_bytes", "accuracy"]
     folder.save_table("summary", pd.DataFrame(summary))
-    folder.save_table("curves", pd.DataFrame(curves))
+    folder.save_table("curves", pd.DataFrame(curves, columns=columns))
     return folder
+
+
+def text_of(folder: StudyFolder, name: str) -> str:
+    return (folder.figures / f"{name}.svg").read_text()
 
 
 def test_accuracy_over_time_and_bytes_as_png_and_svg(tmp_path: Path) -> None:
@@ -48,7 +59,7 @@ def test_accuracy_over_time_and_bytes_as_png_and_svg(tmp_path: Path) -> None:
     assert {name.partition(".")[0] for name in names} == {"accuracy_over_time", "accuracy_over_bytes"}
     for path in folder.figures.glob("*.png"):
         assert path.read_bytes().startswith(PNG)
-    svg = (folder.figures / "accuracy_over_time.svg").read_text()
+    svg = text_of(folder, "accuracy_over_time")
     for text in ("identity", "sp", "ms", "simulated time (s)", "test accuracy (%)", "target"):
         assert text in svg
 
@@ -65,12 +76,102 @@ def test_swept_rates_add_time_to_target_over_the_rate(tmp_path: Path) -> None:
     assert "time_to_target_over_uplink.svg" in draw(folder)
 
 
+def changed(folder: StudyFolder, table: str, **columns: Any) -> None:
+    folder.save_table(table, folder.load_table(table).assign(**columns))
+
+
+def test_where_nobody_reached_the_target_the_figure_says_so(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity", "ms"], ["1 Mbps", "10 Mbps"], points=2)
+    draw(folder)
+    assert "no run reached its target" in text_of(folder, "time_to_target_over_uplink")
+
+
+def test_a_run_that_never_reached_the_target_is_named_so(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity", "sp"], ["1 Mbps", "10 Mbps"])
+    draw(folder)
+    assert "sp: not reached" in text_of(folder, "time_to_target_over_uplink")
+
+
+def test_runs_that_were_never_evaluated_give_figures_that_say_so(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity", "ms"], ["1 Mbps"], points=0)
+    draw(folder)
+    assert "no run was evaluated" in text_of(folder, "accuracy_over_time")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"uplink_bytes": 0},  # nothing is sent
+        {"sim_s": 0.0, "uplink_bytes": 0},  # and nothing takes time
+        {"accuracy": math.nan},
+        {"sim_s": [0.0, 1.0, 1e6] * 3},  # no place on a logarithmic axis
+        {"sim_s": math.inf},
+    ],
+    ids=["no bytes", "no time", "no accuracy", "a zero", "for ever"],
+)
+def test_odd_numbers_still_make_a_figure(tmp_path: Path, columns: dict[str, Any]) -> None:
+    folder = folder_with(tmp_path, ["identity", "sp", "ms"], ["1 Mbps"])
+    changed(folder, "curves", **columns)
+    assert len(draw(folder)) == 4
+
+
+@pytest.mark.parametrize("points", [1, 2])
+def test_runs_of_few_evaluations_still_make_figures(tmp_path: Path, points: int) -> None:
+    assert len(draw(folder_with(tmp_path, ["identity"], ["1 Mbps", "2 Mbps"], points))) == 6
+
+
+def test_times_of_nothing_still_make_a_figure_over_rates(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity", "sp", "ms"], ["1 Mbps", "2 Mbps"])
+    changed(folder, "summary", time_to_target_s=[0.0, 1.0, math.nan, math.nan, 3.0, 4.0])
+    assert "time_to_target_over_uplink.svg" in draw(folder)
+
+
+def test_an_average_round_without_rounds_still_makes_a_figure(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
+    row = {"run": "identity", **{phase_column(phase): 0.0 for phase in PHASES}, "round_s": 0.0}
+    folder.save_table("breakdown", pd.DataFrame([row, row]))
+    assert "average_round.svg" in draw(folder)
+
+
+def test_probes_that_found_nothing_still_make_a_figure(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
+    row = {"run": "identity", "round": 0, "client": 0, "part": "client", "quantity": "error", "value": 0.0}
+    folder.save_table("probes", pd.DataFrame([row, {**row, "quantity": "bound", "value": math.nan}]))
+    assert "probes.svg" in draw(folder)
+
+
+def test_the_target_is_marked_where_it_was_held_not_where_it_was_first_met(tmp_path: Path) -> None:
+    marked = []
+    for name, rounds in (("first", 40.0), ("held", 60.0), ("never", math.nan)):
+        folder = folder_with(tmp_path / name, ["identity"], ["1 Mbps"])
+        changed(folder, "summary", rounds_to_target=rounds)
+        draw(folder)
+        marked.append(text_of(folder, "accuracy_over_time"))
+    assert len(set(marked)) == 3
+
+
+@pytest.mark.parametrize("label", ["_Half", "a$b$", r"$\frac{", "x[/b]", "50 %"])
+def test_labels_are_drawn_as_they_are(tmp_path: Path, label: str) -> None:
+    folder = folder_with(tmp_path, [label], ["1 Mbps"])
+    draw(folder)
+    assert label in text_of(folder, "accuracy_over_time")
+
+
+@pytest.mark.parametrize("count", [1, 9, 21, 60])
+def test_no_two_runs_look_the_same(count: int) -> None:
+    """Each group has a colour of its own, whatever it is called."""
+    drawn = styles([f"codec {number // 6}" for number in range(6 * count)])
+    assert len({str(style) for style in drawn}) == 6 * count
+    assert len({str(style["color"]) for style in drawn}) == count
+
+
 @pytest.mark.parametrize("count", [1, 8, 30])
 def test_many_runs_with_long_names_still_make_a_figure(tmp_path: Path, count: int) -> None:
     folder = folder_with(
         tmp_path, [f"codec with a long name {number}" for number in range(count)], ["1 Mbps"]
     )
-    svg = (draw(folder), (folder.figures / "accuracy_over_time.svg").read_text())[1]
+    draw(folder)
+    svg = text_of(folder, "accuracy_over_time")
     assert f"codec with a long name {count - 1}" in svg
 
 
