@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from slsim import codecs
 from slsim.errors import ClockError, FaultsError
 from slsim.network import LinkUsage
-from slsim.protocols import Process, Protocol, SplitFed, Stage
+from slsim.protocols import Due, Process, Protocol, SplitFed, Stage
 from slsim.recording import Costs, Message, RoundRecord, Turn
 from slsim.scenario import Scenario, plan
 from slsim.simulation import Simulation, Timeline, columns, invariants
@@ -232,8 +232,8 @@ def test_a_timeline_that_contradicts_itself_is_an_error(damage: dict[str, Any], 
     simulation = simulation_over("dedicated")
     rounds = random_rounds(2)
     timeline = simulation.run(rounds)
-    due = {name: round(use.num_bytes) for name, use in timeline.links.items()}
-    invariants.check(timeline, simulation._cast, due)
+    due = {name: Due(round(use.num_bytes), 2) for name, use in timeline.links.items()}
+    assert invariants.alarm(timeline, simulation._cast, due) == ""
     if "round_ends_s" in damage:
         timeline = replace(timeline, round_ends_s=np.array(damage["round_ends_s"]))
     if "seconds" in damage:
@@ -244,8 +244,42 @@ def test_a_timeline_that_contradicts_itself_is_an_error(damage: dict[str, Any], 
             new if new is not None else old for new, old in zip(damage["links"], astuple(right), strict=True)
         )
         timeline = replace(timeline, links={**timeline.links, "uplink0": LinkUsage(*values)})
-    with pytest.raises(ClockError, match=re.escape(message)):
-        invariants.check(timeline, simulation._cast, due)
+    assert re.search(re.escape(message), invariants.alarm(timeline, simulation._cast, due))
+
+
+LONG = {
+    "satellite": {"latency": "300 ms", "downlink": "1 Gbps", "uplink": "20 Mbps", "transport": "tcp"},
+    "shared": {"latency": "2 h", "uplink": "10 Gbps", "sharing": "shared", "medium": "9 Gbps"},
+    "tree": {"latency": "30 s", "access_points": [{"count": 2, "rate": "40 Gbps"}], "transport": "tcp"},
+    "bursts": {"latency": "30 s", "uplink": "1 Gbps", "burst": "1 kB"},
+    "jitter": {"latency": "30 s", "uplink": "1 Gbps", "jitter": {"spread": 0.5, "every": "10 s"}},
+}
+
+
+@pytest.mark.parametrize("network", LONG)
+def test_a_long_clock_a_fast_link_and_small_messages_are_no_alarm_and_a_lost_byte_is(network: str) -> None:
+    rounds = random_rounds(300, clients=2)
+    simulation = Simulation.of(scenario(clients={"count": 2}, network=LONG[network]), COSTS)
+    timeline = simulation.run_with_simpy(rounds)
+    assert timeline.alarm == ""
+    _, due = simulation._play_on_one_clock(rounds)
+    assert invariants.alarm(timeline, simulation._cast, due) == ""
+    name, use = max(timeline.links.items(), key=lambda item: item[1].num_bytes)
+    lost = use.num_bytes * (1 - 1e-6)
+    for damaged in (
+        LinkUsage(lost, use.busy_s, use.capacity_bytes),
+        LinkUsage(use.num_bytes, use.busy_s, lost),
+    ):
+        changed = replace(timeline, links={**timeline.links, name: damaged})
+        if damaged.num_bytes == lost or network == "satellite":  # others' capacity has slack of its own
+            assert f"link {name}" in invariants.alarm(changed, simulation._cast, due)
+
+
+def test_a_round_of_too_many_events_is_an_error() -> None:
+    jitter = {"spread": 0.5, "every": "1 ns"}
+    cast = Simulation.of(scenario(network={"jitter": jitter}, clients={"count": 2}), COSTS)._cast
+    with pytest.raises(ClockError, match="after 1,000 events of one round, .* it has not ended"):
+        Simulation(SplitFed(), cast, most_events=1000).run(random_rounds(1, clients=2))
 
 
 def test_slower_devices_take_longer() -> None:

@@ -4,7 +4,7 @@ from slsim.protocols.base import Protocol, Synchronous, register, registry
 from slsim.protocols.fedavg import FedAvg
 from slsim.protocols.sequential import Centralized, Sequential
 from slsim.protocols.splitfed import SplitFed, SplitFedV2
-from slsim.protocols.stage import Cast, Process, Span, Stage
+from slsim.protocols.stage import Cast, Due, Process, Span, Stage
 from slsim.protocols.steps import PHASES, Compute, Download, Phase, Serve, Step, Upload, Workload
 
 create = registry.create
@@ -15,6 +15,7 @@ __all__ = [
     "Centralized",
     "Compute",
     "Download",
+    "Due",
     "FedAvg",
     "Phase",
     "Process",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import simpy
 
@@ -28,6 +28,16 @@ class Span:
     phase: Phase
     start_s: float
     end_s: float
+
+
+class Due(NamedTuple):
+    """What must have crossed a link: bytes, headers included, and in how many transfers at most."""
+
+    num_bytes: int = 0
+    transfers: int = 0
+
+    def plus(self, other: Due) -> Due:
+        return Due(self.num_bytes + other.num_bytes, self.transfers + other.transfers)
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Stage:
         self.flows = self.cast.topology.network.attach(self.env)
         self._slots = simpy.Resource(self.env, capacity=self.cast.server_slots)
         self._connections: dict[tuple[int, Direction], Connection] = {}
-        self._sent: dict[tuple[str, ...], int] = {}  # bytes on the wire, by route
+        self._sent: dict[tuple[str, ...], Due] = {}  # by route
 
     @property
     def workload(self) -> Workload:
@@ -108,12 +118,12 @@ class Stage:
         """All of `processes` at once; the event is the barrier at which the last one arrives."""
         return self.env.all_of([self.env.process(process) for process in processes])
 
-    def bytes_due(self) -> Mapping[str, int]:
-        """What each link must have carried by the time that all messages have arrived, headers included."""
-        due: dict[str, int] = {}
-        for route, num_bytes in self._sent.items():
+    def due(self) -> Mapping[str, Due]:
+        """What each link must have carried by the time that all messages have arrived."""
+        due: dict[str, Due] = {}
+        for route, sent in self._sent.items():
             for link in route:
-                due[link] = due.get(link, 0) + num_bytes
+                due[link] = due.get(link, Due()).plus(sent)
         return due
 
     def _send(self, client: int, direction: Direction, route: tuple[str, ...], num_bytes: int) -> Process:
@@ -124,7 +134,9 @@ class Stage:
             round_trip_s = topology.round_trip_s(client)
             line = Line(self.env, self.flows, route, round_trip_s, topology.framing, cap_bps)
             connection = self._connections[client, direction] = topology.transport.connect(line)
-        self._sent[route] = self._sent.get(route, 0) + topology.framing.framed(num_bytes)
+        packets = -(-num_bytes // topology.framing.segment_bytes)
+        sent = Due(topology.framing.framed(num_bytes), packets)
+        self._sent[route] = self._sent.get(route, Due()).plus(sent)
         yield from connection.send(num_bytes)
 
     def _note(self, client: int, phase: Phase, start_s: float) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from slsim.devices import Device, Work
 from slsim.network import Link, LinkUsage, barrier
 from slsim.network.transport import Fluid
-from slsim.protocols import PHASES, Cast, Compute, Download, Protocol, Serve, Step, Synchronous, Upload
+from slsim.protocols import PHASES, Cast, Compute, Download, Due, Protocol, Serve, Step, Synchronous, Upload
 from slsim.recording import Turns
 from slsim.simulation.timeline import Timeline
 
@@ -54,13 +54,13 @@ def are_barriers(turns: Turns) -> bool:
     return len(np.unique(pairs)) == len(pairs)
 
 
-def play(protocol: Protocol, cast: Cast, turns: Turns) -> tuple[Timeline, Mapping[str, int]]:
-    """The timeline of all rounds, and what was sent over each link, headers included (bytes)."""
+def play(protocol: Protocol, cast: Cast, turns: Turns) -> tuple[Timeline, Mapping[str, Due]]:
+    """The timeline of all rounds, and what was sent over each link."""
     assert isinstance(protocol, Synchronous)
     round_ = _Rounds(cast, turns)
     for step in protocol.chain(turns, cast.workload):
         round_.take(step)
-    return round_.timeline(), round_.bytes_due
+    return round_.timeline(), round_.due
 
 
 class _Rounds:
@@ -73,7 +73,7 @@ class _Rounds:
         self.now_s = np.zeros(len(turns.client))
         self.seconds = np.zeros((len(turns.client), len(PHASES)))
         self.links: dict[str, LinkUsage] = {}
-        self.bytes_due: dict[str, int] = {}
+        self.due: dict[str, Due] = {}
 
     def take(self, step: Step) -> None:
         """Every turn's next step."""
@@ -117,20 +117,22 @@ class _Rounds:
         latencies_s = np.array([link.latency_s for link in links])
         carried = np.bincount(clients, weights=framed, minlength=len(links))
         busy_s = 8 * carried / rates_bps
+        transfers = np.bincount(clients, minlength=len(links))
         for client in range(len(links)):
-            self._note(links[client], float(carried[client]), float(busy_s[client]))
+            use = float(carried[client]), float(busy_s[client]), int(transfers[client])
+            self._note(links[client], *use)
         return barrier.dedicated(self.now_s, framed, rates_bps[clients], latencies_s[clients])
 
     def _cross_one(self, link: Link, framed: NDArray[np.int64]) -> Floats:
         cross = barrier.fifo if link.sharing == "fifo" else barrier.fair
         end_s, busy_s = cross(self.now_s, framed, self._turns.offsets, link.rate_bps, link.latency_s)
-        self._note(link, float(framed.sum()), float(busy_s.sum()))
+        self._note(link, float(framed.sum()), float(busy_s.sum()), len(framed))
         return end_s
 
-    def _note(self, link: Link, num_bytes: float, busy_s: float) -> None:
+    def _note(self, link: Link, num_bytes: float, busy_s: float, transfers: int) -> None:
         if not num_bytes:
             return
-        self.bytes_due[link.name] = round(num_bytes)
+        self.due[link.name] = Due(round(num_bytes), transfers)
         self.links[link.name] = LinkUsage(num_bytes, busy_s, busy_s * link.rate_bps / 8)
 
     def timeline(self) -> Timeline:

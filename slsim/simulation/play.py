@@ -8,14 +8,15 @@ all rounds are simulated one after another on one clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import simpy
 
 from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import ClockError
 from slsim.network import LinkUsage, topology
-from slsim.protocols import PHASES, Cast, Protocol, Span, Stage, Workload
+from slsim.protocols import PHASES, Cast, Due, Protocol, Span, Stage, Workload
 from slsim.recording import ACTIVATIONS, GRADIENTS, WEIGHTS, Costs, RoundRecord, Turns
 from slsim.scenario import Scenario
 from slsim.scenario.shares import assign
@@ -32,15 +33,34 @@ class RoundTiming:
     duration_s: float
     spans: tuple[Span, ...]
     links: Mapping[str, LinkUsage]
-    bytes_due: Mapping[str, int]
+    due: Mapping[str, Due]
+
+
+class CountedClock(simpy.Environment):
+    """A clock that stops a round in which too much happens. Raises `ClockError` then."""
+
+    def __init__(self, most_events: int) -> None:
+        super().__init__()
+        self._most = self._left = most_events
+
+    def step(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ClockError(
+                f"after {self._most:,} events of one round, {self.now:g} s on its clock, it has not ended: "
+                "rates that change so often, or so many segments, cannot be played"
+            )
+        super().step()
 
 
 class Simulation:
-    """One protocol on one cast: plays rounds, one after another."""
+    """One protocol on one cast: plays rounds, one after another. With `most_events` a round that takes more
+    of SimPy's events than that is an error, a `ClockError`."""
 
-    def __init__(self, protocol: Protocol, cast: Cast) -> None:
+    def __init__(self, protocol: Protocol, cast: Cast, most_events: int | None = None) -> None:
         self._protocol = protocol
         self._cast = cast
+        self._most_events = most_events
         self._known: dict[RoundRecord, RoundTiming] = {}
 
     @classmethod
@@ -67,26 +87,28 @@ class Simulation:
 
     def run(self, rounds: Sequence[RoundRecord], turns: Turns | None = None) -> Timeline:
         """All rounds, one after another, from time 0. `turns` are their columns, if somebody has them
-        already. Raises `ClockError` when the times contradict each other, which only a fault in slsim or
-        in a protocol of one's own can bring about."""
+        already. Times that contradict each other are told in the timeline's `alarm`. Raises `ClockError` when
+        a round does not end as it must."""
         if columns.can_play(self._protocol, self._cast):
             turns = turns or Turns.of(rounds)
             if turns is not None and columns.are_barriers(turns):
-                timeline, due = columns.play(self._protocol, self._cast, turns)
-                invariants.check(timeline, self._cast, due)
-                return timeline
+                return self._checked(*columns.play(self._protocol, self._cast, turns))
         return self.run_with_simpy(rounds)
 
     def run_with_simpy(self, rounds: Sequence[RoundRecord]) -> Timeline:
         """The same by SimPy, whatever the links are."""
         if self._is_steady:
             timings = [self.play(record) for record in rounds]
-            due: Mapping[str, int] = _total_due(timings)
-            timeline = _timeline(timings)
-        else:
-            timeline, due = self._play_on_one_clock(rounds)
-        invariants.check(timeline, self._cast, due)
-        return timeline
+            return self._checked(_timeline(timings), _total_due(timings))
+        return self._checked(*self._play_on_one_clock(rounds))
+
+    def _checked(self, timeline: Timeline, due: Mapping[str, Due]) -> Timeline:
+        return replace(timeline, alarm=invariants.alarm(timeline, self._cast, due))
+
+    def _stage(self) -> Stage:
+        if self._most_events is None:
+            return Stage(self._cast)
+        return Stage(self._cast, CountedClock(self._most_events))
 
     @property
     def _is_steady(self) -> bool:
@@ -97,10 +119,10 @@ class Simulation:
     def play(self, record: RoundRecord) -> RoundTiming:
         """The timing of one round, from time 0, with everyone idle before."""
         if record not in self._known:
-            stage = Stage(self._cast)
+            stage = self._stage()
             self._simulate(stage, record)
             self._known[record] = RoundTiming(
-                stage.env.now, tuple(stage.spans), stage.flows.used(), stage.bytes_due()
+                stage.env.now, tuple(stage.spans), stage.flows.used(), stage.due()
             )
         return self._known[record]
 
@@ -111,15 +133,15 @@ class Simulation:
                 f"the clock is wrong: a round ended while {stage.flows.in_flight} messages were on their way"
             )
 
-    def _play_on_one_clock(self, rounds: Iterable[RoundRecord]) -> tuple[Timeline, Mapping[str, int]]:
-        stage = Stage(self._cast)
+    def _play_on_one_clock(self, rounds: Iterable[RoundRecord]) -> tuple[Timeline, Mapping[str, Due]]:
+        stage = self._stage()
         parts = []
         for record in rounds:
             began_s = stage.env.now
             self._simulate(stage, record)
             parts.append(RoundTiming(stage.env.now - began_s, _from(began_s, stage.spans), {}, {}))
             stage.spans.clear()
-        return _timeline(parts, stage.flows.used()), stage.bytes_due()
+        return _timeline(parts, stage.flows.used()), stage.due()
 
 
 def _from(began_s: float, spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -175,9 +197,9 @@ def _total_usage(timings: Iterable[RoundTiming]) -> dict[str, LinkUsage]:
     return totals
 
 
-def _total_due(timings: Iterable[RoundTiming]) -> dict[str, int]:
-    totals: dict[str, int] = {}
+def _total_due(timings: Iterable[RoundTiming]) -> dict[str, Due]:
+    totals: dict[str, Due] = {}
     for timing in timings:
-        for name, due in timing.bytes_due.items():
-            totals[name] = totals.get(name, 0) + due
+        for name, due in timing.due.items():
+            totals[name] = totals.get(name, Due()).plus(due)
     return totals

@@ -19,7 +19,8 @@ class Timeline:
     `round_ends_s[r]` is when round r ended (s, from 0). A turn is a client's part of a round: the turns
     `offsets[r]:offsets[r + 1]` are round r's, `clients` says whose they are, and `seconds` [turns,
     len(PHASES)] how long each spent in each phase; a turn's phases add up to its round's duration. `links`
-    has what each link carried that carried anything.
+    has what each link carried that carried anything. `alarm` says how these contradict one another, which a
+    fault in slsim or in a protocol of one's own brings about; it is empty where they do not.
     """
 
     round_ends_s: NDArray[np.float64]
@@ -27,6 +28,7 @@ class Timeline:
     clients: NDArray[np.int64]
     seconds: NDArray[np.float64]
     links: Mapping[str, LinkUsage]
+    alarm: str = ""
 
     @property
     def makespan_s(self) -> float:
