@@ -12,6 +12,7 @@ from slsim.recording.records import (
     Costs,
     Direction,
     Evaluation,
+    Format,
     Measurement,
     Message,
     RoundRecord,
@@ -19,14 +20,14 @@ from slsim.recording.records import (
     TestSet,
     Turn,
 )
-from slsim.recording.store import (
+from slsim.recording.schema import (
     EVALUATIONS_FILE,
     FORMAT_VERSION,
     HEADER_FILE,
     MESSAGES_FILE,
     PROBES_FILE,
-    Recording,
 )
+from slsim.recording.store import Recording, read_header
 
 __all__ = [
     "ACTIVATIONS",
@@ -41,6 +42,7 @@ __all__ = [
     "Costs",
     "Direction",
     "Evaluation",
+    "Format",
     "Measurement",
     "Message",
     "Messages",
@@ -50,4 +52,5 @@ __all__ = [
     "TestSet",
     "Turn",
     "Turns",
+    "read_header",
 ]

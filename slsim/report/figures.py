@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from slsim import atomic
+from slsim.atomic import describing_disk_errors
+from slsim.errors import SlsimError, StudyError
 from slsim.protocols.steps import Phase, phase_column
 from slsim.report.tables import varies_in_rate
-from slsim.results import StudyFolder, describing_disk_errors
+from slsim.results import StudyFolder
 from slsim.units import RATE
 
 if TYPE_CHECKING:
@@ -44,8 +48,13 @@ def draw(folder: StudyFolder) -> list[str]:
     """Draws every figure that the tables of `folder` allow; gives the names of the files. Raises
     `StudyError` when there is no table."""
     apart = {"errors": draw_errors, "partition": draw_partition}
-    names = [name for table, drawn in apart.items() if folder.has_table(table) for name in drawn(folder)]
-    return names + (draw_runs(folder) if folder.has_table("summary") or not names else [])
+    try:
+        names = [name for table, drawn in apart.items() if folder.has_table(table) for name in drawn(folder)]
+        return names + (draw_runs(folder) if folder.has_table("summary") or not names else [])
+    except SlsimError:
+        raise
+    except Exception as error:  # of numbers that no figure can show
+        raise StudyError(f"the tables of {folder.path} cannot be drawn: {error!r}") from error
 
 
 def draw_runs(folder: StudyFolder) -> list[str]:
@@ -232,11 +241,11 @@ def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
     """Both formats, without dates, so that the same tables give the same files."""
     import matplotlib as mpl
 
-    with (
-        describing_disk_errors(folder.path),
-        mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}),
-    ):
-        folder.figures.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder.figures / f"{name}.png", dpi=150)
-        figure.savefig(folder.figures / f"{name}.svg", metadata={"Date": None})
-    return [f"{name}.png", f"{name}.svg"]
+    formats: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
+    for kind, options in formats.items():
+        content = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}):
+            figure.savefig(content, format=kind, **options)
+        with describing_disk_errors(folder.figures):
+            atomic.write(folder.figures / f"{name}.{kind}", content.getvalue())
+    return [f"{name}.{kind}" for kind in formats]

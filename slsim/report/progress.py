@@ -59,6 +59,9 @@ class TerminalProgress:
         if status == "diverged":
             self._progress.update(self._task(label), accuracy=f"diverged after {wall_s:.0f} s")
 
+    def notice(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _task(self, label: str) -> TaskID:
         return self._tasks[label]
 
@@ -101,6 +104,9 @@ class PlainProgress:
 
     def training_finished(self, label: str, status: Status, wall_s: float) -> None:
         self._print(f"{label}: {status} after {wall_s:.1f} s")
+
+    def notice(self, text: str) -> None:
+        self._print(text)
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -11,6 +11,8 @@ from slsim.learning import partition
 from slsim.report import figures
 from slsim.results import StudyFolder
 from slsim.scenario import Plan
+from slsim.study.inputs import localised
+from slsim.study.placing import folder_for
 
 
 def share_out(asked: Plan, results: Path) -> tuple[pd.DataFrame, StudyFolder]:
@@ -24,9 +26,9 @@ def share_out(asked: Plan, results: Path) -> tuple[pd.DataFrame, StudyFolder]:
     table = pd.DataFrame(counts, columns=[f"class_{number}" for number in range(data.num_classes)])
     table.insert(0, "samples", counts.sum(axis=1))
     table.insert(0, "client", np.arange(len(parts)))
-    folder = StudyFolder.of(results / asked.name)
+    folder = folder_for(asked, results)
     if not folder.scenario_file.exists():
-        folder.save_scenario(asked.document())
+        folder.save_scenario(*localised(asked.document()))
     folder.save_table("partition", table)
     figures.draw_partition(folder)
     return table, folder

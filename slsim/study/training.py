@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slsim import seeds
 from slsim.errors import StudyError, TrainingDiverged
@@ -18,6 +18,7 @@ from slsim.recording import Recording, RoundRecord, Status
 from slsim.results import environment, slug
 from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.formats import formats
 
 if TYPE_CHECKING:
     from slsim.learning.trainer import Trainer
@@ -32,6 +33,7 @@ class Observer(Protocol):
     def step_finished(self, label: str, steps: int) -> None: ...  # within a round that has several
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
     def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
+    def notice(self, text: str) -> None: ...  # something that a user should know, in one line
 
 
 class Silent:
@@ -43,6 +45,7 @@ class Silent:
     def step_finished(self, label: str, steps: int) -> None: ...  # within a round that has several
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
     def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
+    def notice(self, text: str) -> None: ...  # something that a user should know, in one line
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def training_key(scenario: Scenario) -> str:
 def made_by_this_version(recording: Recording) -> bool:
     """Whether a run may reuse it: another version of slsim may learn differently. Any version's recording
     can be opened, replayed and checked."""
-    return bool(recording.provenance["versions"]["slsim"] == importlib.metadata.version("slsim"))
+    made_by: Any = recording.provenance.get("versions", {}).get("slsim")
+    return bool(made_by == importlib.metadata.version("slsim"))
 
 
 def _strings(value: object) -> list[str]:
@@ -129,6 +133,8 @@ def train(
     """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
     recorded up to there. `ready` is called when data and model are there, before the first round. Raises
     `StudyError` when the memory does not suffice."""
+    import torch
+
     started = time.monotonic()
     with _describing_lack_of_memory(training.label):
         trainer = prepare(training.scenario, device)
@@ -150,7 +156,12 @@ def train(
                     observer.round_finished(training.label, len(recording.rounds), accuracy)
         except TrainingDiverged:
             recording.status = "diverged"
-    recording.provenance = {**environment(), "wall_s": round(wall_s + time.monotonic() - started, 3)}
+    recording.formats = formats(recording, trainer)
+    recording.provenance = {
+        **environment(),
+        "threads": torch.get_num_threads(),
+        "wall_s": round(wall_s + time.monotonic() - started, 3),
+    }
     return trainer, recording
 
 
@@ -158,15 +169,8 @@ def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) 
     """An empty recording, or where an interrupted training had got to, and how long that took (s)."""
     shape = trainer.model.activation_shape
     learning, costs = training.scenario.learning_table(), trainer.costs()
-    fresh = Recording(training.key, learning, costs, shape, test_set=trainer.test_set)
-    found = checkpoint.load() if checkpoint is not None else None
-    if found is None:
-        return fresh, 0.0
-    state, recording, wall_s = found
-    trainer.restore(state)
-    fresh.rounds, fresh.evaluations = recording.rounds, recording.evaluations
-    fresh.probes = recording.probes
-    return fresh, wall_s
+    recording = Recording(training.key, learning, costs, shape, test_set=trainer.test_set)
+    return recording, checkpoint.resume(trainer, recording) if checkpoint is not None else 0.0
 
 
 def _add(record: RoundRecord, scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
