@@ -16,7 +16,18 @@ from slsim import analysis, codecs
 from slsim.analysis import Run
 from slsim.codecs import Codec
 from slsim.network import LinkUsage
-from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, WEIGHTS, Direction, Message, Recording, Turn
+from slsim.own_code import is_own_code
+from slsim.recording import (
+    ACTIVATIONS,
+    GRADIENTS,
+    LABELS,
+    WEIGHTS,
+    Direction,
+    Format,
+    Message,
+    Recording,
+    Turn,
+)
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
@@ -53,14 +64,14 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     for kind, direction in ((ACTIVATIONS, "uplink"), (GRADIENTS, "downlink"), (WEIGHTS, "weights")):
         if not any(_messages(recording, kind)):
             continue
-        codec = _codec(chosen[direction])
+        formats = _formats(recording, kind, chosen[direction])
         wrong = [
             f"round {number}, client {turn.client}, {kind}: {_found(message)}, the format says {expected}"
             for number, turn, message in _messages(recording, kind)
-            if not _agrees(message, expected := _expected(codec, recording, turn, message))
+            if not _agrees(message, expected := _expected(formats, recording, turn, message))
         ]
         yield Check(
-            f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(codec, recording, kind), _first(wrong)
+            f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(formats, recording, kind), _first(wrong)
         )
     if not any(_messages(recording, LABELS)):
         return
@@ -93,9 +104,34 @@ def check_bounds(name: str, recording: Recording) -> Iterator[Check]:
         )
 
 
-def _codec(table: Mapping[str, Any]) -> Codec:
-    params = {key: value for key, value in table.items() if key != "name"}
-    return codecs.create(table["name"], **params)
+Formats = Mapping[tuple[int, ...], Format]
+
+
+def format_of(codec: Codec, kind: str, shape: tuple[int, ...]) -> Format:
+    """What a codec says of the sizes of its payloads of `shape`."""
+    nominal, (least, most) = codec.num_bytes(shape), codec.size_bounds(shape)
+    return Format(
+        kind=kind,
+        shape=shape,
+        nominal=nominal,
+        header=nominal - codec.body_bytes(shape),
+        least=least,
+        most=most,
+        lossless=codec.lossless is not None,
+        formula=codec.size_formula(shape),
+    )
+
+
+def _formats(recording: Recording, kind: str, table: Mapping[str, Any]) -> Formats:
+    """By shape, what the codec of a kind of message says of its sizes: asked anew, or, of code that is not
+    slsim's own, as it said when it was recorded."""
+    recorded = {one.shape: one for one in recording.formats if one.kind == kind}
+    if is_own_code(table["name"]) and recorded:
+        return recorded
+    codec = codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
+    messages = _messages(recording, kind)
+    shapes = {message_shape(recording, turn, message) for _, turn, message in messages}
+    return {shape: format_of(codec, kind, shape) for shape in shapes}
 
 
 def _messages(recording: Recording, kind: str) -> Iterator[tuple[int, Turn, Message]]:
@@ -111,41 +147,47 @@ def _found(message: Message) -> tuple[int, int]:
 Expected = tuple[int | tuple[int, int], int]
 
 
-def _expected(codec: Codec, recording: Recording, turn: Turn, message: Message) -> Expected:
+def _expected(formats: Formats, recording: Recording, turn: Turn, message: Message) -> Expected | None:
     """Encoded and raw bytes that the format's formula gives for a message, what it says of its signs
-    included; a range where a lossless stage decides."""
-    shape = _shape(recording, turn, message)
-    low, high = codec.size_bounds(shape)
-    if codec.lossless:
-        return (low, high), 4 * math.prod(shape)
-    return min(low + message.extra_bytes, high), 4 * math.prod(shape)
+    included; a range where a lossless stage decides; None where the format is not known."""
+    shape = message_shape(recording, turn, message)
+    known = formats.get(shape)
+    if known is None:
+        return None
+    if known.lossless:
+        return (known.least, known.most), 4 * math.prod(shape)
+    return min(known.least + message.extra_bytes, known.most), 4 * math.prod(shape)
 
 
-def _shape(recording: Recording, turn: Turn, message: Message) -> tuple[int, ...]:
+def message_shape(recording: Recording, turn: Turn, message: Message) -> tuple[int, ...]:
     """Of the tensor in a message: a mini-batch's activations or their gradients, or weights as a vector."""
     if message.kind == WEIGHTS:
         return (message.raw_bytes // 4,)
     return turn.samples, *recording.activation_shape
 
 
-def _agrees(message: Message, expected: Expected) -> bool:
+def _agrees(message: Message, expected: Expected | None) -> bool:
+    if expected is None:
+        return False
     encoded, raw = expected
     low, high = (encoded, encoded) if isinstance(encoded, int) else encoded
     return low <= message.num_bytes <= high and message.raw_bytes == raw
 
 
-def _sizes_arithmetic(codec: Codec, recording: Recording, kind: str) -> str:
+def _sizes_arithmetic(formats: Formats, recording: Recording, kind: str) -> str:
     """The formula with its numbers, for the commonest batch."""
-    shapes = Counter(_shape(recording, turn, message) for _, turn, message in _messages(recording, kind))
-    shape, _ = shapes.most_common(1)[0]
-    elements, encoded = math.prod(shape), codec.num_bytes(shape)
-    header = encoded - codec.body_bytes(shape)
-    measured = sum(message.num_bytes for _, _, message in _messages(recording, kind))
-    raw = sum(message.raw_bytes for _, _, message in _messages(recording, kind))
+    messages = list(_messages(recording, kind))
+    shapes = Counter(message_shape(recording, turn, message) for _, turn, message in messages)
+    shape = next((shape for shape, _ in shapes.most_common() if shape in formats), None)
+    if shape is None:
+        return f"{shapes.total():,} messages, of whose shapes no format is known"
+    elements, known = math.prod(shape), formats[shape]
+    measured = sum(message.num_bytes for _, _, message in messages)
+    raw = sum(message.raw_bytes for _, _, message in messages)
     return (
         f"{shapes.total():,} messages; d = {elements:,}: "
-        f"{codec.size_formula(shape)} = {encoded - header:,} bytes + {header} of header; "
-        f"ratio {4 * elements:,} / {encoded:,} = {4 * elements / encoded:.3f}, "
+        f"{known.formula} = {known.nominal - known.header:,} bytes + {known.header} of header; "
+        f"ratio {4 * elements:,} / {known.nominal:,} = {4 * elements / known.nominal:.3f}, "
         f"measured {raw:,} / {measured:,} = {raw / measured:.3f}"
     )
 
@@ -178,9 +220,12 @@ def check_multiplier(run: Run) -> Iterator[Check]:
 
 
 def _above_format(run: Run, measured: float) -> str:
-    turn = next(turn for _, turn, _ in _messages(run.recording, ACTIVATIONS))
-    shape = (turn.samples, *run.recording.activation_shape)
-    limit = _codec(run.scenario.codec.uplink.table()).nominal_ratio(shape)
+    turn, message = next((turn, one) for _, turn, one in _messages(run.recording, ACTIVATIONS))
+    shape = message_shape(run.recording, turn, message)
+    known = _formats(run.recording, ACTIVATIONS, run.scenario.codec.uplink.table()).get(shape)
+    if known is None or known.nominal == known.header:
+        return ""
+    limit = 4 * math.prod(shape) / (known.nominal - known.header)
     if measured <= limit * (1 + RELATIVE_TOLERANCE):
         return ""
     return (

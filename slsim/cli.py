@@ -54,6 +54,12 @@ Settings = Annotated[
 ]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run code that the study itself names, a .py, where the clock needs it."),
+]
+
+
 @app.command()
 def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
@@ -83,24 +89,27 @@ def run(
 
 
 @app.command()
-def replay(study: StudyPath, settings: Settings = None) -> None:
-    """Time a study's recordings again over other links, devices or targets, without training."""
+def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) -> None:
+    """Time a study's recordings again over other links, devices or targets, without training; without any
+    --set, show it as it is."""
     overrides = parse_settings(settings)
     from slsim import study as studies
     from slsim.report.tables import print_study
     from slsim.results import StudyFolder
 
-    replayed = studies.replay(StudyFolder.open(study), overrides)
+    replayed = studies.replay(StudyFolder.open(study), overrides, trust=trust)
+    for error in replayed.damaged:
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
     print_study(console, replayed.summary, replayed.breakdown, replayed.path, replayed.notes)
 
 
 @app.command()
-def check(study: StudyPath) -> None:
+def check(study: StudyPath, trust: Trust = False) -> None:
     """Check a study's bytes, traffic multipliers and times against their arithmetic."""
     from slsim.report.tables import print_checks
     from slsim.study import open_study
 
-    checks = open_study(study).check()
+    checks = open_study(study, trust=trust).check()
     print_checks(console, checks)
     if not all(check.passed for check in checks):
         raise typer.Exit(EXIT_CHECK_FAILED)

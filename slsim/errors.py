@@ -46,6 +46,14 @@ class StudyError(SlsimError):
     """A results folder is missing, damaged, or cannot answer what was asked of it."""
 
 
+class DiskError(StudyError):
+    """A file or folder cannot be written: the disk is full, read-only, or not the user's."""
+
+
+class OwnCodeError(StudyError):
+    """A study cannot be answered for without code that it names, which opening it does not run."""
+
+
 class ReplayError(StudyError):
     """A replay was asked to change something that only a new training can answer."""
 

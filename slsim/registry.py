@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails
 
 from slsim import boundary, own_files
 from slsim.errors import ComponentError, Fault, FaultsError, UnknownNameError
+from slsim.own_code import ask, is_own_code
 from slsim.units import nearest
 
 HOMES: Mapping[str, str] = {
@@ -193,7 +194,8 @@ class Registry(Generic[C]):
         """The entry of `name`, or of `"path/to/file.py:Name"`. Raises `UnknownNameError`."""
         if name in self._entries:
             return self._entries[name]
-        if ".py:" in name:
+        if is_own_code(name):
+            ask(self.kind, name)
             return self._from_file(name)
         if self._file_type is not None and self.is_file(name):
             return Entry(name, self._file_type[1], {}, first_line(self._file_type[1]))

@@ -1,9 +1,10 @@
 """The results folder: where a study's files are, and how they are written so that a killed run, a full
 disk or a second run never damages what was finished.
 
-    results/<scenario name>/
+    results/<scenario name>/     and <scenario name>@<what was set>/ beside it, for other settings
         scenario.toml     the scenario, resolved: every default written out
-        manifest.json     versions, seed, host, wall time
+        manifest.json     versions, seed, host, wall time, the trainings it is made of, what was set
+        inputs/           the rate traces that it was timed with
         summary.csv       one row a run
         curves.csv        one row an evaluation and run: what the figures are drawn from
         probes.csv        what theory probes found, one row a number; only where the scenario asked
@@ -14,15 +15,13 @@ disk or a second run never damages what was finished.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,12 +29,18 @@ from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
-from slsim.errors import StudyError
+from slsim import atomic, saved
+from slsim.atomic import describing_disk_errors
+from slsim.errors import RecordingError, StudyError
 from slsim.recording import Recording
 
 if TYPE_CHECKING:
     import pandas as pd
 
+DAMAGED = (
+    ".damaged"  # what the name of a file or folder ends in that was set aside, because it cannot be read
+)
+LONGEST_SLUG = 60
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 
 
@@ -72,6 +77,10 @@ class StudyFolder:
         return self.path / "scenario.toml"
 
     @property
+    def manifest_file(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
@@ -84,32 +93,61 @@ class StudyFolder:
 
     def has_training(self, name: str) -> bool:
         """Whether that training is finished; a folder appears only when it is whole."""
-        return self.training(name).is_dir()
+        return not name.startswith(".") and not name.endswith(DAMAGED) and self.training(name).is_dir()
 
     def load_training(self, name: str) -> Recording:
-        """Its recording. Raises `RecordingError` when it is damaged."""
-        return Recording.load(self.training(name))
+        """Its recording. Raises `RecordingError` when it is damaged, or another training's."""
+        recording = Recording.load(self.training(name))
+        if not name.endswith(f"-{recording.key}"):
+            raise RecordingError(
+                f"the recording {self.training(name)} is of another training: its folder is called {name}, "
+                f"its recording.json says key: {recording.key!r}"
+            )
+        return recording
+
+    def set_training_aside(self, name: str) -> Path:
+        """Move a training that cannot be read out of the way; where to. Raises `DiskError`."""
+        aside = self.trainings / f"{name}{DAMAGED}"
+        with describing_disk_errors(self.training(name)):
+            atomic.move(self.training(name), aside)
+        return aside
+
+    def sweep(self) -> None:
+        """Remove what killed runs left."""
+        for folder in (self.path, self.trainings, self.figures):
+            atomic.sweep(folder)
 
     def save_training(self, name: str, recording: Recording) -> None:
-        """Writes the recording whole or not at all; an older one of that name is replaced at the end."""
-        with describing_disk_errors(self.path):
-            self.trainings.mkdir(parents=True, exist_ok=True)
-            unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.trainings))
-            try:
-                recording.save(unfinished)
-                unfinished.chmod(0o755)
-                if self.training(name).exists():
-                    shutil.rmtree(self.training(name))
-                unfinished.rename(self.training(name))
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+        """Write the recording whole or not at all; an older one of that name is deleted last. Raises
+        `DiskError`."""
+        with describing_disk_errors(self.training(name)):
+            recording.save(self.training(name))
 
-    def save_scenario(self, document: Mapping[str, Any]) -> None:
+    def save_scenario(self, document: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> None:
+        """Write the resolved scenario, and copy the `files` that it reads, by path in this folder."""
+        for name, path in (files or {}).items():
+            with describing_disk_errors(self.path / name):
+                if not (self.path / name).exists():  # its folder is called by a hash of the content
+                    atomic.write(self.path / name, path.read_bytes())
         text = "# Resolved by slsim: every default is written out. It can be run again as it is.\n\n"
         self._write(self.scenario_file, text + tomli_w.dumps(document))
 
     def save_manifest(self, manifest: Mapping[str, Any]) -> None:
-        self._write(self.path / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+        self._write(self.manifest_file, json.dumps(manifest, indent=2, default=str) + "\n")
+
+    def load_manifest(self) -> dict[str, Any]:
+        """The manifest; empty where there is none, or a damaged one: nothing depends on it alone."""
+        try:
+            manifest = json.loads(self.manifest_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
+
+    def trainings_listed(self) -> list[str]:
+        """The names of the trainings that the study itself, not a replay of it, was made of last; none where
+        it does not say so."""
+        listed = StudyFolder.of(self.trainings.parent).load_manifest().get("trainings", [])
+        return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
     def save_table(self, name: str, table: pd.DataFrame) -> None:
         self._write(self.path / f"{name}.csv", table.to_csv(index=False))
@@ -118,43 +156,27 @@ class StudyFolder:
         return (self.path / f"{name}.csv").is_file()
 
     def load_table(self, name: str) -> pd.DataFrame:
-        """A saved table. Raises `StudyError` when it is missing or damaged."""
-        import pandas as pd
-
+        """A saved table. Raises `StudyError` when it is missing or damaged: which column, and why."""
+        path = self.path / f"{name}.csv"
         try:
-            return pd.read_csv(self.path / f"{name}.csv", dtype={"run": str})
+            return saved.parse(name, path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise StudyError(
-                f"{self.path / f'{name}.csv'} cannot be read ({error}); running its scenario restores it"
-            ) from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StudyError(f"{path} cannot be read ({why}); running its scenario restores it") from error
 
     def _write(self, path: Path, text: str) -> None:
-        """Writes through a temporary file, so that `path` is the old or the new text, never half of it."""
-        with describing_disk_errors(self.path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                unfinished.write_text(text, encoding="utf-8")
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def describing_disk_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk or a missing permission into one `StudyError` that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise StudyError(
-            f"cannot write into {path}: {error.strerror or error}. "
-            "Trainings that were finished are kept; mend that and run the same command again"
-        ) from error
+        with describing_disk_errors(path):
+            atomic.write(path, text)
 
 
 def slug(text: str) -> str:
-    """`text` as a folder name: letters, digits, dots and hyphens."""
-    return re.sub(r"[^A-Za-z0-9.=]+", "-", text).strip("-")
+    """`text` as the beginning of a folder's name: letters, digits, dots and hyphens, not too many."""
+    return re.sub(r"[^A-Za-z0-9.=]+", "-", text)[:LONGEST_SLUG].strip(".-")
+
+
+def digest(value: Any) -> str:
+    """Eight hexadecimal digits that tell plain values apart, for a folder's name."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 @cache

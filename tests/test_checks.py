@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 import slsim
 from slsim.checks import Check
+from slsim.recording import Recording
 from slsim.study import run
 
 
@@ -26,13 +27,21 @@ def checked(path: Path) -> tuple[list[Check], list[Check]]:
 
 
 def change(study: slsim.Study, training: str, row: int, column: str, by: int) -> None:
-    """Changes one number of a recording's messages."""
-    (file,) = (study.path / "trainings").glob(f"{training}*/messages.parquet")
-    table = pq.read_table(file)
-    values = table[column].to_pylist()
-    values[row] += by
-    position = table.schema.get_field_index(column)
-    pq.write_table(table.set_column(position, table.schema.field(position), [values]), file)
+    """Changes one number of a recording's messages, and saves it as if it had been recorded so."""
+    (folder,) = (study.path / "trainings").glob(f"{training}-*")
+    recording = Recording.load(folder)
+    place = 0
+    for number, record in enumerate(recording.rounds):
+        turns = []
+        for turn in record.turns:
+            messages = list(turn.messages)
+            for position, message in enumerate(messages):
+                if place == row:
+                    messages[position] = replace(message, **{column: getattr(message, column) + by})
+                place += 1
+            turns.append(replace(turn, messages=tuple(messages)))
+        recording.rounds[number] = replace(record, turns=tuple(turns))
+    recording.save(folder)
 
 
 def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsim.Study) -> None:

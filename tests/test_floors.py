@@ -13,6 +13,8 @@ PACKAGE = Path(slsim.__file__).parent
 
 FLOORS = {
     "slsim.errors": 0,
+    "slsim.atomic": 0,
+    "slsim.own_code": 0,
     "slsim.units": 0,
     "slsim.seeds": 0,
     "slsim.boundary": 0,
@@ -29,6 +31,7 @@ FLOORS = {
     "slsim.calibration": 4,
     "slsim.protocols": 4,
     "slsim.simulation": 5,
+    "slsim.saved": 5,
     "slsim.results": 6,
     "slsim.analysis": 7,
     "slsim.checks": 7,
@@ -40,9 +43,17 @@ FLOORS = {
     "slsim": 10,
 }
 WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
+    "slsim.atomic": {"slsim.errors"},
     "slsim.units": {"slsim.errors"},
     "slsim.boundary": {"slsim.errors"},
-    "slsim.registry": {"slsim.errors", "slsim.units", "slsim.boundary", "slsim.own_files"},
+    "slsim.own_code": {"slsim.errors"},
+    "slsim.registry": {
+        "slsim.errors",
+        "slsim.units",
+        "slsim.boundary",
+        "slsim.own_files",
+        "slsim.own_code",
+    },
     "slsim.traces": {"slsim.errors", "slsim.units"},
     "slsim.checks": {"slsim.analysis"},
 }

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from slsim.errors import DataError
 from slsim.recording import Costs, Recording
@@ -165,14 +164,6 @@ def test_a_fresh_run_without_its_data_leaves_what_is_finished(
     with pytest.raises(DataError):
         trained(trainings, path, fresh=True)
     assert trained(trainings, path) == []
-
-
-def test_a_checkpoint_of_a_training_that_read_another_file_is_not_gone_on_from(tmp_path: Path) -> None:
-    recording = Recording("k", {}, Costs(1, 1, 1, 1, {}, {}), (1,))
-    path = tmp_path / "trainings" / "c.pt"
-    Checkpoint(path, {"own.npz": "1"}).save({"x": torch.zeros(1)}, recording, 0.0)
-    assert Checkpoint(path, {"own.npz": "1"}).load() is not None
-    assert Checkpoint(path, {"own.npz": "2"}).load() is None
 
 
 def test_a_models_weights_are_read_too_and_leave_its_key_as_it_is(

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import slsim
-from slsim.errors import RecordingError, ReplayError, ScenarioError, StudyError
-from slsim.recording import Status
+from slsim.errors import ReplayError, ScenarioError, StudyError
+from slsim.recording import Recording, Status
 from slsim.results import StudyFolder
 from slsim.study import Interrupted, Silent, run
 
@@ -27,6 +27,10 @@ class Log(Silent):
     def __init__(self) -> None:
         self.trained: list[str] = []
         self.reused: list[str] = []
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
 
     def training_reused(self, label: str) -> None:
         self.reused.append(label)
@@ -112,8 +116,10 @@ def test_running_again_reuses_what_is_finished_and_fresh_does_not(
 def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
     study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
-    for header in (study.path / "trainings").glob("*/recording.json"):
-        header.write_text(header.read_text().replace('"slsim": "', '"slsim": "0.0.'))
+    for folder in (study.path / "trainings").iterdir():
+        recording = Recording.load(folder)
+        recording.provenance["versions"]["slsim"] = "0.0.1"
+        recording.save(folder)
     pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
     log = Log()
     run(write(tiny), tmp_path / "results", observer=log)
@@ -297,26 +303,28 @@ def test_a_damaged_recording_is_named_and_nothing_else_is_lost(
 ) -> None:
     (damaged,) = (study.path / "trainings").glob("qu-3-*")
     (damaged / "messages.parquet").write_bytes(b"PAR1 nonsense")
-    with pytest.raises(RecordingError, match=f"{damaged.name} cannot be read .* delete that folder"):
-        run(write(tiny), study.path.parent)
-    (damaged / "messages.parquet").unlink()
-    for file in damaged.iterdir():
-        file.unlink()
-    damaged.rmdir()
+    opened = slsim.open_study(study.path)
+    assert list(opened.summary["run"]) == ["identity", "ms"]
+    assert [check.subject for check in opened.check() if not check.passed] == ["recordings"]
+    (error,) = opened.replay({"network.uplink": "1 Mbps"}).damaged
+    assert f"{damaged.name} cannot be read (messages.parquet: its hash" in str(error)
     log = Log()
     run(write(tiny), study.path.parent, observer=log)
-    assert log.trained == ["qu 3"]
+    assert (log.trained, log.reused) == (["qu 3"], ["identity", "ms 0.9 2"])
+    (notice,) = log.notices
+    assert notice.startswith(str(error))
+    assert notice.endswith(f"it is kept as {damaged.name}.damaged")
+    pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
 
 
 def test_a_full_disk_is_one_clear_error(
     study: slsim.Study, tiny: dict[str, Any], write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_space(self: Any, folder: Path) -> None:
-        (folder / "messages.parquet").write_bytes(b"half")
+    def no_space(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("slsim.recording.Recording.save", no_space)
-    with pytest.raises(StudyError, match="No space left on device. Trainings that were finished are kept"):
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(StudyError, match=r"cannot write .*: No space left on device\. What was finished is kept"):
         run(write({**tiny, "seed": 5}), study.path.parent)
     assert len(list((study.path / "trainings").iterdir())) == 3
 

@@ -6,7 +6,6 @@ a resolved scenario holds the times themselves and no longer needs the file.
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
+from slsim import atomic
 from slsim.devices.base import Device, Number, Part, Work, registry
 from slsim.errors import Fault, FaultsError, SlsimError
 from slsim.registry import faults_of, registry_of
@@ -193,19 +193,14 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def save(device: Measured, path: Path) -> None:
-    """Writes the device file, through a temporary one: `path` is the old or the new, never half of it.
-    Raises `FaultsError` when it cannot be written."""
+    """Write the device file whole or not at all. Raises `FaultsError` when it cannot be written."""
     import tomli_w
 
     content = device.model_dump(mode="json", exclude={"overhead"})
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(HEADER.format(name=f'"{path.name}"') + tomli_w.dumps(content), encoding="utf-8")
-        unfinished.replace(path)
+        atomic.write(path, HEADER.format(name=f'"{path.name}"') + tomli_w.dumps(content))
     except OSError as error:
         raise FaultsError([Fault("", f"{path} cannot be written: {error.strerror}")]) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 registry.add_file_type(".toml", Measured, read)

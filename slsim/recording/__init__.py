@@ -13,6 +13,7 @@ from slsim.recording.records import (
     Costs,
     Direction,
     Evaluation,
+    Format,
     Measurement,
     Message,
     RoundRecord,
@@ -20,14 +21,14 @@ from slsim.recording.records import (
     TestSet,
     Turn,
 )
-from slsim.recording.store import (
+from slsim.recording.schema import (
     EVALUATIONS_FILE,
     FORMAT_VERSION,
     HEADER_FILE,
     MESSAGES_FILE,
     PROBES_FILE,
-    Recording,
 )
+from slsim.recording.store import Recording, read_header
 
 __all__ = [
     "ACTIVATIONS",
@@ -43,6 +44,7 @@ __all__ = [
     "Costs",
     "Direction",
     "Evaluation",
+    "Format",
     "Measurement",
     "Message",
     "Messages",
@@ -52,4 +54,5 @@ __all__ = [
     "TestSet",
     "Turn",
     "Turns",
+    "read_header",
 ]

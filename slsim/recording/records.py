@@ -83,6 +83,22 @@ class TestSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Format:
+    """What a codec says of its payloads of one message kind and tensor shape, in bytes: the nominal size, the
+    part of it that is header, the least and the most, and the formula of the rest as a reader would write
+    it. Kept so that sizes can be checked without the codec's code."""
+
+    kind: str
+    shape: tuple[int, ...]
+    nominal: int
+    header: int
+    least: int
+    most: int
+    lossless: bool
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What a probe found after `round` rounds, for the mini-batch that `client` took next: one number.
 

@@ -1,22 +1,26 @@
-"""A recording, whole, and on disk: a folder of Parquet files and a JSON header, for any tool to read.
+"""A recording, whole, and as files: Parquet and a JSON header, for any tool to read.
 
-Two of them always; what probes found is a third, there only where the scenario asked for probes.
+Three files always; what probes found is a fourth, there only where the scenario asked for probes. The header
+has the SHA-256 of each other file, and its own.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from slsim import atomic
 from slsim.errors import RecordingError
+from slsim.recording import schema
 from slsim.recording.records import (
     MESSAGE_FIELDS,
     Costs,
     Evaluation,
+    Format,
     Measurement,
     Message,
     RoundRecord,
@@ -24,12 +28,9 @@ from slsim.recording.records import (
     TestSet,
     Turn,
 )
+from slsim.recording.schema import EVALUATIONS_FILE, FORMAT_VERSION, HEADER_FILE, MESSAGES_FILE, PROBES_FILE
 
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # 2 has turns without messages too
-NOTHING = Message("none", "up", 0, 0)  # stands for them in the table
-HEADER_FILE, MESSAGES_FILE, EVALUATIONS_FILE = "recording.json", "messages.parquet", "evaluations.parquet"
-PROBES_FILE = "probes.parquet"
+NOTHING = Message("none", "up", 0, 0)  # stands for a turn without messages in the table
 
 
 @dataclass
@@ -45,35 +46,39 @@ class Recording:
     probes: list[Measurement] = field(default_factory=list)
     status: Status = "finished"
     test_set: TestSet | None = None  # of recordings before 0.2 it is not known
+    formats: tuple[Format, ...] = ()  # nor are these
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        """Writes its files into `folder`, which exists."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        """Replace `folder` by one of this recording's files. Raises `OSError`."""
+        atomic.write_folder(folder, self.files())
 
+    def files(self) -> dict[str, bytes]:
+        """The recording's files, by name."""
+        files = {
+            MESSAGES_FILE: _parquet(self._message_rows(), _message_schema()),
+            EVALUATIONS_FILE: _parquet(map(asdict, self.evaluations), _evaluation_schema()),
+        }
+        if self.probes:
+            files[PROBES_FILE] = _parquet(map(asdict, self.probes), _probe_schema())
         header = {
             "format": FORMAT_VERSION,
             "key": self.key,
             "status": self.status,
             "rounds": len(self.rounds),
             "messages": sum(len(turn.messages) or 1 for record in self.rounds for turn in record.turns),
+            "probes": len(self.probes),
             "activation_shape": list(self.activation_shape),
             "costs": asdict(self.costs),
             "learning": self.learning,
             "test_set": asdict(self.test_set) if self.test_set else None,
+            "formats": [asdict(one) for one in self.formats],
             "provenance": self.provenance,
+            "files": {name: schema.sha256(content) for name, content in files.items()},
         }
-        pq.write_table(
-            pa.Table.from_pylist(self._message_rows(), schema=_message_schema()), folder / MESSAGES_FILE
-        )
-        rows = [asdict(evaluation) for evaluation in self.evaluations]
-        pq.write_table(pa.Table.from_pylist(rows, schema=_evaluation_schema()), folder / EVALUATIONS_FILE)
-        if self.probes:
-            header["probes"] = len(self.probes)
-            found = [asdict(measurement) for measurement in self.probes]
-            pq.write_table(pa.Table.from_pylist(found, schema=_probe_schema()), folder / PROBES_FILE)
-        (folder / HEADER_FILE).write_text(json.dumps(header, indent=2) + "\n", encoding="utf-8")
+        header = json.loads(json.dumps(header))  # a hash over what will be read
+        text = json.dumps({**header, "hash": schema.header_hash(header)}, indent=2) + "\n"
+        return {**files, HEADER_FILE: text.encode()}
 
     def _message_rows(self) -> list[dict[str, Any]]:
         return [
@@ -91,53 +96,97 @@ class Recording:
 
     @classmethod
     def load(cls, folder: Path) -> Recording:
-        """Reads what `save` wrote. Raises `RecordingError` when it is damaged or of another version."""
+        """Read what `save` wrote. Raises `RecordingError` when it is damaged or of another version."""
+        return cls.from_files(lambda name: (folder / name).read_bytes(), str(folder))
+
+    @classmethod
+    def from_files(cls, read: Callable[[str], bytes], source: str) -> Recording:
+        """The recording whose files `read` gives by name, from `source`. Raises `RecordingError` that names
+        the file and the field that are damaged, or the version."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
-            header = json.loads((folder / HEADER_FILE).read_text(encoding="utf-8"))
-            version = header["format"]
-            messages = _rows(pq.read_table(folder / MESSAGES_FILE, schema=_message_schema()))
-            evaluations = _rows(pq.read_table(folder / EVALUATIONS_FILE, schema=_evaluation_schema()))
-            probes = []
-            if header.get("probes"):
-                probes = _rows(pq.read_table(folder / PROBES_FILE, schema=_probe_schema()))
-            recording = cls(
-                key=header["key"],
-                learning=dict(header["learning"]),
-                costs=Costs(**header["costs"]),
-                activation_shape=tuple(header["activation_shape"]),
-                rounds=_rounds(messages),
-                evaluations=[Evaluation(**row) for row in evaluations],
-                probes=[Measurement(**row) for row in probes],
-                status=header["status"],
-                test_set=TestSet(**header["test_set"]) if header.get("test_set") else None,
-                provenance=dict(header["provenance"]),
-            )
-            written, found = (header["rounds"], header["messages"]), (len(recording.rounds), len(messages))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise RecordingError(_damaged(folder, f"{type(error).__name__}: {error}")) from error
-        if version not in READABLE_VERSIONS:
-            why = f"it has format {version}, this slsim reads {FORMAT_VERSION}"
-            raise RecordingError(_damaged(folder, why))
-        if written != found:
-            why = f"of {written[0]} rounds and {written[1]} messages, {found[0]} and {found[1]} are there"
-            raise RecordingError(_damaged(folder, why))
-        return recording
+            content = read(HEADER_FILE)
+            header = schema.parse_header(content)
+            return _assembled(header, json.loads(content), read)
+        except OSError as error:
+            why = f"{Path(error.filename or '').name}: {error.strerror or error}"
+        except KeyError as error:
+            why = f"{error.args[0]} is missing"
+        except (ValueError, TypeError, RecursionError, pa.ArrowException) as error:
+            why = str(error) or type(error).__name__
+        raise RecordingError(
+            f"the recording {source} cannot be read ({why}); run the scenario again: that training is done "
+            "again, others are kept"
+        )
 
 
-def _rows(table: Any) -> list[dict[str, Any]]:
-    """A table's rows. Raises ValueError where a value is missing."""
-    empty = [name for name in table.column_names if table[name].null_count]
-    if empty:
-        raise ValueError(f"values are missing in {', '.join(empty)}")
+def read_header(folder: Path) -> schema.Header:
+    """The header of the recording in `folder`, without the rest. Raises `OSError` or `ValueError`."""
+    return schema.parse_header((folder / HEADER_FILE).read_bytes())
+
+
+def _assembled(header: schema.Header, fields: Mapping[str, Any], read: Callable[[str], bytes]) -> Recording:
+    messages = _table(header, read, MESSAGES_FILE, _message_schema(), schema.check_messages)
+    evaluations = _table(header, read, EVALUATIONS_FILE, _evaluation_schema(), schema.check_evaluations)
+    probes: list[dict[str, Any]] = []
+    if header.probes:
+        probes = _table(header, read, PROBES_FILE, _probe_schema(), schema.check_probes)
+    rounds = _rounds(messages)
+    due = (header.rounds, header.messages, header.probes)
+    found = (len(rounds), len(messages), len(probes))
+    if due != found:
+        raise ValueError(
+            f"of {due[0]} rounds, {due[1]} messages and {due[2]} measurements, "
+            f"{found[0]}, {found[1]} and {found[2]} are there"
+        )
+    return Recording(
+        key=header.key,
+        learning=header.learning,
+        costs=header.costs,
+        activation_shape=header.activation_shape,
+        rounds=rounds,
+        evaluations=[Evaluation(**row) for row in evaluations],
+        probes=[Measurement(**row) for row in probes],
+        status=header.status,
+        test_set=header.test_set,
+        formats=header.formats,
+        provenance=dict(fields["provenance"]),
+    )
+
+
+def _parquet(rows: Any, columns: Any) -> bytes:
+    """Rows as the content of a Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=columns), sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _table(
+    header: schema.Header,
+    read: Callable[[str], bytes],
+    name: str,
+    columns: Any,
+    check: Callable[[Any, schema.Header], None],
+) -> list[dict[str, Any]]:
+    """The rows of a Parquet file. Raises `ValueError` where they are not what was saved, or cannot be."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = read(name)
+    if header.files and header.files.get(name) != schema.sha256(content):
+        raise ValueError(f"{name}: its hash is not the one in {HEADER_FILE}: it is not what was saved")
+    try:
+        table = pq.read_table(pa.BufferReader(content), schema=columns)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{name}: {error}") from None
+    check(table, header)
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
-
-
-def _damaged(folder: Path, why: str) -> str:
-    return f"the recording {folder} cannot be read ({why}); delete that folder and run the scenario again"
 
 
 def _rounds(rows: list[dict[str, Any]]) -> list[RoundRecord]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slsim.results import StudyFolder, describing_disk_errors
+from slsim import atomic
+from slsim.atomic import describing_disk_errors
+from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,11 +100,11 @@ def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
     """Both formats, without dates, so that the same tables give the same files."""
     import matplotlib as mpl
 
-    with (
-        describing_disk_errors(folder.path),
-        mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}),
-    ):
-        folder.figures.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder.figures / f"{name}.png", dpi=150)
-        figure.savefig(folder.figures / f"{name}.svg", metadata={"Date": None})
-    return [f"{name}.png", f"{name}.svg"]
+    formats: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
+    for kind, options in formats.items():
+        content = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}):
+            figure.savefig(content, format=kind, **options)
+        with describing_disk_errors(folder.figures):
+            atomic.write(folder.figures / f"{name}.{kind}", content.getvalue())
+    return [f"{name}.{kind}" for kind in formats]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from slsim.analysis import Link, swept_in
+from slsim.errors import SlsimError, StudyError
 from slsim.protocols.steps import Phase, phase_column
 from slsim.report import drawing
 from slsim.report.drawing import save
@@ -37,8 +38,13 @@ def draw(folder: StudyFolder) -> list[str]:
     """Draws every figure that the tables of `folder` allow; gives the names of the files. Raises
     `StudyError` when there is no table."""
     apart = {"errors": draw_errors, "partition": draw_partition}
-    names = [name for table, drawn in apart.items() if folder.has_table(table) for name in drawn(folder)]
-    return names + (draw_runs(folder) if folder.has_table("summary") or not names else [])
+    try:
+        names = [name for table, drawn in apart.items() if folder.has_table(table) for name in drawn(folder)]
+        return names + (draw_runs(folder) if folder.has_table("summary") or not names else [])
+    except SlsimError:
+        raise
+    except Exception as error:  # of numbers that no figure can show
+        raise StudyError(f"the tables of {folder.path} cannot be drawn: {error!r}") from error
 
 
 def draw_runs(folder: StudyFolder) -> list[str]:

@@ -44,9 +44,6 @@ class TerminalProgress:
     def training_reused(self, label: str) -> None:
         self._progress.update(self._task(label), total=1, completed=1, accuracy="finished earlier, reused")
 
-    def notice(self, label: str, text: str) -> None:
-        self._progress.console.print(f"{label}: {text}", markup=False, highlight=False, soft_wrap=True)
-
     def training_started(self, label: str, rounds: int) -> None:
         task = self._task(label)
         self._progress.update(task, total=rounds, accuracy="")
@@ -62,6 +59,9 @@ class TerminalProgress:
     def training_finished(self, label: str, status: Status, wall_s: float) -> None:
         if status == "diverged":
             self._progress.update(self._task(label), accuracy=f"diverged after {wall_s:.0f} s")
+
+    def notice(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _task(self, label: str) -> TaskID:
         return self._tasks[label]
@@ -89,9 +89,6 @@ class PlainProgress:
     def training_reused(self, label: str) -> None:
         self._print(f"{label}: finished earlier, reused")
 
-    def notice(self, label: str, text: str) -> None:
-        self._print(f"{label}: {text}")
-
     def training_started(self, label: str, rounds: int) -> None:
         self._rounds, self._quarters = rounds, 0
         self._print(f"{label}: {rounds} rounds")
@@ -108,6 +105,9 @@ class PlainProgress:
 
     def training_finished(self, label: str, status: Status, wall_s: float) -> None:
         self._print(f"{label}: {status} after {wall_s:.1f} s")
+
+    def notice(self, text: str) -> None:
+        self._print(text)
 
     def _print(self, line: str) -> None:
         say(self._console, line)

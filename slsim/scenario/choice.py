@@ -28,6 +28,7 @@ from pydantic import (
 
 from slsim import boundary
 from slsim.errors import Fault, FaultsError
+from slsim.own_code import is_own_code, kept_as_text
 from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
 
 
@@ -57,12 +58,15 @@ class Choice:
     def label(self) -> str:
         """Short, for tables and folders: the name, its numbers, and what else is not as by default, such
         as "ms 0.99 2" or "qu 3 stochastic"."""
-        entry = registry_of(self.kind).entry(self.name)
-        defaults = {key: info.default for key, info in entry.cls.model_fields.items()} | dict(entry.defaults)
+        defaults: dict[str, Any] = {}
+        if not is_own_code(self.name):  # of code in a file every parameter is shown: what is default, it says
+            entry = registry_of(self.kind).entry(self.name)
+            fields = entry.cls.model_fields
+            defaults = {key: info.default for key, info in fields.items()} | dict(entry.defaults)
         shown = (
             str(value)
             for key, value in self.params.items()
-            if isinstance(value, (int, float)) or value != defaults[key]
+            if isinstance(value, (int, float)) or value != defaults.get(key)
         )
         return " ".join([self.name.rpartition(":")[2], *shown])
 
@@ -86,7 +90,9 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         raise FaultsError(
             [Fault("name", "missing; this key is required" if name is None else "must be a string")]
         )
-    if ".py:" in name:
+    if kept_as_text(name):
+        return Choice(kind, name, {key: item for key, item in params.items() if key not in own_keys})
+    if is_own_code(name):
         name = _beside_scenario(name, info)
     registry = registry_of(kind)
     if registry.is_file(name) and "format" not in params:  # a resolved scenario has the content already

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario file, read and checked: every case of its sweep, in the file's order."""
+    """A scenario file, read and checked: every case of its sweep, in the file's order; and what was set
+    beside the file (dotted key → value)."""
 
     name: str
     cases: tuple[Case, ...]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The resolved scenario file, every default and every swept value written out."""
@@ -47,7 +49,8 @@ class Plan:
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of the scenario file at `path`, with `overrides` (dotted key → value, or a list of values
     to sweep over). Raises `ScenarioError` with every fault of the file."""
-    return plan(override(read(path), overrides or {}), str(path), Path(path).parent)
+    changed = plan(override(read(path), overrides or {}), str(path), Path(path).parent)
+    return replace(changed, overrides=dict(overrides or {}))
 
 
 def read(path: str | Path) -> dict[str, Any]:

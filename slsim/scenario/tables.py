@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from slsim.errors import FaultsError
+from slsim.own_code import kept_as_text
 from slsim.scenario import shares
 from slsim.scenario.choice import (
     ALTERNATIVE_MARK,
@@ -78,7 +79,7 @@ class ModelTable(ComponentTable):
         if isinstance(cut, bool) or not isinstance(cut, (str, int)):
             raise ValueError(f"a cut is a name or a layer number, found {cut!r}")
         chosen = info.data.get("component")
-        if chosen is not None:
+        if chosen is not None and not kept_as_text(chosen.name):
             chosen.create().client_layers(cut)
         return cut
 
@@ -208,7 +209,9 @@ class TrainingTable(Table):
     @classmethod
     def _probes_a_step(cls, probes: ProbesTable | None, info: ValidationInfo) -> ProbesTable | None:
         protocol = info.data.get("protocol")
-        if probes is not None and protocol is not None and not protocol.create().one_step_a_round:
+        if probes is None or protocol is None or kept_as_text(protocol.name):
+            return probes
+        if not protocol.create().one_step_a_round:
             raise ValueError(
                 f"probes look at rounds of one step from weights that all share, which {protocol.label} has "
                 'not; leave probes out, or let protocol be "splitfed" without local_epochs'
@@ -255,6 +258,8 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _devices_know_their_times(self) -> Scenario:
         """A device with measured or given times must have one for all that it will be asked to do."""
+        if kept_as_text(self.training.protocol.name):
+            return self
         model = self.model.model_dump(mode="json", exclude_none=True)
         up, down = self.codec.uplink.table(), self.codec.downlink.table()
         halves = dict.fromkeys(
@@ -271,6 +276,7 @@ class Scenario(Table):
         faults = [
             fault.under(path)
             for path, device, duties in places
+            if not kept_as_text(device.name)
             for fault in device.create().all_faults(duties)
         ]
         if faults:

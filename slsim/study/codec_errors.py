@@ -17,6 +17,8 @@ from slsim.errors import StudyError
 from slsim.report import figures
 from slsim.results import StudyFolder
 from slsim.scenario import Choice, Plan
+from slsim.study.inputs import localised
+from slsim.study.placing import folder_for
 from slsim.study.training import Observer, Training, train
 
 if TYPE_CHECKING:
@@ -66,9 +68,9 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
         for series, name, params in settings()
         for stage in ({}, {"lossless": "zstd"})
     ]
-    folder = StudyFolder.of(results / asked.name)
+    folder = folder_for(asked, results)
     if not folder.scenario_file.exists():
-        folder.save_scenario(asked.document())
+        folder.save_scenario(*localised(asked.document()))
     table = pd.DataFrame(rows)
     folder.save_table("errors", table)
     figures.draw_errors(folder)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
+from slsim.atomic import describing_disk_errors
 from slsim.recording import Recording
-from slsim.results import StudyFolder, describing_disk_errors
+from slsim.results import StudyFolder
 from slsim.study.fingerprints import unchanged
 from slsim.study.training import made_by_this_version
 
@@ -29,10 +31,19 @@ def reusable(folder: StudyFolder, name: str, files: Mapping[str, str]) -> Record
     return recording if same else None
 
 
-def supersede(folder: StudyFolder, names: Iterable[str]) -> None:
+def supersede(folder: StudyFolder, names: Iterable[str]) -> list[str]:
     """Those trainings count no more: no run uses them again, no table shows them beside newer ones. They are
-    kept on disk until new ones are finished. Raises `StudyError` when it does not play along."""
+    kept on disk until new ones are finished. Which of them counted until now. Raises `DiskError`."""
+    counted = [name for name in names if finished(folder, name)]
+    with describing_disk_errors(folder.path):
+        for name in counted:
+            with suppress(FileNotFoundError):  # another run is just replacing it
+                (folder.training(name) / SUPERSEDED).touch()
+    return counted
+
+
+def reinstate(folder: StudyFolder, names: Iterable[str]) -> None:
+    """Those trainings count again. Raises `DiskError`."""
     with describing_disk_errors(folder.path):
         for name in names:
-            if folder.has_training(name):
-                (folder.training(name) / SUPERSEDED).touch()
+            (folder.training(name) / SUPERSEDED).unlink(missing_ok=True)

@@ -12,6 +12,8 @@ from slsim.learning.data import load_data
 from slsim.report import figures
 from slsim.results import StudyFolder
 from slsim.scenario import Plan
+from slsim.study.inputs import localised
+from slsim.study.placing import folder_for
 
 
 def share_out(asked: Plan, results: Path) -> tuple[pd.DataFrame, StudyFolder]:
@@ -29,9 +31,9 @@ def share_out(asked: Plan, results: Path) -> tuple[pd.DataFrame, StudyFolder]:
         name = str(scenario.data.partition.parameter)
         groups = data.group(name)
         table.insert(1, name, [np.unique(groups[part]).size for part in parts])
-    folder = StudyFolder.of(results / asked.name)
+    folder = folder_for(asked, results)
     if not folder.scenario_file.exists():
-        folder.save_scenario(asked.document())
+        folder.save_scenario(*localised(asked.document()))
     folder.save_table("partition", table)
     figures.draw_partition(folder)
     return table, folder

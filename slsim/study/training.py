@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slsim import own_files, seeds
 from slsim.errors import StudyError, TrainingDiverged
@@ -18,6 +18,7 @@ from slsim.recording import Recording, RoundRecord, Status
 from slsim.results import environment, slug
 from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.formats import formats
 
 if TYPE_CHECKING:
     from slsim.learning.trainer import Trainer
@@ -28,11 +29,11 @@ class Observer(Protocol):
 
     def study_planned(self, trainings: Sequence[str]) -> None: ...
     def training_reused(self, label: str) -> None: ...
-    def notice(self, label: str, text: str) -> None: ...  # of how a training is done
     def training_started(self, label: str, rounds: int) -> None: ...
     def step_finished(self, label: str, steps: int) -> None: ...  # within a round that has several
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
     def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
+    def notice(self, text: str) -> None: ...  # something that a user should know, in one line
 
 
 class Silent:
@@ -40,11 +41,11 @@ class Silent:
 
     def study_planned(self, trainings: Sequence[str]) -> None: ...
     def training_reused(self, label: str) -> None: ...
-    def notice(self, label: str, text: str) -> None: ...  # of how a training is done
     def training_started(self, label: str, rounds: int) -> None: ...
     def step_finished(self, label: str, steps: int) -> None: ...  # within a round that has several
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
     def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
+    def notice(self, text: str) -> None: ...  # something that a user should know, in one line
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def training_key(scenario: Scenario) -> str:
 def made_by_this_version(recording: Recording) -> bool:
     """Whether a run may reuse it: another version of slsim may learn differently. Any version's recording
     can be opened, replayed and checked."""
-    return bool(recording.provenance["versions"]["slsim"] == importlib.metadata.version("slsim"))
+    made_by: Any = recording.provenance.get("versions", {}).get("slsim")
+    return bool(made_by == importlib.metadata.version("slsim"))
 
 
 def _strings(value: object) -> list[str]:
@@ -135,13 +137,15 @@ def train(
     """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
     recorded up to there. `ready` is called when data and model are there, before the first round. Raises
     `StudyError` when the memory does not suffice."""
+    import torch
+
     started = time.monotonic()
     with _describing_lack_of_memory(training.label):
         trainer = prepare(training.scenario, device)
         recording, wall_s = _begin(training, trainer, checkpoint)
         ready()
         for text in trainer.manner.notices:
-            observer.notice(training.label, text)
+            observer.notice(f"{training.label}: {text}")
         observer.training_started(training.label, trainer.progress.total_rounds)
         try:
             _probe(training.scenario, trainer, recording)
@@ -158,7 +162,12 @@ def train(
                     observer.round_finished(training.label, len(recording.rounds), accuracy)
         except TrainingDiverged:
             recording.status = "diverged"
-    recording.provenance = {**environment(), "wall_s": round(wall_s + time.monotonic() - started, 3)}
+    recording.formats = formats(recording, trainer)
+    recording.provenance = {
+        **environment(),
+        "threads": torch.get_num_threads(),
+        "wall_s": round(wall_s + time.monotonic() - started, 3),
+    }
     if trainer.manner.notices:
         recording.provenance["notices"] = list(trainer.manner.notices)
     return trainer, recording
@@ -167,16 +176,8 @@ def train(
 def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) -> tuple[Recording, float]:
     """An empty recording, or where an interrupted training had got to, and how long that took (s)."""
     learning, shape = training.scenario.learning_table(), trainer.model.activation_shape
-    found = checkpoint.load() if checkpoint is not None else None
-    costs = found[1].costs if found else trainer.costs()  # some are measured: not again when it is resumed
-    fresh = Recording(training.key, learning, costs, shape, test_set=trainer.test_set)
-    if found is None:
-        return fresh, 0.0
-    state, recording, wall_s = found
-    trainer.restore(state)
-    fresh.rounds, fresh.evaluations = recording.rounds, recording.evaluations
-    fresh.probes = recording.probes
-    return fresh, wall_s
+    recording = Recording(training.key, learning, trainer.costs(), shape, test_set=trainer.test_set)
+    return recording, checkpoint.resume(trainer, recording) if checkpoint is not None else 0.0
 
 
 def _add(record: RoundRecord, scenario: Scenario, trainer: Trainer, recording: Recording) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from slsim.results import describing_disk_errors
+from slsim import atomic
+from slsim.atomic import describing_disk_errors
 from slsim.units import DURATION, RATE, SIZE
 from slsim.validation.comparison import Comparison, Experiment, Kind, Validation
 from slsim.validation.markdown import LINKS, error, markdown
@@ -109,16 +111,20 @@ def save(validation: Validation, folder: Path) -> None:
         clock.append({**key, **measured, "predicted_s": found.predicted_s, "error": found.error})
         for number, seconds in enumerate(found.measured_s, start=1):
             raw.append({**key, "repeat": number, "measured_s": seconds})
+    files = {
+        "clock.csv": _csv(clock),
+        "measurements.csv": _csv(raw),
+        "manifest.json": json.dumps(validation.manifest, indent=2) + "\n",
+        "tables.md": markdown(validation),
+    }
     with describing_disk_errors(folder):
-        _write(folder / "clock.csv", clock)
-        _write(folder / "measurements.csv", raw)
-        manifest = json.dumps(validation.manifest, indent=2) + "\n"
-        (folder / "manifest.json").write_text(manifest, encoding="utf-8")
-        (folder / "tables.md").write_text(markdown(validation), encoding="utf-8")
+        for name, text in files.items():
+            atomic.write(folder / name, text)
 
 
-def _write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from slsim import atomic
 from slsim.errors import DataError
 
 if TYPE_CHECKING:
@@ -114,20 +115,16 @@ def _opened(path: Path, shape: tuple[int, ...]) -> Images | None:
 def _write(path: Path, shape: tuple[int, ...], parts: Iterator[Images]) -> None:
     """An .npy file, whole or not at all. It is written front to back: a full disk is an error that way,
     where it would end the process when written through a mapping."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(path.parent)
     needed, free = math.prod(shape), shutil.disk_usage(path.parent).free
     if needed > free:
         raise OSError(f"{needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    try:
-        with unfinished.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for part in parts:
-                file.write(part.tobytes())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic.writing(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(part.tobytes())
 
 
 def _fingerprint(folder: Path, files: Sequence[Path]) -> str:

@@ -1,0 +1,113 @@
+"""The tables that a study saves as CSV: which columns each must have, and what may stand in them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from slsim.protocols.steps import PHASES, phase_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A number may be infinite or missing (what was never reached); a finite one may not.
+Kind = Literal["text", "number", "finite", "flag"]
+LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
+
+_SUMMARY: dict[str, Kind] = {
+    **dict.fromkeys(("run", "codec", "status", "training"), "text"),
+    **dict.fromkeys(("target_accuracy", "time_to_target_s", "traffic_multiplier"), "number"),
+    **dict.fromkeys(("rounds", "makespan_s", "uplink_bytes", "downlink_bytes"), "finite"),
+}
+_TEXTS = ("baseline", "target_state", "target_reason", "seed")  # and swept keys, which have dots
+_CURVES: dict[str, Kind] = {
+    "run": "text",
+    **dict.fromkeys(
+        ("round", "epoch", "sim_s", "uplink_bytes", "downlink_bytes", "accuracy", "accuracy_without_codec"),
+        "finite",
+    ),
+    "training_loss": "number",
+}
+_BREAKDOWN: dict[str, Kind] = {
+    "run": "text",
+    **{phase_column(phase): "finite" for phase in PHASES},
+    "round_s": "finite",
+    "bottleneck": "text",
+    "bottleneck_share": "finite",
+}
+COLUMNS: Mapping[str, Mapping[str, Kind]] = {
+    "summary": _SUMMARY,
+    "curves": _CURVES,
+    "breakdown": _BREAKDOWN,
+    "probes": {
+        "run": "text",
+        "round": "finite",
+        "client": "finite",
+        "part": "text",
+        "quantity": "text",
+        "value": "finite",
+    },
+    "errors": {
+        "series": "text",
+        "codec": "text",
+        "lossless": "flag",
+        "bytes": "finite",
+        "compression_ratio": "finite",
+        "relative_error": "finite",
+    },
+    "partition": {"client": "finite", "samples": "finite", "class_0": "finite"},
+}
+EXPECTED = {"number": "a number", "finite": f"a number of at most {LARGEST:g}", "flag": "True or False"}
+
+
+def parse(name: str, text: str) -> pd.DataFrame:
+    """The table `name` from its CSV: columns of numbers as numbers, others as text. Raises `ValueError` that
+    names the column that is missing, or the value that cannot stand in it."""
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, index_col=False)
+        except pd.errors.ParserWarning as error:
+            raise ValueError(str(error)) from None
+    kinds = {column: _other(name, column) for column in map(str, table)} | dict(COLUMNS[name])
+    if missing := [column for column in kinds if column not in table]:
+        raise ValueError(f"the column {missing[0]} is missing")
+    if table.empty:
+        raise ValueError("it has no rows")
+    for column, kind in kinds.items():
+        table[column] = _parsed(column, table[column], kind)
+    return table
+
+
+def _other(name: str, column: str) -> Kind:
+    """The kind of a column that a table need not have."""
+    if name == "partition":
+        return "finite"
+    is_text = "." in column or column in _TEXTS or column.endswith("_series")
+    return "number" if name == "summary" and not is_text else "text"
+
+
+def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:
+    """The values of one column. Raises `ValueError` with the first that cannot stand in it."""
+    import numpy as np
+    import pandas as pd
+
+    if kind == "text":
+        return texts
+    if kind == "flag":
+        wrong = ~texts.isin(["True", "False"])
+        values: pd.Series = texts == "True"
+    else:
+        values = pd.to_numeric(texts, errors="coerce")
+        values = values.astype(float) if values.dtype == object else values
+        wrong = values.isna() & ~texts.isin(["", "nan", "NaN"])
+        if kind == "finite":
+            wrong = ~(values.abs() <= LARGEST)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"the column {column}: {texts.iloc[row]!r} in row {row + 1} is not {EXPECTED[kind]}")
+    return values
