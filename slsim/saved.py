@@ -1,4 +1,4 @@
-"""The tables that a study saves as CSV: which columns each must have, and what may stand in them."""
+"""The tables that a study saves as CSV: which columns each must have to be drawn, and what may stand in all."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ if TYPE_CHECKING:
 
 # A number may be infinite or missing (what was never reached); a finite one may not.
 Kind = Literal["text", "number", "finite", "flag"]
+MAY_BE_EMPTY = ("curves", "probes")  # of trainings that ended before anything was evaluated or measured
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
 _SUMMARY: dict[str, Kind] = {
-    **dict.fromkeys(("run", "codec", "status", "training"), "text"),
-    **dict.fromkeys(("target_accuracy", "time_to_target_s", "traffic_multiplier"), "number"),
-    **dict.fromkeys(("rounds", "makespan_s", "uplink_bytes", "downlink_bytes"), "finite"),
+    **dict.fromkeys(("run", "codec", "target_state"), "text"),
+    **dict.fromkeys(("target_accuracy", "rounds_to_target", "time_to_target_s"), "number"),
 }
-_TEXTS = ("baseline", "target_state", "target_reason", "seed")  # and swept keys, which have dots
+_TEXTS = ("status", "training", "baseline", "target_reason")  # and swept keys, which have dots
 _CURVES: dict[str, Kind] = {
     "run": "text",
-    **dict.fromkeys(
-        ("round", "epoch", "sim_s", "uplink_bytes", "downlink_bytes", "accuracy", "accuracy_without_codec"),
-        "finite",
-    ),
-    "training_loss": "number",
+    **dict.fromkeys(("round", "sim_s", "uplink_bytes"), "finite"),
+    "accuracy": "number",
 }
 _BREAKDOWN: dict[str, Kind] = {
     "run": "text",
@@ -47,7 +44,7 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
         "client": "finite",
         "part": "text",
         "quantity": "text",
-        "value": "finite",
+        "value": "number",
     },
     "errors": {
         "series": "text",
@@ -76,7 +73,7 @@ def parse(name: str, text: str) -> pd.DataFrame:
     kinds = {column: _other(name, column) for column in map(str, table)} | dict(COLUMNS[name])
     if missing := [column for column in kinds if column not in table]:
         raise ValueError(f"the column {missing[0]} is missing")
-    if table.empty:
+    if table.empty and name not in MAY_BE_EMPTY:
         raise ValueError("it has no rows")
     for column, kind in kinds.items():
         table[column] = _parsed(column, table[column], kind)
@@ -88,7 +85,7 @@ def _other(name: str, column: str) -> Kind:
     if name == "partition":
         return "finite"
     is_text = "." in column or column in _TEXTS or column.endswith("_series")
-    return "number" if name == "summary" and not is_text else "text"
+    return "number" if name in ("summary", "curves") and not is_text else "text"
 
 
 def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from slsim import codecs
 from slsim.codecs.costs import cost_of
 from slsim.devices import Assumptions, Device, Rated, Timed, Work, registry
-from slsim.errors import DeviceError, FaultsError, UnknownNameError
+from slsim.errors import ComponentError, FaultsError, UnknownNameError
 
 BOX = Rated(peak="1 GFLOPS", efficiency=0.5, memory="2 GB/s", overhead="1 ms")
 SHIPPED = [name for name in registry.names() if registry.entry(name).cls is Rated]
@@ -184,7 +184,7 @@ BAD_ANSWERS = {
 @pytest.mark.parametrize("what", BAD_ANSWERS)
 def test_a_time_that_makes_no_sense_is_named_with_its_device(what):
     device = own(BAD_ANSWERS[what])
-    with pytest.raises(DeviceError, match="the device Mine, encode: "):
+    with pytest.raises(ComponentError, match="the device Mine, encode: "):
         device.seconds(Work("encode", elements=np.array([1.0, 2.0])))
     (fault,) = device.all_faults(CLIENT_DUTIES)  # one reason, before anything runs
     assert "the device Mine, client forward: " in fault.message

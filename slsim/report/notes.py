@@ -68,7 +68,7 @@ def _diverged(called: pd.DataFrame) -> Iterator[str]:
 def _baseline(called: pd.DataFrame, what: str) -> Iterator[str]:
     """What the multipliers or speed-ups of those that reached the target are over."""
     rows = called[called["target_state"] == REACHED]
-    lacking, over = rows[rows["baseline"].isna()], rows["baseline"].dropna().unique()
+    lacking, over = rows[rows["baseline"] == ""], rows.loc[rows["baseline"] != "", "baseline"].unique()
     if len(lacking):
         yield (
             f"{what} are over {BASELINE}, which there is not for {_names(lacking)}: add that run, with "
