@@ -16,12 +16,23 @@ from slsim import analysis, codecs
 from slsim.analysis import Run
 from slsim.codecs import Codec
 from slsim.network import LinkUsage
-from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, WEIGHTS, Direction, Message, Recording, Turn
+from slsim.recording import (
+    ACTIVATIONS,
+    GRADIENTS,
+    LABELS,
+    STATISTICS,
+    WEIGHTS,
+    Direction,
+    Message,
+    Recording,
+    Turn,
+)
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
 ROUNDING = 1e-5  # of gradients, whose arithmetic is float32
 SHOWN_ROWS = 5
+FORMATS = {ACTIVATIONS: "uplink", GRADIENTS: "downlink", WEIGHTS: "weights", STATISTICS: "no codec"}
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 
 
@@ -49,11 +60,11 @@ def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
 
 def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     """Every message of a training against its format's formula, to the byte."""
-    chosen = recording.learning["codec"]
-    for kind, direction in ((ACTIVATIONS, "uplink"), (GRADIENTS, "downlink"), (WEIGHTS, "weights")):
+    chosen = {**recording.learning["codec"], "no codec": {"name": "identity"}}
+    for kind, which in FORMATS.items():
         if not any(_messages(recording, kind)):
             continue
-        codec = _codec(chosen[direction])
+        codec = _codec(chosen[which])
         wrong = [
             f"round {number}, client {turn.client}, {kind}: {_found(message)}, the format says {expected}"
             for number, turn, message in _messages(recording, kind)
@@ -122,8 +133,8 @@ def _expected(codec: Codec, recording: Recording, turn: Turn, message: Message) 
 
 
 def _shape(recording: Recording, turn: Turn, message: Message) -> tuple[int, ...]:
-    """Of the tensor in a message: a mini-batch's activations or their gradients, or weights as a vector."""
-    if message.kind == WEIGHTS:
+    """Of the tensor in a message: a mini-batch's activations or their gradients, or a state as a vector."""
+    if message.kind in (WEIGHTS, STATISTICS):
         return (message.raw_bytes // 4,)
     return turn.samples, *recording.activation_shape
 
