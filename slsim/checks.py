@@ -21,6 +21,7 @@ from slsim.recording import (
     ACTIVATIONS,
     GRADIENTS,
     LABELS,
+    STATISTICS,
     WEIGHTS,
     Direction,
     Format,
@@ -33,6 +34,7 @@ RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
 ROUNDING = 1e-5  # of gradients, whose arithmetic is float32
 SHOWN_ROWS = 5
+FORMATS = {ACTIVATIONS: "uplink", GRADIENTS: "downlink", WEIGHTS: "weights", STATISTICS: "no codec"}
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 
 
@@ -60,11 +62,11 @@ def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
 
 def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     """Every message of a training against its format's formula, to the byte."""
-    chosen = recording.learning["codec"]
-    for kind, direction in ((ACTIVATIONS, "uplink"), (GRADIENTS, "downlink"), (WEIGHTS, "weights")):
+    chosen = {**recording.learning["codec"], "no codec": {"name": "identity"}}
+    for kind, which in FORMATS.items():
         if not any(_messages(recording, kind)):
             continue
-        formats = _formats(recording, kind, chosen[direction])
+        formats = _formats(recording, kind, chosen[which])
         wrong = [
             f"round {number}, client {turn.client}, {kind}: {_found(message)}, the format says {expected}"
             for number, turn, message in _messages(recording, kind)
@@ -160,8 +162,8 @@ def _expected(formats: Formats, recording: Recording, turn: Turn, message: Messa
 
 
 def message_shape(recording: Recording, turn: Turn, message: Message) -> tuple[int, ...]:
-    """Of the tensor in a message: a mini-batch's activations or their gradients, or weights as a vector."""
-    if message.kind == WEIGHTS:
+    """Of the tensor in a message: a mini-batch's activations or their gradients, or a state as a vector."""
+    if message.kind in (WEIGHTS, STATISTICS):
         return (message.raw_bytes // 4,)
     return turn.samples, *recording.activation_shape
 

@@ -1,4 +1,4 @@
-"""The tables that a study saves as CSV: which columns each must have to be drawn, and what may stand in all."""
+"""The tables that a study saves as CSV: which columns each must have, and what may stand in them."""
 
 from __future__ import annotations
 

@@ -56,7 +56,9 @@ def _apart(model: SplitModel, image_shape: tuple[int, ...]) -> tuple[tuple[bool,
     ]
     culprits = [apart.mixing(model.client, 1, batches)]
     shape = model.activation_shape
-    batches = [torch.randn(count, *shape, generator=generator) * scale for scale, count in enumerate(COUNTS, 1)]
+    batches = [
+        torch.randn(count, *shape, generator=generator) * scale for scale, count in enumerate(COUNTS, 1)
+    ]
     culprits.append(apart.mixing(model.server, len(model.client) + 1, batches))
     lines = [
         f"{layer} gives other numbers for a client's samples when another client's are in the same batch: "
@@ -68,9 +70,7 @@ def _apart(model: SplitModel, image_shape: tuple[int, ...]) -> tuple[tuple[bool,
     return (client, server), tuple(lines)
 
 
-def _try(
-    scenario: Scenario, data: Dataset, model: SplitModel, device: torch.device, manner: Manner
-) -> None:
+def _try(scenario: Scenario, data: Dataset, model: SplitModel, device: torch.device, manner: Manner) -> None:
     """Raises `DataError` where the model cannot be trained in that manner."""
     trial = _Trial(scenario, data, model, device, manner.channels_last)
     several = min(SEVERAL, len(data.y_train))
@@ -127,7 +127,9 @@ class _Trial:
     channels_last: bool
 
     def __post_init__(self) -> None:
-        self.client, self.server = (copied(half, self.device) for half in (self.model.client, self.model.server))
+        self.client, self.server = (
+            copied(half, self.device) for half in (self.model.client, self.model.server)
+        )
         for half in (self.client, self.server):
             lay_out(half, self.channels_last)
         self._layers = layers_of(self.client), layers_of(self.server, len(self.client) + 1)
@@ -153,8 +155,8 @@ class _Trial:
                 sent.backward(laid_out(received.grad.contiguous(), self.channels_last))
         if weights and all(weight.grad is None for weight in weights):
             raise DataError(
-                f"{_cut_off(client)} lets no gradient through, so nothing on the client can learn; if that is "
-                "meant, freeze the client's weights (requires_grad_(False))"
+                f"{_cut_off(client)} lets no gradient through, so nothing on the client can learn; if that "
+                "is meant, freeze the client's weights (requires_grad_(False))"
             )
         for half in (self.client, self.server):
             half.zero_grad()
@@ -177,13 +179,17 @@ class _Trial:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             client = walk(self._layers[0], images, how)
         sent = output_of(client, "client", samples).float()
-        received = laid_out(sent.detach().contiguous(), self.channels_last).requires_grad_(torch.is_grad_enabled())
+        received = laid_out(sent.detach().contiguous(), self.channels_last).requires_grad_(
+            torch.is_grad_enabled()
+        )
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
             server = walk(self._layers[1], received, how)
         shape = tuple(output_of(server, "server", samples).shape[1:])
         if shape != (self.data.num_classes,):
             classes = self.data.num_classes
-            raise DataError(f"{server[-1].layer} gives {shape} values a sample {how}; there are {classes} classes")
+            raise DataError(
+                f"{server[-1].layer} gives {shape} values a sample {how}; there are {classes} classes"
+            )
         return sent, received, client, server
 
     def _check_numbers(self, steps: Walk, samples: int) -> None:
@@ -196,8 +202,8 @@ class _Trial:
             if isinstance(step.output, torch.Tensor) and not bool(torch.isfinite(step.output).all())
         )
         raise DataError(
-            f"{wrong.layer} gives NaN or infinity for the first {samples} training images, before anything is "
-            "learned"
+            f"{wrong.layer} gives NaN or infinity for the first {samples} training images, before anything "
+            "is learned"
         )
 
 
@@ -227,7 +233,7 @@ def _severed(steps: Walk, inputs: torch.Tensor) -> Layer:
 
 
 def _cut_off(steps: Walk) -> Layer:
-    """The first layer that has weights that learn, or comes after such a one, and gives what has no gradient."""
+    """The first layer, from the first with weights that learn on, that gives what has no gradient."""
     learning = False
     for step in steps:
         learning = learning or any(one.requires_grad for one in step.layer.module.parameters())

@@ -8,16 +8,15 @@ batches are run together and apart, forward and backward, and what comes out is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from slsim.learning import ghost
+from slsim.learning.held import held
 from slsim.learning.layers import Layer, Walk, copied, layers_of, walk
 from slsim.learning.memory import lacks_memory
 
@@ -73,7 +72,7 @@ def mixing(half: nn.Sequential, first: int, batches: Sequence[torch.Tensor]) -> 
     apart, in training or in evaluation; None where there is no difference but rounding. Where that cannot be
     found out, the half's first layer."""
     found = None
-    with Held():
+    with held():
         for training in (True, False):
             try:
                 found = found or _Comparison(half, first, training).differs(batches)
@@ -113,7 +112,7 @@ class _Comparison:
     ) -> list[torch.Tensor] | None:
         """Each batch's output, or None where together and apart differ."""
         ones = [batch.detach().requires_grad_() for batch in batches]
-        both = torch.cat(batches).detach().requires_grad_()
+        both = torch.cat(list(batches)).detach().requires_grad_()
         with torch.set_grad_enabled(self._training):
             apart = one_by_one(single, [one.clone() for one in ones], SHARES)
             with ghost.grouped(joint, COUNTS, SHARES):
@@ -161,55 +160,3 @@ def _close(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two buffers are the same but for rounding."""
     return torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-5, equal_nan=True)
-
-
-class Held(TorchDispatchMode):
-    """Within it, layers that draw get a draw's expectation, so that batches can be compared. What it does not
-    know is drawn, and compares as different."""
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        del types
-        expected = EXPECTED.get(func)
-        return expected(func, *args, **(kwargs or {})) if expected else func(*args, **(kwargs or {}))
-
-
-def _probability(func: Any, x: torch.Tensor, p: float | torch.Tensor = 0.5, **_rest: Any) -> torch.Tensor:
-    """In place of zeros and ones."""
-    return x.copy_(p) if isinstance(p, torch.Tensor) else x.fill_(p)
-
-
-def _filled(value: float) -> Callable[..., torch.Tensor]:
-    def draw(func: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        return func(*args, **kwargs).fill_(value)
-
-    return draw
-
-
-def _middle(func: Any, x: torch.Tensor, low: float = 0.0, high: float = 1.0, **_rest: Any) -> torch.Tensor:
-    return x.fill_((low + high) / 2)
-
-
-def _mean(func: Any, x: torch.Tensor, mean: float = 0.0, *_deviation: Any, **_rest: Any) -> torch.Tensor:
-    return x.fill_(mean)
-
-
-def _kept(func: Any, x: torch.Tensor, *_rest: Any, **_more: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    return x.clone(), torch.ones_like(x, dtype=torch.bool)
-
-
-aten = torch.ops.aten
-EXPECTED: Mapping[Any, Callable[..., Any]] = {
-    aten.bernoulli_.float: _probability,
-    aten.bernoulli_.Tensor: _probability,
-    aten.bernoulli.default: lambda func, p, **_rest: p.clone(),
-    aten.bernoulli.p: lambda func, x, p, **_rest: torch.full_like(x, p),
-    aten.native_dropout.default: _kept,
-    aten.uniform_.default: _middle,
-    aten.normal_.default: _mean,
-    aten.rand.default: _filled(0.5),
-    aten.rand_like.default: _filled(0.5),
-    aten.randn.default: _filled(0.0),
-    aten.randn_like.default: _filled(0.0),
-}

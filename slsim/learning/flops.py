@@ -26,9 +26,12 @@ Shape = Sequence[int]
 
 def _convolution_backward(grad: Shape, x: Shape, weight: Shape, *settings: Any, **_more: Any) -> int:
     """Each of the two gradients pairs the same inputs, weights and outputs as the forward does."""
-    *_, transposed, _output_padding, _groups, needed = settings  # `needed`: of the input, the weight, the bias
+    *_, transposed, _output_padding, _groups, needed = (
+        settings  # `needed`: of the input, the weight, the bias
+    )
     positions = prod((x if transposed else grad)[2:])
-    return 2 * x[0] * positions * prod(weight) * (bool(needed[0]) + bool(needed[1]))
+    flops: int = 2 * x[0] * positions * prod(weight) * sum(map(bool, needed[:2]))
+    return flops
 
 
 def _trilinear(first: Shape, second: Shape, third: Shape, *expand: Any, **_more: Any) -> int:
@@ -37,7 +40,8 @@ def _trilinear(first: Shape, second: Shape, third: Shape, *expand: Any, **_more:
     for shape, places in zip(shapes, expand[:3], strict=True):
         for place in places:
             shape.insert(place, 1)
-    return 3 * prod(max(sizes) for sizes in zip(*shapes, strict=True))
+    terms: int = prod(max(sizes) for sizes in zip(*shapes, strict=True))
+    return 3 * terms
 
 
 def _matrix_vector(matrix: Shape, *_rest: Any, **_more: Any) -> int:
@@ -68,7 +72,7 @@ def counted() -> Iterator[FlopCounterMode]:
     """Within it, what runs is counted: `get_total_flops()` of what it gives."""
     mkldnn, attention = torch.backends.mkldnn, torch.backends.mha
     recurrent, fused = mkldnn.enabled, attention.get_fastpath_enabled()
-    mkldnn.enabled = False
+    mkldnn.enabled = False  # type: ignore[assignment]  # a property, which its stub does not say
     attention.set_fastpath_enabled(False)
     counter = FlopCounterMode(display=False, custom_mapping=dict(FORMULAS))
     try:

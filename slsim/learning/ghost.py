@@ -35,7 +35,8 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
     Input and output: [batch, channels, ...], float32 or bfloat16, in either memory format, which is kept.
     In training, each group is normalized by its own mean and variance. The running statistics become the mean
     over groups, by `shares` if there are any, of what each would have made of them alone, as weights are
-    averaged; `num_batches_tracked` counts batches, not groups. In evaluation it is `nn.BatchNorm2d`, and so are its parameters and buffers.
+    averaged; `num_batches_tracked` counts batches, not groups. In evaluation it is `nn.BatchNorm2d`, and so
+    are its parameters and buffers.
 
     A group with one value a channel has variance 0: its output is the bias and its input gradient 0, but
     for rounding; it counts with a variance of 0 in the running one. (torch refuses it, which would end a

@@ -134,7 +134,7 @@ def lay_out(module: nn.Module, channels_last: bool) -> None:
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()) if channels_last else ():
             if tensor.ndim == 4:
-                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+                tensor.data = tensor.data.to(memory_format=torch.channels_last)
 
 
 def flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -63,8 +63,6 @@ class Images:
 
     def _normalized(self, images: NDArray[np.uint8]) -> torch.Tensor:
         writable = np.require(images, requirements=["C", "W"])  # a copy only of what is mapped read-only
-        pixels = torch.from_numpy(writable.reshape(-1)).view(
-            images.shape
-        )  # strides of an axis of 1 are usual
-        values = moved(pixels, self._device).float().mul_(self._scale).add_(self._shift)
-        return values.contiguous(memory_format=self._format)
+        pixels = moved(torch.from_numpy(writable.reshape(-1)).view(images.shape), self._device)
+        values = pixels.float().mul_(self._scale).add_(self._shift)
+        return values.to(memory_format=self._format)  # unlike `contiguous`, strides of 1 channel too

@@ -168,16 +168,16 @@ class Sampler:
     @property
     def smallest(self) -> int:
         """Samples of the smallest that a client takes."""
-        return min(self._last(client) for client in self._with_samples)
+        return min(self._last(client) for client in self._with_samples.tolist())
 
     @property
     def smallest_together(self) -> int:
         """Samples of the smallest of `one_each`, all clients' together; at least so many with `per_round`."""
         if not self._takes_all:
-            least = sorted(self._last(client) for client in self._with_samples)
+            least = sorted(self._last(client) for client in self._with_samples.tolist())
             return sum(least[: self._per_round])
         ends = self._sizes[self._with_samples]
-        lasts = np.array([self._last(client) for client in self._with_samples])
+        lasts = np.array([self._last(client) for client in self._with_samples.tolist()])
         return min(
             int(lasts[ends == step].sum() + self._batch_size * (ends > step).sum()) for step in set(ends)
         )

@@ -91,9 +91,10 @@ def _check_apart(client: list[Layer], server: list[Layer]) -> None:
     for layer in server:
         for place in _learning(layer):
             if place in owners:
+                later = f" (at {layer.number} or more)" if layer.number < server[-1].number else ""
                 raise DataError(
                     f"{owners[place]} and {layer} share a weight, and the cut lies between them; cut the "
-                    f"model before both or after both (at {layer.number} or more)"
+                    f"model before both or after both{later}"
                 )
 
 

@@ -33,13 +33,13 @@ from slsim.learning.images import Images
 from slsim.learning.open_round import OpenRound
 from slsim.learning.progress import Progress
 from slsim.learning.sampling import Batch, Sampler
+from slsim.learning.sending import state_sent
 from slsim.learning.split import SplitModel
 from slsim.learning.transfer import moved
 from slsim.recording import (
     ACTIVATIONS,
     GRADIENTS,
     LABELS,
-    STATISTICS,
     WEIGHTS,
     Costs,
     Direction,
@@ -258,23 +258,9 @@ class Trainer:
     ) -> tuple[tuple[Message, ...], torch.Tensor]:
         """A state, of the client's half or of both, as it arrives, and its messages: the weights through the
         weights codec; what is no weight (running statistics, counters), if there is any, as it is."""
-        halves = [self.client] if len(state) == self.client.size else [self.client, self.server]
-        arrived = state.clone()
-        parts = arrived.split(
-            [n for half in halves for n in (half.num_weights, half.size - half.num_weights)]
-        )
-        weights, statistics = torch.cat(parts[::2]), [*parts[1::2], *(half.counts() for half in halves)]
+        halves = (self.client,) if len(state) == self.client.size else (self.client, self.server)
         rng = seeds.generator(self.seed, f"weights {direction}", client, self.progress.rounds)
-        payload = self.weights_codec.encode(weights, rng)
-        decoded = self.weights_codec.decode(payload, tuple(weights.shape)).to(state.device)
-        for part, own in zip(parts[::2], decoded.split([len(part) for part in parts[::2]]), strict=True):
-            part.copy_(own)
-        extra = self.weights_codec.extra(payload)
-        messages = [Message(WEIGHTS, direction, payload.num_bytes, 4 * len(weights), extra)]
-        if sum(len(part) for part in statistics):
-            exact = create_codec("identity").encode(torch.cat([part.cpu() for part in statistics]))
-            messages.append(Message(STATISTICS, direction, exact.num_bytes, 4 * exact.shape[0]))
-        return tuple(messages), arrived
+        return state_sent(state, halves, self.weights_codec, direction, rng)
 
     def whole_weights(self) -> torch.Tensor:
         """The state of the client's half and then the server's, as one vector."""

@@ -48,7 +48,8 @@ def gives_a_global(image_shape, num_classes):
 
 class Sized(nn.Sequential):
     def __init__(self, image_shape, num_classes):
-        super().__init__(nn.Flatten(), nn.Linear(math.prod(image_shape), 8), nn.ReLU(), nn.Linear(8, num_classes))
+        first = nn.Linear(math.prod(image_shape), 8)
+        super().__init__(nn.Flatten(), first, nn.ReLU(), nn.Linear(8, num_classes))
 
 
 class Fixed(nn.Sequential):
@@ -159,7 +160,10 @@ def test_a_cut_behind_what_a_function_makes_is_told_when_it_is_made(file: Path) 
         ("number", r"net\.py has no Model or nn\.Sequential \(or function .* called number"),
         ("Scale", r"is a class with a forward of its own, which cannot be cut in two; write a function"),
         ("Parts", r"def net\(image_shape, num_classes\):\n +m = Parts\(\); return nn\.Sequential\("),
-        ("parts", r"is a Parts, not a plain nn\.Sequential.*\n.*\n +m = Parts\(\); return .*\(m\.body, m\.head\)"),
+        (
+            "parts",
+            r"is a Parts, not a plain nn\.Sequential.*\n.*\n +m = Parts\(\); return .*\(m\.body, m\.head\)",
+        ),
         ("Bare", "has no __init__ that makes its layers"),
         ("Odd", "must be made with image_shape and num_classes, or with nothing"),
         ("nothing", "called nothing"),
@@ -167,7 +171,10 @@ def test_a_cut_behind_what_a_function_makes_is_told_when_it_is_made(file: Path) 
         ("shuffled", "is a Shuffled, not a plain nn.Sequential"),
         ("one", "cannot be cut: it has 1 layers"),
         ("scaled", r"has a Scale \(1\.0\) without reset_parameters"),
-        ("takes_one", r"must take image_shape and num_classes, and nothing else: it is takes_one\(image_shape\)"),
+        (
+            "takes_one",
+            r"must take image_shape and num_classes, and nothing else: it is takes_one\(image_shape\)",
+        ),
     ],
 )
 def test_what_cannot_be_a_model_says_why(file: Path, name: str, words: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from slsim.errors import DataError
@@ -35,7 +35,8 @@ def _check_sequence(module: object) -> None:
 
     if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
         kind = type(module).__name__
-        how = _how_to(kind, module) if isinstance(module, nn.Module) else ""
+        parts = [name for name, _ in module.named_children()] if isinstance(module, nn.Module) else []
+        how = _how_to(kind, [f"m.{part}" for part in parts]) if parts else ""
         raise ValueError(f"is a {kind}, not a plain nn.Sequential, one layer after the other{how}")
     if len(module) < 2:
         raise ValueError(f"cannot be cut: it has {len(module)} layers, two are the least")
@@ -52,15 +53,13 @@ def _check_new(layers: nn.Sequential, function: Callable[..., Any]) -> None:
             )
 
 
-def _how_to(name: str, module: nn.Module | None = None) -> str:
+def _how_to(name: str, parts: Sequence[str] = ("m.conv1", "nn.ReLU()", "nn.Flatten()", "m.fc")) -> str:
     """Two lines of code that make a sequence of a module's parts."""
-    parts = [part for part, _ in module.named_children()] if module is not None else []
-    listed = ", ".join(f"m.{part}" for part in parts) if parts else "m.conv1, nn.ReLU(), nn.Flatten(), m.fc"
     return (
         f"; write a function that lists its parts in the order of its forward, and name that:\n"
         f"    def net(image_shape, num_classes):\n"
-        f"        m = {name}(); return nn.Sequential({listed})  "
-        f"# with what forward does between them: nn.Flatten(), nn.ReLU()"
+        f"        m = {name}(); return nn.Sequential({', '.join(parts)})  "
+        f"# and what forward does between them: nn.Flatten(), nn.ReLU()"
     )
 
 
