@@ -13,7 +13,6 @@ from rich.text import Text
 from slsim.errors import SlsimError
 from slsim.protocols.steps import CULPRITS, PHASES, phase_column
 from slsim.registry import Registry
-from slsim.report.answers import print_answers
 from slsim.report.terminal import add_row, milliseconds, say, table, three_figures, times
 from slsim.units import SIZE
 
@@ -28,6 +27,8 @@ RUNS_ABREAST, MOST_LINES = 5, 30  # of runs in a breakdown; the file has all
 
 def print_study(console: Console, summary: pd.DataFrame, breakdown: pd.DataFrame, path: Path) -> None:
     """What a study answers, where an average round's seconds go, and where its files are."""
+    from slsim.report.answers import print_answers  # it needs pandas, which `slsim list` does not
+
     print_answers(console, summary)
     print_breakdown(console, breakdown)
     say(console, f"Tables, records and figures: {path}")
