@@ -121,7 +121,9 @@ class StudyFolder:
         import pandas as pd
 
         try:
-            return pd.read_csv(self.path / f"{name}.csv", dtype={"run": str})
+            texts = dict.fromkeys(("run", "target_reason", "baseline"), str)
+            table = pd.read_csv(self.path / f"{name}.csv", dtype=texts)
+            return table.fillna({"target_reason": "", "baseline": ""})
         except (OSError, ValueError) as error:
             raise StudyError(
                 f"{self.path / f'{name}.csv'} cannot be read ({error}); running its scenario restores it"

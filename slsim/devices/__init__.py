@@ -1,7 +1,7 @@
 """Devices: pieces of work → seconds. By rated figures, by explicit times, or as measured."""
 
 from slsim.devices import catalogue
-from slsim.devices.base import Device, Number, Part, Work, register, registry
+from slsim.devices.base import Assumptions, Device, Number, Part, Work, register, registry
 from slsim.devices.measured import Measured
 from slsim.devices.rated import Rated
 from slsim.devices.timed import Timed
@@ -9,6 +9,7 @@ from slsim.devices.timed import Timed
 create = registry.create
 
 __all__ = [
+    "Assumptions",
     "Device",
     "Measured",
     "Number",

@@ -36,6 +36,15 @@ class Work:
     codec: str = ""  # the codec's name, of "encode" and "decode"
 
 
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """Factors on what rated devices assume, to see how far a result depends on it: on the fixed cost of
+    setting a device to work, and on what codecs cost."""
+
+    overhead: float = 1.0
+    codecs: float = 1.0
+
+
 class Device(Component, ABC):
     """What a client or the server computes on: pieces of work → seconds. A subclass is final.
 
@@ -64,6 +73,12 @@ class Device(Component, ABC):
         "decode"."""
         del duties
         return []
+
+    def under(self, assumptions: Assumptions) -> Device:
+        """This device if `assumptions` held. Unless a device says otherwise it assumes nothing: its times
+        are given or measured."""
+        del assumptions
+        return self
 
 
 registry: Registry[Device] = Registry("device", Device)  # type: ignore[type-abstract]  # only used as a bound

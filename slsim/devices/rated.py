@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
-from slsim.devices.base import Device, Number, Work
+from slsim.devices.base import Assumptions, Device, Number, Work
 from slsim.units import Compute, MemoryRate
 
 
@@ -19,3 +21,10 @@ class Rated(Device):
 
     def piece_seconds(self, work: Work) -> Number:
         return work.flops / (self.peak * self.efficiency) + work.memory_bytes / self.memory
+
+    def under(self, assumptions: Assumptions) -> Rated:
+        changed: dict[str, Any] = {
+            "overhead": self.overhead * assumptions.overhead,
+            "memory": self.memory / assumptions.codecs,
+        }
+        return self.model_copy(update=changed)

@@ -7,12 +7,12 @@ all rounds are simulated one after another on one clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from slsim.devices import Device
+from slsim.devices import Assumptions
 from slsim.errors import ClockError
 from slsim.network import LinkUsage, topology
 from slsim.protocols import PHASES, Cast, Protocol, Span, Stage, Workload
@@ -22,6 +22,7 @@ from slsim.scenario.shares import assign
 from slsim.simulation import columns, invariants
 from slsim.simulation.timeline import Timeline
 
+AS_STATED = Assumptions()
 PLACE = {phase: place for place, phase in enumerate(PHASES)}
 
 
@@ -44,12 +45,12 @@ class Simulation:
         self._known: dict[RoundRecord, RoundTiming] = {}
 
     @classmethod
-    def of(
-        cls, scenario: Scenario, costs: Costs, supposed: Callable[[Device], Device] = lambda device: device
-    ) -> Simulation:
-        """The simulation that a scenario's protocol, clients, server and network describe; every device is
-        replaced by what `supposed` makes of it."""
-        shares = [(supposed(share.device.create()), share.share) for share in scenario.clients.device]
+    def of(cls, scenario: Scenario, costs: Costs, assumptions: Assumptions = AS_STATED) -> Simulation:
+        """The simulation that a scenario's protocol, clients, server and network describe; `assumptions`
+        are factors on what its devices assume."""
+        shares = [
+            (share.device.create().under(assumptions), share.share) for share in scenario.clients.device
+        ]
         count = scenario.clients.count
         codecs = {
             ACTIVATIONS: scenario.codec.uplink.name,
@@ -58,7 +59,7 @@ class Simulation:
         }
         cast = Cast(
             clients=assign(shares, count),
-            server=supposed(scenario.server.device.create()),
+            server=scenario.server.device.create().under(assumptions),
             server_slots=scenario.server.parallel,
             topology=topology.build(scenario.network, count, scenario.seed),
             workload=Workload(costs, codecs),

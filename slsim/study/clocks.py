@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
-from slsim.analysis import Run, Timed
-from slsim.devices.scaled import SUPPOSITIONS, Supposition
+from slsim.analysis import SUPPOSED, Run, Timed
+from slsim.devices import Assumptions
 from slsim.errors import FaultsError
 from slsim.recording import Recording, Turns
 from slsim.scenario import Scenario
 from slsim.simulation import Simulation, Timeline
+
+AS_STATED = Assumptions()
 
 
 class Clocks:
@@ -21,41 +24,35 @@ class Clocks:
         self._turns = {key: Turns.of(recording.rounds) for key, recording in recordings.items()}
         self._known: dict[str, Timeline] = {}
 
-    def timeline(self, key: str, scenario: Scenario, supposed: Supposition | None = None) -> Timeline:
+    def timeline(self, key: str, scenario: Scenario, assumptions: Assumptions = AS_STATED) -> Timeline:
         """The recording of the training `key` on a scenario's devices and network."""
         table = scenario.table()
-        clock = [
-            key,
-            table["network"],
-            table["clients"]["device"],
-            table["server"],
-            supposed and supposed.name,
-        ]
+        clock = [key, table["network"], table["clients"]["device"], table["server"], asdict(assumptions)]
         name = json.dumps(clock)
         if name not in self._known:
             recording = self._recordings[key]
-            change = (supposed.of,) if supposed else ()
-            simulation = Simulation.of(scenario, recording.costs, *change)
+            simulation = Simulation.of(scenario, recording.costs, assumptions)
             self._known[name] = simulation.run(recording.rounds, self._turns[key])
         return self._known[name]
 
-    def baseline(self, key: str, scenario: Scenario, supposed: Supposition | None = None) -> Timeline | None:
+    def baseline(self, key: str, scenario: Scenario, assumptions: Assumptions = AS_STATED) -> Timeline | None:
         """The same of a case's uncompressed run, where it is there and the devices have times for it."""
         if key not in self._recordings:
             return None
         try:
-            return self.timeline(key, scenario.baseline(), supposed)
+            return self.timeline(key, scenario.baseline(), assumptions)
         except FaultsError:  # measured devices, whose file has the codecs of the cases alone
             return None
 
     def supposed(self, run: Run, key: str, baseline_key: str) -> dict[str, Timed]:
-        """A run and its baseline under every supposition of what devices cost; nothing where its target was
-        not reached, for that has no time then."""
+        """A run and its baseline under each of the assumptions `SUPPOSED`; nothing where the run did not
+        reach its target, for that has no time then."""
         if not run.outcome.is_reached:
             return {}
         return {
-            one.name: Timed(
-                self.timeline(key, run.scenario, one), self.baseline(baseline_key, run.scenario, one)
+            name: Timed(
+                self.timeline(key, run.scenario, assumptions),
+                self.baseline(baseline_key, run.scenario, assumptions),
             )
-            for one in SUPPOSITIONS
+            for name, assumptions in SUPPOSED.items()
         }

@@ -37,7 +37,7 @@ def row(run: str, time_s: float = 3.414, **changes: Any) -> dict[str, Any]:
         "target_accuracy": 0.85,
         "target_hold": 2,
         "target_state": "reached",
-        "target_reason": math.nan,
+        "target_reason": "",
         "time_to_target_s": time_s,
         "bytes_to_target": 242.4e6 * time_s,
         "uplink_bytes_to_target": 16_400_000.0,
@@ -136,7 +136,7 @@ def test_the_one_baseline_is_named() -> None:
 
 
 def test_where_the_baseline_is_missing_it_says_what_to_add() -> None:
-    lacking = {"baseline": math.nan, "traffic_multiplier": math.nan, "speed_up": math.nan}
+    lacking = {"baseline": "", "traffic_multiplier": math.nan, "speed_up": math.nan}
     text = output([row("ms", **lacking)])
     assert cells(text)[0][4] == "–"
     assert 'which there is not for ms: add that run, with "identity" as codec.uplink' in notes(text)
