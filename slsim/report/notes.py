@@ -102,10 +102,10 @@ def _grain(called: pd.DataFrame, link: Link | None) -> Iterator[str]:
         return
     steps = sorted(rows["evaluation_step_rounds"].unique())
     every = f"{steps[0]:.0f}" if len(steps) == 1 else f"{steps[0]:.0f} to {steps[-1]:.0f}"
-    apart = "; ".join(
-        f"{listed(group)} {'in' if link is None else 'at'} {listed(where)}" for group, where in places.items()
-    )
-    yield f"Evaluated every {every} rounds; less than that apart: {apart}."
+    preposition = "in" if link is None else "at"
+    apart = [f"{listed(group)} {preposition} {listed(where)}" for group, where in places.items()]
+    more = [f"{len(apart) - MOST_REASONS} more groups"] if len(apart) > MOST_REASONS else []
+    yield f"Evaluated every {every} rounds; less than that apart: {'; '.join(apart[:MOST_REASONS] + more)}."
 
 
 def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str, ...]]:
