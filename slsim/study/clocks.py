@@ -31,7 +31,7 @@ class Clocks:
         name = json.dumps(clock)
         if name not in self._known:
             recording = self._recordings[key]
-            simulation = Simulation.of(scenario, recording.costs, assumptions)
+            simulation = Simulation.of(scenario, recording.costs, assumptions=assumptions)
             self._known[name] = simulation.run(recording.rounds, self._turns[key])
         return self._known[name]
 
