@@ -49,7 +49,7 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert "identity: 36 rounds" in lines
     assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
-    for heading in ("codec", "accuracy", "time to", "bytes to target", "multiplier", "compression"):
+    for heading in ("codec", "best, last", "time to", "bytes to", "multiplier", "ratio"):
         assert heading in table
     summary, _, breakdown = table.partition("An average round, in ms")
     rows = {line.split()[1]: line for line in summary.splitlines() if line.startswith("│")}
@@ -62,11 +62,15 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
-def test_a_target_never_reached_prints_inf(tiny: dict[str, Any], write: Write, slsim: Command) -> None:
+def test_a_target_never_reached_says_so_and_a_path_with_brackets_is_printed_as_it_is(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
-    done = slsim("run", write(tiny))
+    done = slsim("run", write(tiny), "--results", tmp_path / "r[/b]:x:")
     (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp "))
-    assert row.count("INF") == 3
+    assert row.count("not reached") == 3
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"{tmp_path / 'r[/b]:x:' / 'tiny'}\n")
 
 
 def test_four_faults_print_four_lines_exit_2_and_write_nothing(

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from slsim.codecs import registry
-from slsim.report.tables import print_breakdown, print_link_rates, print_summary
+from slsim.report.answers import print_answers
+from slsim.report.tables import print_breakdown
 from slsim.results import StudyFolder
 from slsim.study import open_study
 from slsim.testing import check_codec
@@ -30,10 +31,7 @@ def rendered(path: Path) -> str:
     """A study's table as `slsim` prints it on a terminal of 80 columns."""
     summary: pd.DataFrame = StudyFolder.open(path).load_table("summary")
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    if "network.uplink" in summary:
-        print_link_rates(console, summary, "network.uplink")
-    else:
-        print_summary(console, summary)
+    print_answers(console, summary)
     assert isinstance(console.file, io.StringIO)
     return stripped(console.file.getvalue())
 

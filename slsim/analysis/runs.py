@@ -10,9 +10,15 @@ import numpy as np
 import pandas as pd
 
 from slsim.analysis.target import Outcome, Target, target_of
+from slsim.devices import Assumptions
 from slsim.recording import ACTIVATIONS, Recording
 from slsim.scenario import Scenario
 from slsim.simulation import Timeline
+
+SUPPOSED: Mapping[str, Assumptions] = {  # to see how far a result depends on what devices are said to cost
+    "if_cheap": Assumptions(overhead=0.0, codecs=0.5),
+    "if_dear": Assumptions(overhead=2.0, codecs=2.0),
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Run:
 
     `baseline` is the recording of the same setting uncompressed in both directions, None where the study
     has none: its target, traffic multiplier and speed-up are all over that one. `supposed` has the times
-    under other suppositions of what devices cost, by name, where they were asked for.
+    under the assumptions of `SUPPOSED`, by name, where they were asked for.
     """
 
     label: str
@@ -43,7 +49,7 @@ class Run:
     sent: pd.DataFrame  # `cumulative` of the recording
     baseline_sent: pd.DataFrame | None
     baseline_timeline: Timeline | None = None
-    baseline_training: str | None = None
+    baseline_training: str = ""
     supposed: Mapping[str, Timed] = field(default_factory=dict)
 
     @property

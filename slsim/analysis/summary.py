@@ -43,9 +43,9 @@ def summary_row(run: Run) -> dict[str, Any]:
         "target_accuracy": target.accuracy,
         "target_hold": target.hold,
         "target_state": outcome.state,
-        "target_reason": outcome.reason or "",
+        "target_reason": outcome.reason,
         **_costs_of_target(run, outcome),
-        "baseline": run.baseline_training or "",
+        "baseline": run.baseline_training,
         "traffic_multiplier": traffic_multiplier(run),
         "speed_up": speed_up(run, run.timeline, run.baseline_timeline),
         **{

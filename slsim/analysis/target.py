@@ -96,7 +96,7 @@ def target_of(settings: TrainingTable, test_set: TestSet | None, baseline: Recor
         reason = _baseline_fault(baseline, settings.target_hold)
         accuracy = held(baseline, settings.target_hold) - margin
     if not reason and test_set and _at_least(test_set.chance, accuracy, samples):
-        reason = f"{_percent(accuracy)} is not above chance, {_percent(test_set.chance)}"
+        reason = f"a target of {_percent(accuracy)} is not above chance, {_percent(test_set.chance)}"
     return Target(math.nan if reason else accuracy, settings.target_hold, samples, reason)
 
 

@@ -3,7 +3,6 @@
 from slsim.devices import catalogue
 from slsim.devices.base import (
     AS_STATED,
-    SUPPOSITIONS,
     Assumptions,
     Device,
     Number,
@@ -20,7 +19,6 @@ create = registry.create
 
 __all__ = [
     "AS_STATED",
-    "SUPPOSITIONS",
     "Assumptions",
     "Device",
     "Measured",

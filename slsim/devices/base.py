@@ -60,10 +60,6 @@ class Assumptions:
 
 
 AS_STATED = Assumptions()
-SUPPOSITIONS: Mapping[str, Assumptions] = {  # between which a result should lie that does not depend on them
-    "if_cheap": Assumptions(overhead=0.0, codecs=0.5),
-    "if_dear": Assumptions(overhead=2.0, codecs=2.0),
-}
 
 
 class Device(Component, ABC):

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from slsim.analysis import NOT_REACHED, Link, swept_in
-from slsim.devices import SUPPOSITIONS
+from slsim.analysis import NOT_REACHED, SUPPOSED, Link, swept_in
 from slsim.report import notes
 from slsim.report.terminal import add_row, duration, table, times
 from slsim.units import RATE, SIZE
@@ -133,7 +132,7 @@ def _sensitivity(series: Mapping[str, pd.DataFrame]) -> Iterator[str]:
     """Where each series would stop paying if devices cost less, and more, than is assumed."""
     found = []
     for label, rows in series.items():
-        columns = [f"speed_up_{name}" for name in SUPPOSITIONS]
+        columns = [f"speed_up_{name}" for name in SUPPOSED]
         if not all(column in rows for column in columns) or rows[columns].isna().all(axis=None):
             continue
         stops = list(dict.fromkeys(stops_paying(rows, column) for column in columns))
@@ -141,4 +140,4 @@ def _sensitivity(series: Mapping[str, pd.DataFrame]) -> Iterator[str]:
             either = f"{stops[0]} either way" if len(stops) == 1 else " … ".join(stops)
             found.append(f"{label} {either}")
     if found:
-        yield f"{notes.SUPPOSED} {'; '.join(found)}."
+        yield f"{notes.IF_OTHERWISE} {'; '.join(found)}."

@@ -19,7 +19,7 @@ FASTER_BY = 1.05  # below that, a codec counts as not paying
 PAYS = (
     f"A codec pays where it reaches the target at least {100 * (FASTER_BY - 1):.0f} % sooner than {BASELINE}."
 )
-SUPPOSED = "Stops paying, if devices had no fixed costs and codecs took half as long … if both were doubled:"
+IF_OTHERWISE = "Stops paying, if devices had no fixed costs and codecs took half … if both were doubled:"
 MOST_TARGETS, MOST_REASONS = 3, 8  # told; summary.csv has all
 
 
@@ -68,15 +68,16 @@ def _diverged(called: pd.DataFrame) -> Iterator[str]:
 def _baseline(called: pd.DataFrame, what: str) -> Iterator[str]:
     """What the multipliers or speed-ups of those that reached the target are over."""
     rows = called[called["target_state"] == REACHED]
-    lacking, over = rows[rows["baseline"] == ""], rows.loc[rows["baseline"] != "", "baseline"].unique()
+    lacking = rows[rows["baseline"] == ""]
+    over = set(rows["baseline"]) - {""}
     if len(lacking):
         yield (
             f"{what} are over {BASELINE}, which there is not for {_names(lacking)}: add that run, with "
             '"identity" as codec.uplink and for all else that [codec] sets.'
         )
-    if len(over):
+    if over:
         own = ", each run's of its own setting" if len(over) > 1 else ""
-        absent = "" if set(over) & set(called["training"]) else ", which is no run of this table"
+        absent = "" if over & set(called["training"]) else ", which is no run of this table"
         compared = rows[["speed_up", "traffic_multiplier"]].notna().any(axis=None)
         failed = "" if compared else ", which did not reach the target"
         yield f"{what} are over {BASELINE}{own}{absent}{failed}."
@@ -101,10 +102,10 @@ def _grain(called: pd.DataFrame, link: Link | None) -> Iterator[str]:
         return
     steps = sorted(rows["evaluation_step_rounds"].unique())
     every = f"{steps[0]:.0f}" if len(steps) == 1 else f"{steps[0]:.0f} to {steps[-1]:.0f}"
-    apart = "; ".join(
-        f"{listed(group)} {'in' if link is None else 'at'} {listed(where)}" for group, where in places.items()
-    )
-    yield f"Evaluated every {every} rounds; less than that apart: {apart}."
+    preposition = "in" if link is None else "at"
+    apart = [f"{listed(group)} {preposition} {listed(where)}" for group, where in places.items()]
+    more = [f"{len(apart) - MOST_REASONS} more groups"] if len(apart) > MOST_REASONS else []
+    yield f"Evaluated every {every} rounds; less than that apart: {'; '.join(apart[:MOST_REASONS] + more)}."
 
 
 def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,6 @@ from rich.text import Text
 from slsim.errors import SlsimError
 from slsim.protocols.steps import CULPRITS, PHASES, phase_column
 from slsim.registry import Registry
-from slsim.report.answers import print_answers
 from slsim.report.terminal import add_row, milliseconds, say, table, three_figures, times
 from slsim.units import SIZE
 
@@ -35,6 +34,8 @@ def print_study(
 ) -> None:
     """What a study answers, where an average round's seconds go, notes on how the numbers came about, and
     where its files are."""
+    from slsim.report.answers import print_answers  # it needs pandas, which `slsim list` does not
+
     print_answers(console, summary)
     print_breakdown(console, breakdown)
     for note in notes:

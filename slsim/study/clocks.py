@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple
 
-from slsim.analysis import Run, Timed
-from slsim.devices import AS_STATED, SUPPOSITIONS, Assumptions
+from slsim.analysis import SUPPOSED, Run, Timed
+from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import FaultsError
 from slsim.recording import Recording, Turns
 from slsim.scenario import Scenario
@@ -44,11 +44,14 @@ class Clocks:
             return None
 
     def supposed(self, run: Run, key: str, baseline_key: str) -> dict[str, Timed]:
-        """A run and its baseline under every supposition of what devices cost; nothing where its target was
-        not reached, for that has no time then."""
+        """A run and its baseline under each of the assumptions `SUPPOSED`; nothing where the run did not
+        reach its target, for that has no time then."""
         if not run.outcome.is_reached:
             return {}
         return {
-            name: Timed(self.timeline(key, run.scenario, one), self.baseline(baseline_key, run.scenario, one))
-            for name, one in SUPPOSITIONS.items()
+            name: Timed(
+                self.timeline(key, run.scenario, assumptions),
+                self.baseline(baseline_key, run.scenario, assumptions),
+            )
+            for name, assumptions in SUPPOSED.items()
         }

@@ -279,7 +279,7 @@ def play(
             sent=sent[training.key],
             baseline_sent=sent.get(baseline.key),
             baseline_timeline=clocks.baseline(baseline.key, case.scenario),
-            baseline_training=baseline.name if baseline.key in recordings else None,
+            baseline_training=baseline.name if baseline.key in recordings else "",
         )
         supposed = clocks.supposed(run, training.key, baseline.key) if suppose else {}
         runs.append(replace(run, supposed=supposed))

@@ -111,8 +111,8 @@ def test_without_a_known_test_set_rounding_in_floats_is_forgiven() -> None:
 def test_there_is_no_target_at_or_below_chance() -> None:
     accuracy, reason = from_baseline("baseline - 60%", recording([0.29, 0.29]))
     assert math.isnan(accuracy)
-    assert reason == "-31.0 % is not above chance, 10.0 %"
-    assert outcome(0.1, [0.5, 0.5])[::3] == ("no target", "10.0 % is not above chance, 10.0 %")
+    assert reason == "a target of -31.0 % is not above chance, 10.0 %"
+    assert outcome(0.1, [0.5, 0.5])[::3] == ("no target", "a target of 10.0 % is not above chance, 10.0 %")
     assert outcome(0.101, [0.5, 0.5])[0] == "reached"
 
 

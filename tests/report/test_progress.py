@@ -48,6 +48,16 @@ def test_a_terminal_gets_bars_with_accuracy_and_time_left() -> None:
     assert "0:00:00" in text
 
 
+def test_labels_with_brackets_are_shown_as_they_are() -> None:
+    for terminal in (False, True):
+        console = Console(file=io.StringIO(), width=100, force_terminal=terminal)
+        with progress(console) as observer:
+            observer.study_planned(["x[/b]"])
+            observer.training_started("x[/b]", rounds=2)
+        assert isinstance(console.file, io.StringIO)
+        assert "x[/b]" in console.file.getvalue()
+
+
 def test_a_terminal_shows_the_steps_of_a_long_round() -> None:
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     with progress(console) as observer:
