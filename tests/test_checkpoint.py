@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +19,12 @@ import pandas as pd
 import pytest
 import torch
 
-import slsim
 from slsim.errors import StudyError
 from slsim.learning.trainer import Trainer
 from slsim.recording import Recording, Status
 from slsim.results import StudyFolder
 from slsim.scenario import plan
-from slsim.study import Silent, run
+from slsim.study import Silent, checkpoint, run
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.training import Training, train
 
@@ -214,24 +218,112 @@ def interrupted(tiny: dict[str, Any], write: Write, tmp_path: Path) -> tuple[Pat
     return path, results, file
 
 
-def test_a_damaged_checkpoint_is_one_clear_error_and_deleting_it_is_the_cure(
-    interrupted: tuple[Path, Path, Path],
-) -> None:
-    path, results, file = interrupted
-    whole = file.read_bytes()
-    middle = len(whole) // 2
-    flipped = (
-        whole[:middle] + bytes(byte ^ 1 for byte in whole[middle : middle + 100]) + whole[middle + 100 :]
+class Notices(Rounds):
+    """Notes what the user is told, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.told.append(text)
+
+
+def halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return (
+        content[:middle]
+        + bytes(byte ^ 1 for byte in content[middle : middle + 100])
+        + content[middle + 100 :]
     )
-    for damaged in (whole[:middle], b"", b"nonsense", flipped):
-        file.write_bytes(damaged)
-        with pytest.raises(StudyError, match=r"the checkpoint .*\.pt cannot be read \(.*\); delete it"):
-            run(path, results)
-    assert list(slsim.open_study(results / "tiny").summary["run"]) == ["identity"]
-    file.unlink()
-    observer = Rounds()
-    run(path, results, observer=observer)
-    assert observer.done[0] == 1
+
+
+def changed(change: Callable[[dict[str, Any]], object], sealed: bool = True) -> Callable[[bytes], bytes]:
+    """A checkpoint with other content, by somebody who knows how its hash is made, unless not `sealed`."""
+
+    def of(content: bytes) -> bytes:
+        values = torch.load(io.BytesIO(content), weights_only=True)
+        change(values)
+        if sealed:
+            values["hash"] = checkpoint._hash({key: item for key, item in values.items() if key != "hash"})
+        written = io.BytesIO()
+        torch.save(values, written)
+        return written.getvalue()
+
+    return of
+
+
+def into_a_file(values: dict[str, Any]) -> None:
+    values["recording"]["../../../../of-the-users"] = torch.zeros(3, dtype=torch.uint8)
+
+
+def far_on(values: dict[str, Any]) -> None:
+    values["state"]["rounds"] = 10**9
+
+
+def with_nan(values: dict[str, Any]) -> None:
+    values["state"]["client"]["weights"][3] = math.nan
+
+
+def smaller(values: dict[str, Any]) -> None:
+    values["state"]["server"]["weights"] = torch.zeros(7)
+
+
+def of_another_training(values: dict[str, Any]) -> None:
+    values["key"] = "01234567"
+
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "half": (halved, "zip"),
+    "empty": (lambda _: b"", "zip"),
+    "text": (lambda _: b"nonsense", "zip"),
+    "flipped": (flipped, "is wrong|zip|Bad|magic"),
+    "edited": (changed(far_on, sealed=False), "its hash is not that of its content"),
+    "a file of the user's": (changed(into_a_file), "has a file '../../../../of-the-users' that no recording"),
+    "far on": (changed(far_on), "state.rounds: 1000000000; 12 of 36 were recorded"),
+    "not a number": (changed(with_nan), "state.client.weights: is not finite"),
+    "another shape": (changed(smaller), r"state.server.weights: has the shape \(7,\), not"),
+    "another training's": (changed(of_another_training), "it is of the training '01234567'"),
+    "no state": (changed(lambda values: values.pop("state")), "'state' is missing"),
+    "no momentum": (changed(lambda values: values["state"].pop("taken")), "state: has not the keys"),
+}
+
+
+@pytest.mark.parametrize(("damage", "why"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_set_aside_and_the_training_starts_anew(
+    checkpointed: tuple[Training, bytes, Recording],
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
+    why: str,
+) -> None:
+    training, content, unbroken = checkpointed
+    file = tmp_path / "trainings" / ".checkpoint-qu.pt"
+    file.parent.mkdir()
+    file.write_bytes(damage(content))
+    observer = Notices()
+    _, recording = train(training, observer, Checkpoint(file, notice=observer.notice))
+    assert recording.evaluations == unbroken.evaluations
+    assert observer.done == list(range(1, 37))
+    (told,) = observer.told
+    assert told.startswith(f"the checkpoint {file} cannot be gone on from (")
+    assert re.search(why, told)
+    assert told.endswith("it is kept as .checkpoint-qu.pt.damaged, and that training starts anew")
+    assert not (tmp_path / "of-the-users").exists()
+
+
+@pytest.fixture(scope="module")
+def checkpointed(
+    tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Training, bytes, Recording]:
+    """A training, the checkpoint after a third of it, and its recording."""
+    document = {key: value for key, value in tiny_document.items() if key != "sweep"}
+    training, kept = training_of(document), tmp_path_factory.mktemp("kept")
+    _, recording = train(training, Silent(), Kept(kept / "c.pt"))
+    return training, (kept / "12.pt").read_bytes(), recording
 
 
 def test_a_checkpoint_goes_on_where_it_was_and_fresh_ignores_it(
@@ -251,12 +343,11 @@ def test_a_checkpoint_goes_on_where_it_was_and_fresh_ignores_it(
 
 
 def test_a_checkpoint_of_another_version_is_not_gone_on_from(
-    interrupted: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+    interrupted: tuple[Path, Path, Path],
 ) -> None:
     path, results, file = interrupted
-    content = torch.load(file, weights_only=True)
-    content["versions"]["torch"] = "0.0.1"
-    torch.save(content, file)
+    older = changed(lambda values: values["versions"].update(torch="0.0.1"))
+    file.write_bytes(older(file.read_bytes()))
     observer = Rounds()
     run(path, results, observer=observer)
     assert observer.done == list(range(1, 37))
@@ -267,20 +358,23 @@ def test_a_full_disk_while_saving_is_one_clear_error_and_harms_nothing(
 ) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "qu", "bits": 3}]}
     path, results = write(tiny), tmp_path / "results"
-    save, saved = torch.save, []
+    save, saved = Checkpoint.save, []
 
-    def full(content: Any, where: Any) -> None:
-        saved.append(where)
+    def full(*arguments: Any) -> None:
+        saved.append(arguments)
         if len(saved) == 5:  # three for the first training; the second checkpoint of the second
-            Path(where).write_bytes(b"half")
-            raise RuntimeError("[enforce fail at inline_container.cc] . unexpected pos 64 vs 0")
-        save(content, where)
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fsync", no_space)
+                save(*arguments)
+        save(*arguments)
+
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", full)
-        with pytest.raises(StudyError, match="cannot write into .*tiny: "):
+        patched.setattr(Checkpoint, "save", full)
+        with pytest.raises(StudyError, match=r"cannot write .*\.checkpoint-qu-3-.*: No space left on device"):
             run(path, results)
-    assert list(slsim.open_study(results / "tiny").summary["run"]) == ["identity"]
     names = sorted(entry.name for entry in (results / "tiny" / "trainings").iterdir())
     assert [name.partition("-")[0] for name in names] == [".checkpoint", "identity"]  # and not half of one
     observer = Rounds()
@@ -288,25 +382,15 @@ def test_a_full_disk_while_saving_is_one_clear_error_and_harms_nothing(
     assert observer.done == list(range(13, 37))  # the checkpoint before is whole
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
-def test_torch_on_a_disk_that_is_really_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    checkpoint = Checkpoint(tmp_path / "trainings" / "c.pt")
-    (tmp_path / "trainings").mkdir()
-    unfinished = tmp_path / "trainings" / f"c.pt.{os.getpid()}"
-    unfinished.symlink_to("/dev/full")
-    costs = slsim.recording.Costs(1, 1, 1, 1, {}, {})
-    with pytest.raises(StudyError, match="cannot write into"):
-        checkpoint.save({"x": torch.zeros(100_000)}, Recording("k", {}, costs, (1,)), 0.0)
-    assert not list((tmp_path / "trainings").iterdir())
-
-
-def test_what_a_kill_left_of_a_half_written_checkpoint_goes_with_the_training(
-    interrupted: tuple[Path, Path, Path],
+def test_no_temporary_folder_is_used(
+    checkpointed: tuple[Training, bytes, Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, results, file = interrupted
-    file.with_name(file.name + ".12345").write_bytes(b"half")
-    run(path, results)
-    assert all(not entry.name.startswith(".") for entry in file.parent.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there is none"))
+    training, content, unbroken = checkpointed
+    file = tmp_path / "c.pt"
+    file.write_bytes(content)
+    resumed = train(training, Silent(), Kept(file))[1]
+    assert resumed.evaluations == unbroken.evaluations
 
 
 def test_one_that_diverges_after_an_interruption_keeps_its_curve_and_the_sweep_goes_on(

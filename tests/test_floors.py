@@ -56,6 +56,7 @@ WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
     },
     "slsim.traces": {"slsim.errors", "slsim.units"},
     "slsim.checks": {"slsim.analysis"},
+    "slsim.validation": {"slsim.study"},
 }
 FORBIDDEN = {
     "slsim.scenario": {"torch", "simpy"},

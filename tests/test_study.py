@@ -325,7 +325,9 @@ def test_a_full_disk_is_one_clear_error(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", no_space)
-    with pytest.raises(StudyError, match=r"cannot write .*: No space left on device\. What was finished is kept"):
+    with pytest.raises(
+        StudyError, match=r"cannot write .*: No space left on device\. What was finished is kept"
+    ):
         run(write({**tiny, "seed": 5}), study.path.parent)
     assert len(list((study.path / "trainings").iterdir())) == 3
 

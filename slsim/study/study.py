@@ -295,9 +295,9 @@ def open_study(path: str | Path, *, trust: bool = False) -> Study:
         cases = load(folder.scenario_file).cases
         stored = Stored(folder, cases)
         runs = play(cases, stored.recordings, stored.of)
-    if not runs:
-        raise stored.nothing()
-    return Study(folder, runs, stored.damaged, trust)
+        if not runs:
+            raise stored.nothing()
+        return Study(folder, runs, stored.damaged, trust)
 
 
 def replay(folder: StudyFolder, overrides: Mapping[str, Any], *, trust: bool = False) -> Study:
@@ -315,15 +315,15 @@ def replay(folder: StudyFolder, overrides: Mapping[str, Any], *, trust: bool = F
         _check_replayable(asked.cases, before, source)
         stored = Stored(folder, asked.cases)
         runs = play(asked.cases, stored.recordings, stored.of)
-    if not runs:
-        raise stored.nothing()
-    document, files = localised(asked.document())
-    replayed = folder.replay(folder.trainings.parent, described(overrides, document))
-    replayed.sweep()
-    replayed.save_scenario(document, files)
-    study = Study(replayed, runs, stored.damaged, trust)
-    study.save({"replay_of": "../..", "set": overrides})
-    return study
+        if not runs:
+            raise stored.nothing()
+        document, files = localised(asked.document())
+        replayed = folder.replay(folder.trainings.parent, described(overrides, document))
+        replayed.sweep()
+        replayed.save_scenario(document, files)
+        study = Study(replayed, runs, stored.damaged, trust)
+        study.save({"replay_of": "../..", "set": overrides})
+        return study
 
 
 def _check_replayable(asked: Sequence[Case], before: Sequence[Case], source: str) -> None:

@@ -16,10 +16,10 @@ from slsim.network.transport import Line, Tcp
 from slsim.protocols import Synchronous
 from slsim.protocols.steps import Compute, Download, Serve, Step, Upload, Workload
 from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Costs, Message, RoundRecord, Turn
-from slsim.results import StudyFolder, slug
-from slsim.scenario import NetworkTable, Scenario, load, plan
+from slsim.scenario import NetworkTable, Scenario, plan
 from slsim.scenario.shares import assign
 from slsim.simulation import Simulation, costs_of
+from slsim.study import open_study
 from slsim.units import DURATION, RATE, SIZE
 from slsim.validation.lab import BURST_BYTES
 from slsim.validation.measure import ClientTurn
@@ -175,14 +175,12 @@ def _own_round(label: str, kilobytes: Sequence[int]) -> Round:
 def rounds_of(study: Path) -> list[Round]:
     """The first round of each training of a study. Raises StudyError or RecordingError when it cannot be
     read, ValidationError when no training is in it."""
-    folder = StudyFolder.open(study)
     rounds: dict[str, Round] = {}
-    for case in load(folder.scenario_file).cases:
-        codec = case.scenario.codec.uplink.label
-        for path in sorted(folder.trainings.glob(f"{slug(codec)}-????????")):
-            if path.name not in rounds:
-                recording = folder.load_training(path.name)
-                rounds[path.name] = Round(codec, case.scenario, costs_of(recording), recording.rounds[0])
+    for run in open_study(study).runs:
+        recording = run.recording
+        if recording.rounds and run.training not in rounds:
+            label = run.scenario.codec.uplink.label
+            rounds[run.training] = Round(label, run.scenario, costs_of(recording), recording.rounds[0])
     if not rounds:
         raise ValidationError(f"{study} has no finished training; `slsim run` its scenario first")
     return list(rounds.values())
