@@ -102,7 +102,7 @@ class Device(Component, ABC):
         try:
             with self._named("faults"):
                 found = list(self.faults(duties))
-            strange = (fault for part in duties if (fault := self._probe(part)))
+            strange = (fault for duty in duties.items() if (fault := self._probe(*duty)))
             return [*found, *islice(strange, 1)]
         except SlsimError as error:
             return [Fault("", str(error))]
@@ -137,12 +137,12 @@ class Device(Component, ABC):
             )
         return seconds
 
-    def _probe(self, part: Part) -> Fault | None:
+    def _probe(self, part: Part, table: Mapping[str, Any]) -> Fault | None:
         if type(self).__module__.startswith("slsim."):
             return None
         import numpy as np
 
-        works = [_little_work(part, number) for number in (1.0, 1.0, np.ones(2))]
+        works = [_little_work(part, table, number) for number in (1.0, 1.0, np.ones(2))]
         try:
             one, again, both = (self._checked(work) for work in works)
         except FaultsError:  # it knows no time for such work, and perhaps one for the scenario's
@@ -153,11 +153,11 @@ class Device(Component, ABC):
         return Fault("", f"{message}, asked twice alone and then twice at once; it must give the same")
 
 
-def _little_work(part: Part, number: Number) -> Work:
+def _little_work(part: Part, table: Mapping[str, Any], number: Number) -> Work:
     """Ten samples through a half of the model, or 1,000 elements through a codec; `number` times 1."""
     if part in ("encode", "decode"):
         each = 1000 * number
-        return Work(part, memory_bytes=8 * each, elements=each, codec="identity", core_s=1e-9 * each)
+        return Work(part, memory_bytes=8 * each, elements=each, codec=table["name"], core_s=1e-9 * each)
     return Work(part, flops=1e7 * number, samples=10 * number)
 
 
