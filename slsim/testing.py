@@ -35,6 +35,7 @@ def check_codec(codec: Codec) -> None:
                 assert payloads[0] == payloads[1], "equal generators give different payloads"
             except Exception as error:
                 raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
+    assert not (faults := codec.faults()), faults[0].message
     _check_many(codec)
     _check_refusals(codec)
     _check_damage(codec)

@@ -15,12 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slsim import codecs
+from slsim.codecs.costs import by_kind, cost_of
+from slsim.devices import Assumptions
 from slsim.errors import ClockError, FaultsError
 from slsim.network import LinkUsage
 from slsim.protocols import Due, Process, Protocol, SplitFed, Stage
-from slsim.recording import Costs, Message, RoundRecord, Turn
+from slsim.recording import Costs, Message, Recording, RoundRecord, Turn
 from slsim.scenario import Scenario, plan
-from slsim.simulation import Simulation, Timeline, columns, invariants
+from slsim.simulation import Simulation, Timeline, columns, costs_of, invariants
+from slsim.simulation.costs import notes
 
 COSTS = Costs(
     1e6, 2e6, 3e6, 6e6, {"activations": 9.0, "gradients": 8.0}, {"activations": 5.0, "gradients": 8.0}
@@ -315,14 +318,76 @@ def test_encoding_and_decoding_cost_what_codec_and_device_say() -> None:
     assert spans["atlas-200-dk"]["encode"] == pytest.approx(0.001 + 9000 / 51.2e9)  # and its fixed cost
 
 
-def test_a_codec_that_touches_more_memory_costs_a_slow_client_more_time() -> None:
+def test_a_slower_codec_costs_a_slow_client_more_time() -> None:
     """The slow kmeans against ms, at equal bytes on the wire: the clock tells them apart."""
     rounds = random_rounds(3)
     makespans = {}
     for name in ("ms", "kmeans"):
-        encoding, decoding = codecs.create(name).bytes_touched()
-        touched = {"activations": encoding, "gradients": 8.0}, {"activations": decoding, "gradients": 8.0}
-        costs = Costs(1e6, 2e6, 3e6, 6e6, *touched)
+        shape, none = (10, 100), cost_of(codecs.create("identity"), (10, 100), sparse=False)
+        found = {"activations": cost_of(codecs.create(name), shape, sparse=True), "gradients": none}
         setting = scenario(clients={"count": 3, "device": "raspberry-pi-4"})
+        costs = Costs(1e6, 2e6, 3e6, 6e6, **by_kind(found))
         makespans[name] = Simulation.of(setting, costs).run(rounds).makespan_s
-    assert makespans["kmeans"] > makespans["ms"]
+    assert makespans["kmeans"] > 1.1 * makespans["ms"]
+
+
+def test_assumptions_scale_overheads_and_codecs_of_everyone() -> None:
+    """One client's round: the device is set to work four times, the server once."""
+    up, down = Message("activations", "up", 500, 4000), Message("gradients", "down", 4000, 4000)
+    record = RoundRecord((Turn(0, 1, (up, Message("labels", "up", 1, 1), down)),))
+    setting = scenario(clients={"count": 1})
+
+    def takes(overhead: float, factor: float) -> float:
+        return Simulation.of(setting, COSTS, Assumptions(overhead, factor)).run([record]).makespan_s
+
+    stated = Simulation.of(setting, COSTS).run([record]).makespan_s
+    assert takes(1.0, 1.0) == stated
+    assert stated - takes(0.0, 1.0) == pytest.approx(4 * 1e-3 + 2e-4, rel=1e-9)
+    assert takes(2.0, 1.0) - stated == pytest.approx(4 * 1e-3 + 2e-4, rel=1e-9)
+    coding_s = 1000 * (9 + 8) / 51.2e9 + 1000 * (5 + 8) / 936e9
+    assert takes(1.0, 2.0) - stated == pytest.approx(coding_s, rel=1e-6)
+
+
+OLDER = Costs(1, 2, 3, 4, dict.fromkeys(("activations", "gradients", "weights"), 8.0), {"activations": 4.0})
+
+
+def recorded(uplink: dict[str, Any], costs: Costs = OLDER) -> Recording:
+    learning = {
+        "codec": {"uplink": uplink, "downlink": {"name": "identity"}, "weights": {"name": "identity"}},
+        "clients": {"batch_size": 10},
+    }
+    return Recording("k", learning, costs, (32, 7, 7))
+
+
+def test_an_older_recording_gets_the_costs_of_the_table() -> None:
+    costs = costs_of(recorded({"name": "kmeans", "bits": 3, "iterations": 10}))
+    expected = cost_of(codecs.create("kmeans"), (10, 32, 7, 7), sparse=True)
+    assert expected.core_s is not None
+    assert (costs.encode_s["activations"], costs.decode_s["activations"]) == expected.core_s
+    assert costs.encode_bytes["activations"] == expected.memory_bytes[0]
+    assert costs.encode_bytes["gradients"] == costs.encode_s["gradients"] == 0.0  # identity
+    assert costs.client_forward_flops == 1
+
+
+def test_an_older_recording_of_ones_own_codec_keeps_its_memory_traffic_and_runs_nothing() -> None:
+    costs = costs_of(recorded({"name": "gone.py:Mine"}))
+    assert "activations" not in costs.encode_s
+    assert (costs.encode_bytes["activations"], costs.decode_bytes["activations"]) == (8.0, 4.0)
+
+
+def test_a_recording_with_seconds_is_played_with_its_own() -> None:
+    own = replace(OLDER, encode_s={"activations": 1e-9}, decode_s={"activations": 2e-9})
+    assert costs_of(recorded({"name": "kmeans"}, own)) == own
+    assert notes(recorded({"name": "kmeans"}, own)) == []
+
+
+def test_a_reader_is_told_of_costs_that_were_measured() -> None:
+    own = replace(
+        OLDER,
+        encode_s={"activations": 1e-9},
+        decode_s={"activations": 2e-9},
+        measured_core={"activations": 0.5},
+    )
+    (note,) = notes(recorded({"name": "mine.py:Mine"}, own))
+    assert note.startswith("mine.py:Mine does not say what it costs: measured on the machine that trained")
+    assert "1 ns to encode and 2 ns to decode" in note

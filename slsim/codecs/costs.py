@@ -167,17 +167,23 @@ def parts_of(codec: Codec, shape: Shape) -> int:
 
 
 def _lines(name: str, parameters: Mapping[str, tuple[Any, Any]], sparse: bool) -> Lines:
-    """The lines of a codec's setting, of its parameters' defaults and values: of the default setting, with
-    what each parameter alone adds to a part and by what factor it changes an element."""
+    """The lines of a codec's setting, of its parameters' defaults and values: those of the default setting,
+    with what each parameter changes alone. What a name chooses (a rounding, a scope) is another loop and adds
+    its time, numbers (bits, iterations) lengthen a loop by a factor; to a part both add."""
     settings = _table()[name]
     base = next(lines[sparse] for differing, lines in settings if not differing)
-    part, element = base.T.copy()
+    part, element, factor = base[:, 0].copy(), base[:, 1].copy(), np.ones(2)
     for key, (default, value) in parameters.items():
         measured = [(own[key], lines[sparse]) for own, lines in settings if set(own) == {key}]
-        if measured and value != default:
-            at = _at([(default, base), *measured], value)
-            part += at[:, 0] - base[:, 0]
-            element *= at[:, 1] / base[:, 1]
+        if not measured or value == default:
+            continue
+        at = _at([(default, base), *measured], value)
+        part += at[:, 0] - base[:, 0]
+        if isinstance(value, str):
+            element += at[:, 1] - base[:, 1]
+        else:
+            factor *= at[:, 1] / base[:, 1]
+    element += base[:, 1] * (factor - 1)
     found: Lines = np.maximum(np.stack([part, element], axis=1), 0.0)
     return found
 

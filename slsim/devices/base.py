@@ -104,7 +104,7 @@ class Device(Component, ABC):
         """`faults`, and those that show when a device of one's own is asked for the time of a little work of
         each part: one turn, the same again, and two turns at once."""
         try:
-            strange = (fault for part in duties if (fault := self._probe(part)))
+            strange = (fault for duty in duties.items() if (fault := self._probe(*duty)))
             return [*self.faults(duties), *islice(strange, 1)]
         except SlsimError as error:
             return [Fault("", str(error))]
@@ -125,10 +125,10 @@ class Device(Component, ABC):
             )
         return seconds
 
-    def _probe(self, part: Part) -> Fault | None:
+    def _probe(self, part: Part, table: Mapping[str, Any]) -> Fault | None:
         if not boundary.is_outside(type(self)):
             return None
-        works = [_little_work(part, number) for number in (1.0, 1.0, np.ones(2))]
+        works = [_little_work(part, table, number) for number in (1.0, 1.0, np.ones(2))]
         try:
             one, again, both = (self._checked(work) for work in works)
         except FaultsError:  # it knows no time for such work, and perhaps one for the scenario's
@@ -140,11 +140,11 @@ class Device(Component, ABC):
         return Fault("", f"{message}; it must give the same")
 
 
-def _little_work(part: Part, number: Number) -> Work:
+def _little_work(part: Part, table: Mapping[str, Any], number: Number) -> Work:
     """Ten samples through a half of the model, or 1,000 elements through a codec; `number` times 1."""
     if part in ("encode", "decode"):
         each = 1000 * number
-        return Work(part, memory_bytes=8 * each, elements=each, codec="identity", core_s=1e-9 * each)
+        return Work(part, memory_bytes=8 * each, elements=each, codec=table["name"], core_s=1e-9 * each)
     return Work(part, flops=1e7 * number, samples=10 * number)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from slsim.devices import Rated
@@ -145,3 +147,38 @@ def test_fresh_tcp_connections_wait_for_acknowledgements() -> None:
     fresh = played([turn(0)], clients=1, transport={"name": "tcp", "connections": "fresh"})
     idle_s = 2 * (0.004 + 0.004 - 30 * 1448 * 8 / 100e6)
     assert fresh.duration_s - fluid.duration_s == pytest.approx(idle_s, rel=1e-9)
+
+
+def test_who_has_nothing_for_the_server_to_do_does_not_queue() -> None:
+    """Weights that no codec encodes arrive while the server computes, for a second, for client 0."""
+    costs = replace(
+        COSTS,
+        encode_bytes=COSTS.encode_bytes | {"weights": 0.0},
+        decode_bytes=COSTS.decode_bytes | {"weights": 0.0},
+    )
+    table = NetworkTable(uplink="100 Mbps", downlink="100 Mbps", latency="2 ms", framing="none")
+    workload = Workload(costs, {"activations": "ms", "gradients": "identity", "weights": "identity"})
+    slow = Rated(peak="1 GFLOPS", memory="1 GB/s", overhead="1 ms")
+    simulation = Simulation(SplitFed(), Cast([CLIENT] * 3, slow, 1, topology.build(table, 3), workload))
+    up = [Turn(client, 0, (Message("weights", "up", 100_000, 100_000),)) for client in (1, 2)]
+    crossing_s = 0.002 + 8 * 100_000 / 100e6
+    among = simulation.play(RoundRecord((turn(0), *up)))
+    assert among.duration_s > 1
+    ends = {span.client: span.end_s for span in among.spans}
+    assert [ends[1], ends[2]] == pytest.approx([crossing_s] * 2, rel=1e-12)
+    alone = simulation.run([RoundRecord(tuple(up))])  # by arithmetic: no overhead of the server's
+    assert alone.makespan_s == pytest.approx(crossing_s, rel=1e-12)
+
+
+def test_a_device_has_no_overhead_for_a_codec_without_work() -> None:
+    costs = replace(COSTS, encode_bytes={"activations": 0.0, "gradients": 0.0})
+    costs = replace(costs, decode_bytes=costs.encode_bytes)
+    device = Rated(peak="10 GFLOPS", efficiency=0.5, memory="1 GB/s", overhead="1 ms")
+    table = NetworkTable(uplink="100 Mbps", downlink="100 Mbps", latency="2 ms", framing="none")
+    workload = Workload(costs, {"activations": "identity", "gradients": "identity"})
+    cast = Cast([device], SERVER, 1, topology.build(table, 1), workload)
+    timing = Simulation(SplitFed(), cast).play(RoundRecord((turn(0),)))
+    spans = {span.phase: span.end_s - span.start_s for span in timing.spans}
+    assert spans["encode"] == spans["decode"] == 0.0
+    assert spans["client forward"] == pytest.approx(0.001 + FORWARD, rel=1e-9)
+    assert spans["client backward"] == pytest.approx(0.001 + BACKWARD, rel=1e-9)
