@@ -119,7 +119,7 @@ class Done:
 
 
 @pytest.fixture
-def slsim(
+def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Done]:
     """The command line in `tmp_path`, within this process: a process of its own imports torch for seconds."""

@@ -63,10 +63,10 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
 
 
 def test_a_target_never_reached_says_so_and_a_path_with_brackets_is_printed_as_it_is(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+    tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
-    done = slsim("run", write(tiny), "--results", tmp_path / "r[/b]:x:")
+    done = command("run", write(tiny), "--results", tmp_path / "r[/b]:x:")
     (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp "))
     assert row.count("not reached") == 3
     assert (done.returncode, done.stderr) == (0, "")
@@ -74,14 +74,14 @@ def test_a_target_never_reached_says_so_and_a_path_with_brackets_is_printed_as_i
 
 
 def test_four_faults_print_four_lines_exit_2_and_write_nothing(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+    tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
     tiny["model"]["cut"] = "middle"
     tiny["network"] = {"uplnk": "10 Mbps", "downlink": "100"}
     tiny["sweep"] = {}
     tiny["codec"] = {"uplink": {"name": "mss"}}
     path = write(tiny)
-    done = slsim("run", path)
+    done = command("run", path)
     assert done.returncode == 2
     assert done.stdout == ""
     paths = [line.removeprefix(f"{path}: ").split(": ")[0] for line in done.stderr.splitlines()]
@@ -90,7 +90,7 @@ def test_four_faults_print_four_lines_exit_2_and_write_nothing(
 
 
 def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+    tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
     tiny["training"].update(epochs=9, evaluate_every=108)
     run = ("run", write(tiny), "--results", tmp_path / "results")
@@ -104,64 +104,64 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     assert running.returncode == 130
     assert errors.startswith("Interrupted: 1 of 3 trainings are finished and kept in ")
     assert "run the same command again" in errors
-    checked = slsim("check", tmp_path / "results" / "tiny")
+    checked = command("check", tmp_path / "results" / "tiny")
     assert checked.returncode == 0
-    again = slsim(*run)
+    again = command(*run)
     assert again.returncode == 0
     assert "identity: finished earlier, reused" in again.stdout
     assert "qu 3: finished after" in again.stdout
 
 
 def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
-    tiny_study: Path, slsim: Command
+    tiny_study: Path, command: Command
 ) -> None:
-    done = slsim("replay", tiny_study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
+    done = command("replay", tiny_study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
     assert done.returncode == 0
     assert "Time to target by network.uplink" in done.stdout
     assert "paying at" in done.stdout
     for codec in ("identity", "qu", "ms"):
         assert any(line.startswith(f"│ {codec} ") for line in done.stdout.splitlines())
-    one_rate = slsim("replay", tiny_study, "--set", "network.uplink=20 Mbps")
+    one_rate = command("replay", tiny_study, "--set", "network.uplink=20 Mbps")
     assert "Target: test accuracy" in one_rate.stdout
 
 
-def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path, slsim: Command) -> None:
-    done = slsim("check", tiny_study)
+def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path, command: Command) -> None:
+    done = command("check", tiny_study)
     assert done.returncode == 0
     assert "30 checks, 0 failed" in done.stdout
     summary = tiny_study / "summary.csv"
     summary.write_text(summary.read_text().replace("finished,1.0", "finished,0.5", 1))
-    failing = slsim("check", tiny_study)
+    failing = command("check", tiny_study)
     assert failing.returncode == 1
     assert "FAIL summary.csv" in failing.stdout
 
 
-def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path, slsim: Command) -> None:
+def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path, command: Command) -> None:
     draw_runs(StudyFolder.open(tiny_study))
     before = {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()}
     for path in (tiny_study / "figures").iterdir():
         path.unlink()
     for path in (tiny_study / "trainings").rglob("*.parquet"):
         path.unlink()
-    done = slsim("plot", tiny_study)
+    done = command("plot", tiny_study)
     assert done.returncode == 0
     assert {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()} == before
     assert "accuracy_over_time.svg" in done.stdout
 
 
-def test_list_names_everything_with_its_parameters(slsim: Command) -> None:
-    done = slsim("list")
+def test_list_names_everything_with_its_parameters(command: Command) -> None:
+    done = command("list")
     for name in ("identity", "ms", "sparsity = 0.99", "cnn", "medium (2)", "fashion-mini", "npz", "splitfed"):
         assert name in done.stdout
     for name in ("atlas-200-dk", "rtx-3090", "raspberry-pi-4"):
         assert name in done.stdout
-    devices = slsim("list", "devices").stdout
+    devices = command("list", "devices").stdout
     assert "rtx-3090" in devices
     assert "splitfed" not in devices
 
 
-def test_schema_prints_a_json_schema(slsim: Command) -> None:
-    jsonschema.Draft202012Validator.check_schema(json.loads(slsim("schema").stdout))
+def test_schema_prints_a_json_schema(command: Command) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(command("schema").stdout))
 
 
 @pytest.mark.parametrize("name", ["run", "replay"])
@@ -184,9 +184,9 @@ def test_help_says_that_a_list_is_a_sweep(name: str) -> None:
     ],
 )
 def test_bad_input_is_one_clear_error(
-    arguments: tuple[str, ...], words: str, tmp_path: Path, slsim: Command
+    arguments: tuple[str, ...], words: str, tmp_path: Path, command: Command
 ) -> None:
-    done = slsim(*arguments)
+    done = command(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import tomli_w
 
 from slsim.errors import StudyError
 from slsim.scenario import load
@@ -24,10 +23,12 @@ def Dead(image_shape, num_classes):
 """
 
 
-@pytest.fixture
-def table(tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path) -> pd.DataFrame:
-    tiny["model"] = {"name": "cnn", "channels": 4, "cut": "shallow"}  # 64 activations a sample, after a ReLU
-    measured, folder = codec_errors(load(write(tiny)), tmp_path / "results", Silent())
+@pytest.fixture(scope="module")
+def table(tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    model = {"name": "cnn", "channels": 4, "cut": "shallow"}  # 64 activations a sample, after a ReLU
+    path = tmp_path_factory.mktemp("errors")
+    (path / "scenario.toml").write_text(tomli_w.dumps({**tiny_document, "model": model}), encoding="utf-8")
+    measured, folder = codec_errors(load(path / "scenario.toml"), path / "results", Silent())
     saved = folder.load_table("errors")
     pd.testing.assert_frame_equal(saved, measured)
     assert (folder.figures / "errors_over_ratio.svg").is_file()

@@ -19,10 +19,10 @@ Command = Callable[..., Any]
 
 
 def test_it_prints_and_saves_what_a_training_shares_out(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+    tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
     path = write(tiny)
-    done = slsim("partition", path, "--set", "data.partition={ power_law = 1.0 }", "--set", "seed=3")
+    done = command("partition", path, "--set", "data.partition={ power_law = 1.0 }", "--set", "seed=3")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     folder = tmp_path / "results" / "tiny"
@@ -42,23 +42,23 @@ def test_it_prints_and_saves_what_a_training_shares_out(
 
 
 def test_plot_draws_the_picture_again(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+    tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
-    slsim("partition", write(tiny))
+    command("partition", write(tiny))
     picture = tmp_path / "results" / "tiny" / "figures" / "partition.svg"
     before = picture.read_bytes()
     picture.unlink()
-    done = slsim("plot", "results/tiny")
+    done = command("plot", "results/tiny")
     assert done.returncode == 0, done.stderr
     assert picture.read_bytes() == before
 
 
 def test_a_partition_that_cannot_be_is_one_clear_error(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command
+    tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
     tiny["data"]["partition"] = {"power_law": 1.2}
     tiny["clients"]["count"] = 241
-    done = slsim("partition", write(tiny))
+    done = command("partition", write(tiny))
     assert done.returncode == 2
     assert "240 samples are not one for each of 241 clients; ask for fewer clients" in done.stderr
     assert not (tmp_path / "results").exists()
@@ -66,17 +66,17 @@ def test_a_partition_that_cannot_be_is_one_clear_error(
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenet"])
 def test_data_that_is_not_there_says_where_to_get_it(
-    name: str, tiny: dict[str, Any], write: Write, slsim: Command
+    name: str, tiny: dict[str, Any], write: Write, command: Command
 ) -> None:
     tiny["data"] = {"name": name, "root": "nowhere"}
-    done = slsim("partition", write(tiny))
+    done = command("partition", write(tiny))
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert "https://" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_of_images(tiny: dict[str, Any], write: Write, tmp_path: Path, slsim: Command) -> None:
+def test_a_folder_of_images(tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command) -> None:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
         for name in ("n01440764", "n01443537", "n01484850"):
@@ -86,7 +86,7 @@ def test_a_folder_of_images(tiny: dict[str, Any], write: Write, tmp_path: Path, 
                 Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
     tiny["data"] = {"name": "imagenet", "root": "images", "size": 8, "partition": {"shards": 1}}
     tiny["clients"]["count"] = 3
-    done = slsim("partition", write(tiny))
+    done = command("partition", write(tiny))
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "results" / "tiny" / "partition.csv")
     assert sorted(map(tuple, table.filter(like="class_").to_numpy())) == [(0, 0, 4), (0, 4, 0), (4, 0, 0)]

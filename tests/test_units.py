@@ -25,7 +25,7 @@ from slsim.units import (
 
 QUANTITIES = {"rate": RATE, "duration": DURATION, "compute": COMPUTE, "memory": MEMORY_RATE, "size": SIZE}
 EVERY_QUANTITY = pytest.mark.parametrize("quantity", QUANTITIES.values(), ids=QUANTITIES)
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=300)
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=100)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from slsim.learning.partition import (
 )
 from slsim.scenario import Partition
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=150)
+PROPERTY = settings(derandomize=True, deadline=None, max_examples=50)
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=80).map(np.array)
 COUNT = st.integers(1, 12)
 SEED = st.integers(0, 2**32 - 1)

@@ -110,9 +110,17 @@ def looped(scenario: Scenario, trainer: Trainer, images: Dataset, halves: SplitM
     return [*weights, *statistics]
 
 
-@pytest.mark.parametrize("codec", ALL_CODECS)
-@pytest.mark.parametrize("sizes", [{"count": 4, "batch_size": 5}, {"count": 3, "batch_size": 30}])
-@pytest.mark.parametrize("model", ["mlp", "normalizing"])
+EVEN, RESTS = {"count": 4, "batch_size": 5}, {"count": 3, "batch_size": 30}  # RESTS: last batches of 20
+
+
+@pytest.mark.parametrize(
+    ("codec", "sizes", "model"),
+    [
+        *((codec, RESTS, "mlp") for codec in ALL_CODECS),
+        ("ms", EVEN, "mlp"),
+        *((codec, sizes, "normalizing") for codec in ("identity", "ms") for sizes in (EVEN, RESTS)),
+    ],
+)
 def test_batched_equals_the_loop_over_clients(
     tiny: dict[str, Any], normalizing: str, codec: str, sizes: dict[str, int], model: str
 ) -> None:

@@ -15,7 +15,7 @@ from slsim.network.barrier_kernels import LARGE_HEAP
 from slsim.network.ordering import SMALL, argsort
 
 MB = 10**6
-checked = settings(derandomize=True, deadline=None, max_examples=150)
+checked = settings(derandomize=True, deadline=None, max_examples=60)
 
 
 def floats(*values):

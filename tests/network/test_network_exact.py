@@ -89,19 +89,19 @@ def check_all(case):
     check_usage(case, course)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(small)
 def test_transfers_end_and_links_are_busy_as_exact_arithmetic_says(case):
     check_all(case)
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(large)
 def test_so_they_do_in_large_meshes(case):
     check_all(case)
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(shaped)
 def test_so_they_do_after_the_bursts_of_shapers(case):
     check_all(case)

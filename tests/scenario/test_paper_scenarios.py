@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from slsim.learning.models.sizes import CutSize, cut_sizes
 from slsim.scenario import Augmentation, Scenario, load
 from slsim.scenario.schedule import Schedule
 from slsim.scenario.schema import json_schema
+
+Command = Callable[..., Any]
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "paper"
 CUTS = ("shallow", "medium", "deep")
@@ -149,12 +150,9 @@ def test_the_schema_accepts_them() -> None:
         validator.validate(tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
 
 
-def run(name: str, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "slsim", "run", str(FOLDER / f"{name}.toml"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
-
-
-def test_one_of_them_trains_on_a_subset_with_the_override_that_its_comment_gives(tmp_path: Path) -> None:
+def test_one_of_them_trains_on_a_subset_with_the_override_that_its_comment_gives(
+    tmp_path: Path, command: Command
+) -> None:
     """VGG19 of an eighth of the channels, cut deep, on random images: 64×2×2 cross for a sample."""
     rng = np.random.default_rng(0)
     np.savez(
@@ -168,7 +166,8 @@ def test_one_of_them_trains_on_a_subset_with_the_override_that_its_comment_gives
     (override,) = (line for line in text.splitlines() if line.startswith("#   --set 'data="))
     setting = override.removeprefix("#   --set ").strip("'")
     small = ("--set", "model.width=0.125", "--set", "clients.batch_size=4")
-    done = run("cifar10-vgg19-deep", tmp_path, "--set", setting, *small, "--max-steps", "2")
+    path = FOLDER / "cifar10-vgg19-deep.toml"
+    done = command("run", path, "--set", setting, *small, "--max-steps", "2")
     assert done.returncode == 0, done.stderr
     study = slsim.open_study(tmp_path / "results" / "cifar10-vgg19-deep")
     assert all(check.passed for check in study.check())
@@ -195,8 +194,8 @@ def test_where_the_data_are_missing_it_is_told_where_to_get_them_and_nothing_is_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_data_exit_with_status_2_and_one_line(tmp_path: Path) -> None:
-    done = run("cifar10-vgg19-medium", tmp_path)
+def test_missing_data_exit_with_status_2_and_one_line(tmp_path: Path, command: Command) -> None:
+    done = command("run", FOLDER / "cifar10-vgg19-medium.toml")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "download = true" in line

@@ -32,7 +32,7 @@ def test_shares_are_rounded_by_largest_remainder(shares, count, sizes):
     assert assign(list(zip(KINDS, shares, strict=False)), count) == expected
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=len(KINDS)), st.integers(1, 500))
 def test_every_client_gets_a_device_and_every_device_its_share(weights, count):
     kinds = KINDS[: len(weights)]
