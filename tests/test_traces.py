@@ -224,6 +224,7 @@ def test_ways_to_write_one_list(write, name: str, text: str) -> None:
             "line 4: the last rate is 0 bit/s and would hold for ever; give a period after which the trace "
             "starts again, such as period = '6 s'",
         ),
+        ("a.csv", "time_s,rate_bps\n0,0\n1,1e-9\n", "every rate is below 1 bit/s"),
         ("a.csv", "time_s,rate\n0,10\n", "line 2: '10' has no unit"),
         ("a.csv", "time_s,rate\n0,-1 Mbps\n", "line 2: '-1 Mbps': a bandwidth must be at least 0"),
         ("a.csv", "time_s,rate_mbps\n0,1\n1,-1\n", "line 3: '-1': a rate must be from 0 to 1000 Tbps"),

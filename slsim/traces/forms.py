@@ -13,6 +13,7 @@ lines the rate above holds. A rate of 0 is an outage.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -238,14 +239,16 @@ def _trace(
     """Lines as a trace. Raises `TraceError` for a link that would be dead for ever."""
     path, last_s = table.path, times_s[-1]
     times, rates = _merged(times_s, rates_bps)
-    if not any(rates_bps):
-        raise TraceError(f"the trace {path}: every rate is 0, so that nothing could ever pass")
+    if max(rates) < RATE.low:
+        most = "below 1 bit/s" if any(rates) else "0"
+        raise TraceError(f"the trace {path}: every rate is {most}, so that nothing could ever pass")
     if period_s is None and rates[-1] < RATE.low:
-        step_s = last_s / max(1, len(times) - 1) or 1.0
+        steps_s = sorted(after - before for before, after in itertools.pairwise(times)) or [1.0]
+        proposed_s = last_s + steps_s[len(steps_s) // 2]
         raise table.wrong(
             places[-1],
-            f"the last rate is {rates[-1]:g} bit/s and would hold for ever; give a period after which "
-            f"the trace starts again, such as period = '{last_s + step_s:g} s', or add a line",
+            f"the last rate is {rates[-1]:g} bit/s and would hold for ever; give a period after which the "
+            f"trace starts again, such as period = '{proposed_s:g} s', or add a line",
         )
     if period_s is not None and last_s >= period_s:
         raise TraceError(
