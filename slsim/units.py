@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from slsim.errors import UnitError
 
 _NUMBER_AND_UNIT = re.compile(
-    r"\s*([+-]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(.*?)\s*"
+    r"\s*([+-]?(?:[0-9]+(?:_[0-9]+)*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*([^\W\d_].*?)?\s*"
 )
 _PER = re.compile(r"\s*/\s*|\s+per\s+")  # as in "bits per second"
 _LONGEST = 100  # characters of a quantity, its unit included

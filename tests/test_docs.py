@@ -11,7 +11,9 @@ import pytest
 from slsim.learning.data import load_data
 from slsim.learning.partition import partition_samples
 from slsim.network import topology
-from slsim.scenario import plan
+from slsim.recording import Costs, Message, RoundRecord, Turn
+from slsim.scenario import load, plan
+from slsim.simulation import Simulation
 
 DOCS = Path(__file__).parents[1] / "docs"
 NETWORKS = re.findall(r"```toml\n(network = .*?)```", (DOCS / "network.md").read_text("utf-8"), re.DOTALL)
@@ -23,7 +25,10 @@ def test_the_document_on_networks_shows_some() -> None:
 
 @pytest.mark.parametrize("text", NETWORKS)
 def test_every_network_that_is_shown_can_be_built(text: str, tmp_path: Path) -> None:
-    (tmp_path / "lte.csv").write_text("time_s,rate\n0,20 Mbps\n12.5,3 Mbps\n")
+    trace = "time_s,rate\n0,20 Mbps\n12.5,3 Mbps\n"
+    (tmp_path / "traces").mkdir()
+    for name in ("lte.csv", "traces/a.csv", "traces/b.csv"):
+        (tmp_path / name).write_text(trace)
     document = {"name": "shown", "data": {"name": "fashion-mini"}, "model": {"name": "cnn", "cut": "medium"}}
     (case,) = plan({**document, **tomllib.loads(text)}, "docs/network.md", tmp_path).cases
     built = topology.build(case.scenario.network, clients=10)
@@ -42,3 +47,28 @@ def test_the_data_that_is_shown_is_read(tmp_path: Path, monkeypatch: pytest.Monk
         (case,) = plan(document, "docs/data.md", tmp_path).cases
         parts = partition_samples(case.scenario.data.partition, load_data(case.scenario), clients, seed=0)
         assert [part.size for part in parts] == sizes
+
+
+def test_the_recipe_of_an_lte_cell_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trace that it makes, the scenario, and two rounds of fifty phones on its clock."""
+    recipe = (DOCS / "network.md").read_text("utf-8").partition("### An LTE cell for fifty phones")[2]
+    (script,) = re.findall(r"```python\n(.*?)```", recipe, re.DOTALL)
+    scenario_text = re.findall(r"```toml\n(.*?)```", recipe, re.DOTALL)[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "docs/network.md", "exec"), {})
+    (tmp_path / "cell.toml").write_text(scenario_text)
+    (case,) = load(tmp_path / "cell.toml").cases
+    assert [file.name for file in case.scenario.network.files()] == ["cell.csv"]
+
+    messages = (
+        Message("activations", "up", 30_000, 320_000),
+        Message("labels", "up", 10, 10),
+        Message("gradients", "down", 320_000, 320_000),
+    )
+    round_ = RoundRecord(tuple(Turn(client, 10, messages) for client in range(50)))
+    elements = {"activations": 8e4, "gradients": 8e4}
+    simulation = Simulation.of(case.scenario, Costs(1e6, 2e6, 3e6, 6e6, elements, elements))
+    timeline = simulation.run([round_, round_])
+    cell = timeline.links["tree1.0.down"]
+    assert cell.num_bytes > 2 * 50 * 320_000
+    assert timeline.makespan_s > 8 * cell.num_bytes / 75e6

@@ -4,7 +4,7 @@ Between two events every flow has a constant rate, so its finish is known when i
 flows start or end, or a link's rate changes, only the flows that may depend on it get new rates (see
 `solver.py`); then one event is scheduled for the first finish among them. When it fires, exactly the flows
 that it was scheduled for have arrived: no remainder is compared with a tolerance, so nothing stalls, however
-large the clock is.
+large the clock is. The one exception is the beginning of an outage (see `_end_at_outage`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Flows:
     time; they may be endless. Rate changes that are due before `env.now` are in force from the start. Rate
     changes to come, and finishes that have become void, stay in the queue of `env`: run it until an event of
     yours, not until it is empty, if `env.now` is to be the time of the last delivery.
+    The run ends in NetworkError when a transfer is on a link whose rate is 0 after the last rate change.
     """
 
     def __init__(

@@ -117,7 +117,7 @@ class NetworkTable(Table):
         measure that timeouts rule from a few percent on."""
         if loss > LARGEST_LOSS:
             raise ValueError(
-                f"{loss:g} must be at most {LARGEST_LOSS:g}: what TCP keeps up is computed by a formula for "
+                f"{loss!r} must be at most {LARGEST_LOSS:g}: what TCP keeps up is computed by a formula for "
                 "small losses (Mathis et al. 1997), which leaves out the timeouts that rule beyond"
             )
         return loss

@@ -75,7 +75,8 @@ class RateTable(Table):
             raise ValueError(f"{', '.join(given)}: these are of a trace")
         if self.period is not None and self.period < SHORTEST_STEP_S:
             raise ValueError(f"period: a trace may start again after 1 ms or more, not {self.period:g} s")
-        form = Form(self.format, self.column, self.time, self.unit, self.time_unit, self.where)
+        where = tuple((self.where or {}).items())
+        form = Form(self.format, self.column, self.time, self.unit, self.time_unit, where)
         self._traces = tuple(traces.read(file, self.period, form) for file in self.files())
         return self
 

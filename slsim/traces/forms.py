@@ -16,11 +16,10 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from slsim.errors import UnitError
 from slsim.traces.text import Table, TraceError, is_value, short
@@ -39,6 +38,9 @@ _MOST_MBPS = 10_000  # more than any trace in this form has: then it may be bit/
 _LONGEST_MS = round(1000 * DURATION.high)
 
 
+Where = tuple[tuple[str, str | int | float], ...]
+
+
 @dataclass(frozen=True)
 class Form:
     """What a file does not say itself: its format, if it cannot be told; which columns; their units; which
@@ -49,12 +51,31 @@ class Form:
     time: str | None = None
     unit: str | None = None
     time_unit: str | None = None
-    where: Mapping[str, Any] | None = None
+    where: Where = ()
 
 
 def read(path: Path, period_s: float | None = None, form: Form = Form()) -> Trace | Opportunities:
     """The trace in `path`; `period_s` (s) is after what time one of rates starts again (None: never; then
-    the last rate holds). Raises `TraceError` for a file that is missing, damaged or of an unknown form."""
+    the last rate holds). Raises `TraceError` for a file that is missing, damaged or of an unknown form.
+
+    The cases of a sweep read the same files: a file that has not changed is read once.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return _read(path, period_s, form)  # which says what is wrong
+    return _known(path, period_s, form, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=128)
+def _known(
+    path: Path, period_s: float | None, form: Form, changed_ns: int, size: int
+) -> Trace | Opportunities:
+    del changed_ns, size  # of the key
+    return _read(path, period_s, form)
+
+
+def _read(path: Path, period_s: float | None, form: Form) -> Trace | Opportunities:
     table = Table.read(path)
     name = form.format or _guess(table, form)
     if name == "mahimahi":
@@ -122,9 +143,10 @@ def _csv(table: Table, form: Form) -> tuple[Sequence[int], list[float], list[flo
     places, cells, rates_bps = [], [], []
     for place in range(has_header, len(table.lines)):
         row = table.cells(place, len(header))
+        row += [""] * (len(header) - len(row))
         if form.where and not _is_meant(table, header, row, form.where):
             continue
-        if len(row) <= max(time, rate) or not row[time] or not row[rate]:
+        if not row[time] or not row[rate]:
             raise table.wrong(place, f"a hole: a time and a rate are due, found {short(table.lines[place])}")
         if not has_header and any(row[2:]):
             raise table.wrong(
@@ -165,11 +187,9 @@ def _named(table: Table, header: list[str], name: str) -> int:
     return header.index(name) if name in header else lowered.index(name.lower())
 
 
-def _is_meant(table: Table, header: list[str], row: list[str], where: Mapping[str, Any]) -> bool:
-    cells = {name: row[_named(table, header, name)] for name in where}
-    return all(
-        cells[name] == str(value) or table.number(cells[name]) == value for name, value in where.items()
-    )
+def _is_meant(table: Table, header: list[str], row: list[str], where: Where) -> bool:
+    cells = [(row[_named(table, header, name)], value) for name, value in where]
+    return all(cell == str(value) or table.number(cell) == value for cell, value in cells)
 
 
 def _is_lumos(header: list[str], rate: int) -> bool:
@@ -218,30 +238,41 @@ def _trace(
 ) -> Trace:
     """Lines as a trace. Raises `TraceError` for a link that would be dead for ever."""
     path, last_s = table.path, times_s[-1]
-    merged = [
-        (time_s, statistics.fmean(rate_bps for _, rate_bps in group))
-        for time_s, group in itertools.groupby(zip(times_s, rates_bps, strict=True), key=lambda pair: pair[0])
-    ]
-    if not any(rates_bps):
-        raise TraceError(f"the trace {path}: every rate is 0, so that nothing could ever pass")
-    if period_s is None and merged[-1][1] < RATE.low:
-        step_s = last_s / max(1, len(merged) - 1) or 1.0
+    times, rates = _merged(times_s, rates_bps)
+    if max(rates) < RATE.low:
+        most = "below 1 bit/s" if any(rates) else "0"
+        raise TraceError(f"the trace {path}: every rate is {most}, so that nothing could ever pass")
+    if period_s is None and rates[-1] < RATE.low:
+        steps_s = sorted(after - before for before, after in itertools.pairwise(times)) or [1.0]
+        proposed_s = last_s + steps_s[len(steps_s) // 2]
         raise table.wrong(
             places[-1],
-            f"the last rate is {merged[-1][1]:g} bit/s and would hold for ever; give a period after which "
-            f"the trace starts again, such as period = '{last_s + step_s:g} s', or add a line",
+            f"the last rate is {rates[-1]:g} bit/s and would hold for ever; give a period after which the "
+            f"trace starts again, such as period = '{proposed_s:g} s', or add a line",
         )
     if period_s is not None and last_s >= period_s:
         raise TraceError(
             f"the trace {path} goes on to {last_s:g} s, so it cannot start again after {period_s:g} s"
         )
-    if len(merged) > 1 and len(merged) > 1 + _MOST_CHANGES_PER_S * (period_s or last_s):
+    if len(times) > 1 and len(times) > 1 + _MOST_CHANGES_PER_S * (period_s or last_s):
         raise TraceError(
-            f"the trace {path} changes {len(merged):,} times in {period_s or last_s:g} s; at most "
+            f"the trace {path} changes {len(times):,} times in {period_s or last_s:g} s; at most "
             f"{_MOST_CHANGES_PER_S:,} times a second are simulated"
         )
-    times, rates = zip(*merged, strict=True)
     return Trace(times, rates, math.inf if period_s is None else period_s)
+
+
+def _merged(times_s: list[float], rates_bps: list[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Each time once, with the mean of its rates."""
+    times, totals, counts = [times_s[0]], [0.0], [0]
+    for time_s, rate_bps in zip(times_s, rates_bps, strict=True):
+        if time_s != times[-1]:
+            times.append(time_s)
+            totals.append(0.0)
+            counts.append(0)
+        totals[-1] += rate_bps
+        counts[-1] += 1
+    return tuple(times), tuple(total / count for total, count in zip(totals, counts, strict=True))
 
 
 def _mahimahi(table: Table) -> Opportunities:

@@ -14,7 +14,7 @@ from slsim.errors import SlsimError
 MAX_BYTES = 64 * 2**20  # of a trace: some five million lines
 _NO_TRACES = {".md", ".rst", ".pdf", ".html"}  # what may lie beside traces in a folder
 _NO_TRACE_NAMES = {"readme", "license", "licence", "readme.txt", "license.txt", "licence.txt"}
-_COMMENT = re.compile(r"#|sep=.$")  # the second is Excel's
+_COMMENTS = ("#", "sep=")  # the second is Excel's
 _STAMP = re.compile(r"^(\d{4}[-./]\d\d?[-./]\d\d?) +(?=\d)")  # a date, then a time, with a space between
 _VALUE = re.compile(r"[+-]?(\d|[.,]\d)[\d.,]*([eE][+-]?\d+)?(\s*[A-Za-z/]+)?|\d{1,4}[-./:]\d.*")
 
@@ -39,8 +39,10 @@ class Table:
     @classmethod
     def read(cls, path: Path) -> Table:
         """The table in `path`. Raises `TraceError` where there is none."""
-        stripped = (line.strip() for line in re.split(r"\r\n|\r|\n", _text(path)))
-        kept = [(n, line) for n, line in enumerate(stripped, start=1) if line and not _COMMENT.match(line)]
+        stripped = map(str.strip, _text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+        kept = [
+            (n, line) for n, line in enumerate(stripped, start=1) if line and not line.startswith(_COMMENTS)
+        ]
         if not kept:
             raise TraceError(f"the trace {path} is empty")
         numbers, lines = zip(*kept, strict=True)

@@ -104,7 +104,8 @@ def test_a_transformer_costs_the_same_trained_and_evaluated(mode: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.Dropout(0.5), nn.Softmax(1)]
+    "layer",
+    [nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.Dropout(0.5), nn.Softmax(1)],
 )
 def test_what_multiplies_no_matrices_counts_nothing(layer: nn.Module) -> None:
     assert flops(layer, torch.ones(2, 4, 6, 6)) == (0, 0)

@@ -107,7 +107,7 @@ def test_so_they_do_after_the_bursts_of_shapers(case):
     check_all(case)
 
 
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(derandomize=True, deadline=None, max_examples=300)
 @given(down)
 def test_so_they_do_through_outages(case):
     check_all(case)

@@ -195,3 +195,48 @@ def test_a_queue_at_one_list_against_counting_bytes_millisecond_by_millisecond(t
         if len(expected) == len(sent):
             break
     assert ends_ms([gate("a", *times_ms, sharing="fifo")], *(at(*message) for message in sent)) == expected
+
+
+@st.composite
+def mixed_networks(draw):
+    """Lists, rated links with and without outages, bursts and queues; transfers over some of them."""
+    kinds = draw(st.lists(st.sampled_from(["list", "rated", "queue", "shaped"]), min_size=1, max_size=5))
+    links, changes = [], []
+    for number, kind in enumerate(kinds):
+        name = f"l{number}"
+        if kind == "list":
+            links.append(gate(name, *draw(times), sharing=draw(st.sampled_from(["fair", "fifo"]))))
+            continue
+        sharing = "fifo" if kind == "queue" else "fair"
+        burst_bytes = 700.0 if kind == "shaped" else 0.0
+        links.append(Link(name, draw(st.sampled_from([1e5, 1e6, 1e7])), 0.001, sharing, burst_bytes))
+        if draw(st.booleans()):
+            changes += [RateChange(0.01, name, 0.0), RateChange(0.03, name, 1e6)]
+    names = [link.name for link in links]
+    routes = st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True).map(tuple)
+    sent = st.builds(
+        lambda ms, size, route: at(ms, size, *route), st.integers(0, 60), st.integers(0, 6000), routes
+    )
+    return links, changes, draw(st.lists(sent, min_size=1, max_size=10))
+
+
+@given(mixed_networks())
+@settings(derandomize=True, deadline=None, max_examples=150)
+def test_whatever_the_network_all_arrive_and_links_carry_what_was_sent(case) -> None:
+    links, changes, transfers = case
+    env = simpy.Environment()
+    flows = Network(links, changes).attach(env)
+
+    def client(transfer):
+        yield env.timeout(transfer.start_s)
+        yield flows.send(transfer.route, transfer.num_bytes)
+
+    env.run(until=env.all_of([env.process(client(transfer)) for transfer in transfers]))
+    assert flows.in_flight == 0
+    for name, usage in flows.usage().items():
+        due = sum(transfer.num_bytes for transfer in transfers if name in transfer.route)
+        assert usage.num_bytes == due
+        assert due <= usage.capacity_bytes * (1 + 1e-9) + 1e-6
+        assert usage.busy_s <= env.now
+        if next(link for link in links if link.name == name).opportunities:
+            assert usage.capacity_bytes == due

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from slsim.network import Network
+from slsim.network import Network, Transfer
 from slsim.network.topology import build
-from slsim.scenario import NetworkTable
+from slsim.scenario import NetworkTable, rewrite_traces
 
 
 def links(network: Network) -> dict[str, tuple[float, float, str]]:
@@ -111,3 +113,91 @@ def test_burst_credit_is_of_the_access_links() -> None:
         "downlink0": 16384,
         "ingress": 0,
     }
+
+
+@pytest.fixture
+def trace(tmp_path):
+    def written(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    return written
+
+
+def test_traces_stand_wherever_a_rate_does(trace) -> None:
+    path = trace("lte.csv", "time_s,rate\n0,10 Mbps\n4,20 Mbps\n")
+    follows = {"trace": path, "period": "10 s", "shift": "5 s"}
+    table = NetworkTable(
+        medium=follows, ingress=follows, egress=follows, access_points={"count": 2, "rate": follows}
+    )
+    topology = build(table, clients=2)
+    rates = {name: rate for name, (rate, _, _) in links(topology.network).items()}
+    assert rates["medium"] == rates["ingress"] == rates["egress"] == rates["tree1.0.up"] == 10e6
+    assert rates["tree1.1.up"] == rates["tree1.1.down"] == 20e6
+    changes = {change.link: change.time_s for change in (next(s()) for s in topology.network.streams)}
+    assert changes == {
+        "medium": 4.0,
+        "ingress": 4.0,
+        "egress": 4.0,
+        "tree1.0.up": 4.0,
+        "tree1.0.down": 4.0,
+        "tree1.1.up": 5.0,
+        "tree1.1.down": 5.0,
+    }
+
+
+def test_a_folder_of_traces_is_dealt_out_in_turn(trace, tmp_path) -> None:
+    for rate in (1, 2, 3):
+        trace(f"cells/{rate}.csv", f"time_s,rate\n0,{rate} Mbps\n")
+    trace("cells/README.md", "not a trace")
+    table = NetworkTable(
+        uplink={"trace": str(tmp_path / "cells")},
+        access_points={"count": 4, "rate": {"trace": str(tmp_path / "cells") + "/"}},
+    )
+    rates = links(build(table, clients=5).network)
+    assert [rates[f"uplink{client}"][0] for client in range(5)] == [1e6, 2e6, 3e6, 1e6, 2e6]
+    assert [rates[f"tree1.{place}.up"][0] for place in range(4)] == [1e6, 2e6, 3e6, 1e6]
+    assert [file.name for file in table.files()] == ["1.csv", "2.csv", "3.csv"]
+
+
+@pytest.mark.parametrize("name", ["medium", "ingress", "egress", "uplink", "downlink"])
+def test_one_link_follows_one_trace(trace, tmp_path, name: str) -> None:
+    for rate in (1, 2):
+        trace(f"cells/{rate}.csv", f"time_s,rate\n0,{rate} Mbps\n")
+    with pytest.raises(ValidationError, match=f"{name} is one link, so it follows one trace"):
+        NetworkTable(sharing="shared", **{name: {"trace": str(tmp_path / "cells")}})
+
+
+def test_a_trace_that_begins_with_an_outage(trace) -> None:
+    path = trace("tunnel.csv", "time_s,rate\n0,0 Mbps\n4,8 Mbps\n")
+    topology = build(NetworkTable(uplink={"trace": path}, latency="0 s"), clients=1)
+    (end_s,) = topology.network.completion_times([Transfer(("uplink0",), 1_000_000)])
+    assert end_s == 5.0
+
+
+def test_a_mahimahi_trace_is_a_link_of_opportunities(trace) -> None:
+    path = trace("cell.up", "104\n209\n314\n")
+    topology = build(NetworkTable(uplink={"trace": path, "shift": "105 ms"}, latency="0 s"), clients=4)
+    ends_s = topology.network.completion_times([Transfer((f"uplink{k}",), 300) for k in range(4)])
+    assert ends_s == pytest.approx([0.104, 0.104, 0.104, 0.103])  # 0, 105, 210 and 315 = 1 ms into it
+    assert not topology.network.streams
+
+
+def test_a_shaper_needs_a_rate(trace) -> None:
+    path = trace("cell.up", "104\n")
+    with pytest.raises(ValidationError, match="burst is of a shaper with a rate; the uplink follows a Mahim"):
+        NetworkTable(uplink={"trace": path}, burst="1 kB")
+
+
+def test_the_files_of_a_network_can_be_moved(trace) -> None:
+    old, new = trace("old.csv", "0,1 Mbps\n"), trace("new.csv", "0,1 Mbps\n")
+    uplink = [{"trace": old, "share": 0.5}, {"rate": "1 Mbps", "share": 0.5}]
+    written = {"uplink": uplink, "medium": {"trace": old}}
+    assert NetworkTable.model_validate(written).files() == [Path(old)]
+    moved = rewrite_traces(
+        {"network": written, "sweep": {"network.egress": [{"trace": old}]}}, {old: new}.get
+    )
+    assert NetworkTable.model_validate(moved["network"]).files() == [Path(new)]
+    assert moved["sweep"] == {"network.egress": [{"trace": new}]}

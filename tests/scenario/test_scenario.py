@@ -534,3 +534,19 @@ def test_a_device_without_a_time_that_is_needed_is_refused() -> None:
     (fault,) = error.value.faults
     assert fault.path == "clients.device"
     assert "no time for client backward; give client_backward" in fault.message
+
+
+def test_a_byte_order_mark_is_not_part_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "marked.toml").write_text(tomli_w.dumps(MINIMAL), encoding="utf-8-sig")
+    assert load(tmp_path / "marked.toml").name == "minimal"
+
+
+def test_shares_of_a_third_and_none_are_kept_as_they_were_written() -> None:
+    thirds = [{"device": name, "share": 0.333} for name in ("rtx-3090", "atlas-200-dk", "raspberry-pi-4")]
+    each = [{"rate": f"{rate} Mbps"} for rate in (1, 2, 3)]
+    document = {**MINIMAL, "clients": {"device": thirds, "count": 3}, "network": {"uplink": each}}
+    (case,) = planned(document).cases
+    assert case.scenario.table()["network"]["uplink"] == each
+    assert [one["share"] for one in case.scenario.table()["clients"]["device"]] == [0.333] * 3
+    (again,) = planned(case.scenario.table()).cases
+    assert again.scenario == case.scenario
