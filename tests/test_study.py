@@ -233,14 +233,14 @@ def test_rates_are_told_with_what_other_device_costs_would_make_of_them(study: s
     assert (identity[["speed_up", "speed_up_if_cheap", "speed_up_if_dear"]] == 1).all(axis=None)
 
 
-def test_a_replay_may_ask_for_a_target_held_longer(study: slsim.Study) -> None:
-    longer = study.replay({"training.target_hold": 7})
-    reason = "evaluated 6 times, training.target_hold asks for 7 evaluations in a row"
+def test_a_replay_may_ask_for_a_target_confirmed_more_often(study: slsim.Study) -> None:
+    longer = study.replay({"training.target_window": 13})
+    reason = "evaluated 6 times, training.target_window asks for 7 of 13 evaluations in a row"
     assert list(longer.summary["target_reason"]) == [reason] * 3
 
 
 def test_nobody_reaches_the_target_of_a_replay_over_rates(study: slsim.Study) -> None:
-    never = study.replay({"training.target_hold": 7, "network.uplink": ["10 Mbps", "100 Mbps"]})
+    never = study.replay({"training.target_window": 13, "network.uplink": ["10 Mbps", "100 Mbps"]})
     assert (never.summary["target_state"] == "not reached").all()
     figure = (never.path / "figures" / "time_to_target_over_uplink.svg").read_text()
     assert "no run reached its target" in figure

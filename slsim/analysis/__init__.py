@@ -15,6 +15,7 @@ from slsim.analysis.target import (
     Target,
     diverged_in,
     held,
+    in_words,
     target_of,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "curves",
     "diverged_in",
     "held",
+    "in_words",
     "probes",
     "rounds_of_both",
     "seconds_at",

@@ -1,9 +1,11 @@
 """When a training has reached its target: one rule for every table, figure, check and CSV file.
 
-A target is reached at the first evaluation from which on `training.target_hold` evaluations in a row are at
-or above it; its time and bytes are those of that first evaluation. What a training held is the highest
-accuracy that it reached by this rule, and "baseline" as a target is what the uncompressed run held. There is
-no target at or below chance, and none from an uncompressed run that diverged or learned nothing.
+A target is reached at the first evaluation that is at or above it and confirmed: of the
+`training.target_window` evaluations in a row that begin there, more than half are at or above the target.
+Time and bytes are those of that first evaluation. So neither one lucky evaluation of a codec nor one unlucky
+evaluation of the baseline makes a difference. What a training held is the highest accuracy that it reached by
+this rule, and "baseline" as a target is what the uncompressed run held. There is no target at or below
+chance, and none from an uncompressed run that diverged or learned nothing.
 
 Accuracies are compared as numbers of test images, so that 470 of 1,000 reach 52 % less 5 %.
 """
@@ -46,11 +48,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Target:
-    """A test accuracy (0 … 1) that `hold` evaluations in a row must reach, counted on `samples` test images
-    (None: not known). NaN where there is no target, for the `reason` given."""
+    """A test accuracy (0 … 1) that the first and most of `window` evaluations in a row must reach, counted
+    on `samples` test images (None: not known). NaN where there is no target, for the `reason` given."""
 
     accuracy: float
-    hold: int
+    window: int
     samples: int | None = None
     reason: str = ""
 
@@ -64,19 +66,20 @@ class Target:
             return Outcome(NO_TARGET, self.reason)
         evaluations = recording.evaluations
         met = [self.met_by(evaluation.accuracy) for evaluation in evaluations]
-        for place in range(len(met) - self.hold + 1):
-            if all(met[place : place + self.hold]):
+        for place, first in enumerate(met):
+            if first and sum(met[place : place + self.window]) >= needed(self.window):
                 before = evaluations[place - 1].round if place else 0
                 return Outcome(REACHED, round=evaluations[place].round, round_before=before)
         return Outcome(NOT_REACHED, self._why_not(recording, met))
 
     def _why_not(self, recording: Recording, met: Sequence[bool]) -> str:
         reasons = [f"diverged in round {diverged_in(recording)}"] if recording.status == "diverged" else []
-        if len(met) < self.hold:
-            reasons.append(_too_few(len(met), self.hold))
+        if len(met) < needed(self.window):
+            reasons.append(_too_few(len(met), self.window))
         elif any(met):
-            in_a_row = f"never at {self.hold} in a row"
-            reasons.append(f"at or above it at {sum(met)} of {len(met)} evaluations, {in_a_row}")
+            reasons.append(
+                f"at or above it at {sum(met)} of {len(met)} evaluations, never at {in_words(self.window)}"
+            )
         else:
             reasons.append(f"below it at {_evaluations(len(met))}")
         return "; ".join(reasons)
@@ -93,19 +96,34 @@ def target_of(settings: TrainingTable, test_set: TestSet | None, baseline: Recor
     elif baseline is None:
         reason = "the uncompressed run is missing"
     else:
-        reason = _baseline_fault(baseline, settings.target_hold)
-        accuracy = held(baseline, settings.target_hold) - margin
+        reason = _baseline_fault(baseline, settings.target_window)
+        accuracy = held(baseline, settings.target_window) - margin
     if not reason and test_set and _at_least(test_set.chance, accuracy, samples):
         reason = f"a target of {_percent(accuracy)} is not above chance, {_percent(test_set.chance)}"
-    return Target(math.nan if reason else accuracy, settings.target_hold, samples, reason)
+    return Target(math.nan if reason else accuracy, settings.target_window, samples, reason)
 
 
-def held(recording: Recording, hold: int) -> float:
-    """The highest test accuracy that `hold` evaluations in a row of a training were at or above; NaN where
-    it was evaluated less often."""
+def held(recording: Recording, window: int) -> float:
+    """The highest target that a training reached, with `window` evaluations; NaN where it was evaluated too
+    rarely to reach any."""
     accuracies = [evaluation.accuracy for evaluation in recording.evaluations]
-    windows = (accuracies[place : place + hold] for place in range(len(accuracies) - hold + 1))
-    return max(map(min, windows), default=math.nan)
+    most = needed(window)
+    confirmed = (
+        min(first, sorted(accuracies[place : place + window])[-most])
+        for place, first in enumerate(accuracies[: len(accuracies) - most + 1])
+    )
+    return max(confirmed, default=math.nan)
+
+
+def needed(window: int) -> int:
+    """How many of `window` evaluations are more than half of them."""
+    return window // 2 + 1
+
+
+def in_words(window: int) -> str:
+    """The evaluations that a target asks for: "2 of 3 evaluations in a row"."""
+    of = "" if needed(window) == window else f" of {window}"
+    return f"{needed(window)}{of} evaluations in a row" if window > 1 else "1 evaluation"
 
 
 def diverged_in(recording: Recording) -> int:
@@ -113,17 +131,17 @@ def diverged_in(recording: Recording) -> int:
     return len(recording.rounds) + 1
 
 
-def _baseline_fault(baseline: Recording, hold: int) -> str:
+def _baseline_fault(baseline: Recording, window: int) -> str:
     """Why no target can be taken from an uncompressed run; an empty string where one can."""
     if baseline.status == "diverged":
         return f"the uncompressed run diverged in round {diverged_in(baseline)}"
-    if len(baseline.evaluations) < hold:
-        return f"the uncompressed run was {_too_few(len(baseline.evaluations), hold)}"
+    if len(baseline.evaluations) < needed(window):
+        return f"the uncompressed run was {_too_few(len(baseline.evaluations), window)}"
     if baseline.test_set is None:
         return ""
     chance, samples = baseline.test_set.chance, baseline.test_set.samples
     noise = STANDARD_ERRORS * math.sqrt(chance * (1 - chance) / samples)
-    if not _at_least(chance + noise, (best := held(baseline, hold)), samples):
+    if not _at_least(chance + noise, (best := held(baseline, window)), samples):
         return ""
     return (
         f"the uncompressed run held {_percent(best)}, no more than chance: {_percent(chance)} "
@@ -137,9 +155,9 @@ def _at_least(accuracy: float, least: float, samples: int | None) -> bool:
     return accuracy >= least - tolerance
 
 
-def _too_few(evaluated: int, hold: int) -> str:
+def _too_few(evaluated: int, window: int) -> str:
     times = {0: "never evaluated", 1: "evaluated once"}.get(evaluated, f"evaluated {evaluated} times")
-    return f"{times}, training.target_hold asks for {hold} evaluations in a row"
+    return f"{times}, training.target_window asks for {in_words(window)}"
 
 
 def _evaluations(count: int) -> str:

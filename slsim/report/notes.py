@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from slsim.analysis import NO_TARGET, NOT_REACHED, REACHED, Link
+from slsim.analysis import NO_TARGET, NOT_REACHED, REACHED, Link, in_words
 from slsim.report.terminal import accuracy, listed
 from slsim.units import RATE
 
@@ -24,12 +24,12 @@ MOST_TARGETS, MOST_REASONS = 3, 8  # told; summary.csv has all
 
 
 def target(summary: pd.DataFrame) -> str:
-    """What is aimed at: "Target: test accuracy of 83.1 %, at 2 evaluations in a row"."""
+    """What is aimed at: "Target: test accuracy of 83.1 %, at 2 of 3 evaluations in a row"."""
     targets = sorted(summary["target_accuracy"].dropna().unique())
     if not targets:
         return "No target"
-    holds = sorted(summary["target_hold"].unique())
-    held = f", at {' or '.join(map(str, holds))} evaluations in a row" if holds != [1] else ""
+    windows = sorted(summary["target_window"].unique())
+    held = f", at {' or '.join(map(in_words, windows))}" if windows != [1] else ""
     if len(targets) > MOST_TARGETS:
         return f"Targets: test accuracies from {accuracy(targets[0])} to {accuracy(targets[-1])}{held}"
     return f"Target: test accuracy of {', '.join(map(accuracy, targets))}{held}"

@@ -201,8 +201,11 @@ class TrainingTable(Table):
         description='test accuracy aimed at: a number up to 1, "baseline" (what the uncompressed run held), '
         'or "baseline - 1%" (a percentage point below that)',
     )
-    target_hold: int = Field(
-        2, strict=True, ge=1, description="evaluations in a row that must be at or above the target"
+    target_window: int = Field(
+        3,
+        strict=True,
+        ge=1,
+        description="evaluations in a row; the first and more than half must be at or above the target",
     )
 
     @field_validator("probes")

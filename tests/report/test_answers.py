@@ -35,7 +35,7 @@ def row(run: str, time_s: float = 3.414, **changes: Any) -> dict[str, Any]:
         "best_accuracy": 0.8571,
         "final_accuracy": 0.849,
         "target_accuracy": 0.85,
-        "target_hold": 2,
+        "target_window": 3,
         "target_state": "reached",
         "target_reason": "",
         "time_to_target_s": time_s,
@@ -91,7 +91,7 @@ def notes(text: str) -> str:
 
 def test_a_run_that_reached_the_target() -> None:
     text = output([row("ms")])
-    assert text.startswith("Target: test accuracy of 85.0 %, at 2 evaluations in a row")
+    assert text.startswith("Target: test accuracy of 85.0 %, at 2 of 3 evaluations in a row")
     assert cells(text) == [["ms", "85.7, 84.9", "3.41 s", "16.4 + 226 MB", "10.71×", "13.77×"]]
 
 
