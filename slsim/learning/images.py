@@ -64,4 +64,6 @@ class Images:
         writable = np.require(images, requirements=["C", "W"])  # a copy only of what is mapped read-only
         pixels = moved(torch.from_numpy(writable.reshape(-1)).view(images.shape), self._device)
         values = pixels.float().mul_(self._scale).add_(self._shift)
-        return values.to(memory_format=self._format)  # unlike `contiguous`, with its strides for 1 channel too
+        return values.to(
+            memory_format=self._format
+        )  # unlike `contiguous`, with its strides for 1 channel too
