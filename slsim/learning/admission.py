@@ -22,7 +22,7 @@ from slsim.learning.crossing import laid_out
 from slsim.learning.data import Dataset
 from slsim.learning.halves import lay_out
 from slsim.learning.images import TEST_BATCH, Images
-from slsim.learning.layers import Layer, Walk, copied, layers_of, naming, output_of, walk
+from slsim.learning.layers import Layer, Walk, backward_of, copied, layers_of, output_of, walk
 from slsim.learning.sampling import Sampler
 from slsim.learning.split import SplitModel
 from slsim.scenario import Scenario
@@ -146,12 +146,12 @@ class _Trial:
             raise DataError(f"{_severed(server, received)} lets no gradient through to the client's half")
         labels = torch.from_numpy(self.data.y_train[:samples].astype(np.int64)).to(self.device)
         loss = nn.functional.cross_entropy(logits.float(), labels)
-        with _backward(server, how):
+        with backward_of(server, how):
             loss.backward()
         assert received.grad is not None
         weights = [one for one in self.client.parameters() if one.requires_grad and one.numel()]
         if sent.requires_grad:
-            with _backward(client, how):
+            with backward_of(client, how):
                 sent.backward(laid_out(received.grad.contiguous(), self.channels_last))
         if weights and all(weight.grad is None for weight in weights):
             raise DataError(
@@ -205,17 +205,6 @@ class _Trial:
             f"{wrong.layer} gives NaN or infinity for the first {samples} training images, before anything "
             "is learned"
         )
-
-
-@contextmanager
-def _backward(steps: Walk, how: str) -> Iterator[None]:
-    """What fails inside is told of the layer whose gradient is being computed."""
-    reached: list[Layer] = [steps[-1].layer]
-    for step in steps:
-        if isinstance(step.output, torch.Tensor) and step.output.requires_grad:
-            step.output.register_hook(lambda _, layer=step.layer: reached.append(layer))
-    with naming(lambda: f"{reached[-1]} fails in its backward {how}"):
-        yield
 
 
 def _reaches(outputs: object, inputs: torch.Tensor) -> bool:

@@ -18,7 +18,7 @@ TEST_BATCH = 1000  # images
 
 class Images:
     """Images of a data set, float32 on `device`, each channel of mean 0 and deviation 1 over the training
-    images; a channel of one value there is 0, for training and for testing.
+    images.
 
     `augment` changes training images at random; `channels_last` lays images out so that convolutions need
     not (the values are the same).
@@ -33,9 +33,8 @@ class Images:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.y_train = data.y_train
         mean, deviation = data.channel_statistics()
-        spread = np.where(deviation > 0, deviation, np.float32(np.inf))  # a channel without any becomes 0
-        self._scale = torch.from_numpy(1 / (255 * spread)).view(-1, 1, 1).to(device)
-        self._shift = torch.from_numpy(-mean / spread).view(-1, 1, 1).to(device)
+        self._scale = torch.from_numpy(1 / (255 * deviation)).view(-1, 1, 1).to(device)
+        self._shift = torch.from_numpy(-mean / deviation).view(-1, 1, 1).to(device)
 
     @property
     def augments(self) -> bool:
@@ -65,4 +64,6 @@ class Images:
         writable = np.require(images, requirements=["C", "W"])  # a copy only of what is mapped read-only
         pixels = moved(torch.from_numpy(writable.reshape(-1)).view(images.shape), self._device)
         values = pixels.float().mul_(self._scale).add_(self._shift)
-        return values.to(memory_format=self._format)  # unlike `contiguous`, strides of 1 channel too
+        return values.to(
+            memory_format=self._format
+        )  # unlike `contiguous`, with its strides for 1 channel too

@@ -83,6 +83,18 @@ def _given(steps: Walk) -> str:
 
 
 @contextmanager
+def backward_of(steps: Walk, how: str) -> Iterator[None]:
+    """Within it, the gradients of what was walked are computed; what fails is told of the layer whose
+    gradient that is."""
+    reached = [steps[-1].layer]
+    for step in steps:
+        if isinstance(step.output, torch.Tensor) and step.output.requires_grad:
+            step.output.register_hook(lambda _, layer=step.layer: reached.append(layer))
+    with naming(lambda: f"{reached[-1]} fails in its backward {how}"):
+        yield
+
+
+@contextmanager
 def naming(what: Callable[[], str]) -> Iterator[None]:
     """Turn whatever a stranger's code raises into a `DataError` with `what` before the first line of the
     reason. Lack of memory passes, and so does what slsim raises."""
@@ -118,7 +130,8 @@ def output_of(steps: Walk, half: str, samples: int) -> torch.Tensor:
         before = [place for place, step in enumerate(steps) if step.has_rows(samples)]
         culprit = steps[before[-1] + 1 if before else 0]
         shape = tuple(getattr(culprit.output, "shape", ()))
-        raise DataError(f"{culprit.layer} gives a tensor of shape {shape} for {samples} samples; {must}")
+        count = "one sample" if samples == 1 else f"{samples} samples"
+        raise DataError(f"{culprit.layer} gives a tensor of shape {shape} for {count}; {must}")
     if output.numel() == 0:
         raise DataError(f"{layer} gives a tensor of shape {tuple(output.shape)}, which is empty; {must}")
     return output

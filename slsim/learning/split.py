@@ -13,7 +13,7 @@ from slsim import seeds
 from slsim.errors import DataError
 from slsim.learning import ghost
 from slsim.learning.flops import counted
-from slsim.learning.layers import Layer, copied, layers_of, naming, output_of, walk
+from slsim.learning.layers import Layer, backward_of, copied, layers_of, naming, output_of, walk
 from slsim.learning.models import Model
 
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
@@ -148,7 +148,7 @@ def _counted(
         steps = walk(layers, inputs, how)
     samples = len(inputs)
     outputs = output_of(steps, half, samples)
-    with counted() as backward, naming(lambda: f"the {half}'s half fails backward {how}"):
+    with counted() as backward, backward_of(steps, how):
         if outputs.requires_grad:  # a half without weights has nothing to do backward
             outputs.sum().backward()
     flops = HalfFlops(forward.get_total_flops() / samples, backward.get_total_flops() / samples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from slsim import codecs
@@ -37,7 +38,7 @@ def notes(recording: Recording) -> list[str]:
     """A sentence for each codec whose cost was measured on the machine that trained."""
     costs, chosen = recording.costs, _chosen(recording)
     return [
-        f"{chosen[kind]['name']} does not say what it costs: measured on the machine that trained, as "
+        f"{Path(chosen[kind]['name']).name} does not say what it costs: measured on the machine that trained, as "
         f"{DURATION.pretty(costs.encode_s[kind])} to encode and {DURATION.pretty(costs.decode_s[kind])} to "
         f"decode an element on the core of reference (a core there is {core:.2f} times as fast)"
         for kind, core in costs.measured_core.items()

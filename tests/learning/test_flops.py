@@ -1,5 +1,5 @@
-"""FLOPs against counts of the tests' own: with ones for all inputs and weights, a product layer's outputs add up
-to the number of its multiply-adds, and so do its gradients."""
+"""FLOPs against counts of the tests' own: with ones for all inputs and weights, a product layer's outputs add
+up to the number of its multiply-adds, and so do its gradients."""
 
 from __future__ import annotations
 
@@ -135,7 +135,8 @@ def test_a_depthwise_network_costs_about_twice_as_much_backward(tmp_path: Path) 
         "from torch import nn\n"
         "def net(image_shape, num_classes):\n"
         "    deep = [nn.Conv2d(32, 32, 3, padding=1, groups=32) for _ in range(3)]\n"
-        "    return nn.Sequential(nn.Conv2d(3, 32, 1), *deep, nn.Flatten(), nn.Linear(32 * 64, num_classes))\n"
+        "    last = nn.Linear(32 * 64, num_classes)\n"
+        "    return nn.Sequential(nn.Conv2d(3, 32, 1), *deep, nn.Flatten(), last)\n"
     )
     halves = halve(registry.create(f"{path}:net"), 2, (3, 8, 8), 10, seed=0)
     server = 2 * (2 * 32 * 9 * 64 + 32 * 64 * 10)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from slsim.codecs import create
 from slsim.learning.halves import Half, Snapshot
+from slsim.learning.sending import state_sent
 from slsim.scenario.tables import TrainingTable
 
 SETTINGS = TrainingTable(learning_rate=0.1, momentum=0.9)
@@ -134,3 +137,41 @@ def test_a_step_divides_summed_gradients_by_the_participants() -> None:
             half(images(0)).square().mean().backward()
         half.step(0.1, participants=repeats)
     torch.testing.assert_close(one.weights(), two.weights(), rtol=1e-6, atol=1e-7)
+
+
+def test_a_state_that_travels_has_its_statistics_exactly_and_its_weights_through_the_codec() -> None:
+    halves = Half(network(), SETTINGS), Half(network(), SETTINGS)
+    learn(halves[0], range(2))
+    state = torch.cat([half.weights() for half in halves])
+    codec, rng = create("qu", bits=3), np.random.default_rng(0)
+    (weights, statistics), arrived = state_sent(state, halves, codec, "up", rng)
+    size, own = halves[0].size, halves[0].num_weights
+    for sent, came in zip(state.split(size), arrived.split(size), strict=True):
+        assert torch.equal(sent[own:], came[own:])
+        assert not torch.equal(sent[:own], came[:own])
+    assert (weights.kind, weights.raw_bytes) == ("weights", 4 * 2 * own)
+    assert (statistics.kind, statistics.raw_bytes) == ("statistics", 4 * 2 * (8 + 1))  # and a counter
+    assert statistics.num_bytes == create("identity").num_bytes((18,))
+    assert weights.num_bytes == codec.num_bytes((2 * own,))
+    messages, _ = state_sent(state[:0], (Half(nn.Sequential(nn.Flatten()), SETTINGS),), codec, "up", rng)
+    assert [message.kind for message in messages] == ["weights"]
+
+
+class Replacing(nn.Module):
+    """A layer that puts another tensor in its buffer's place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.mean = 0.5 * self.mean + 0.5 * x.detach().mean(0)
+        return x - self.mean
+
+
+def test_the_state_is_of_the_buffers_that_are_there_now() -> None:
+    half = Half(nn.Sequential(Replacing()), SETTINGS)
+    half(torch.ones(4, 3))
+    assert half.weights().tolist() == [0.5] * 3
+    half.load(torch.zeros(3))
+    assert half.module[0].mean.tolist() == [0, 0, 0]  # type: ignore[index]

@@ -163,3 +163,27 @@ def test_a_hundred_of_a_hundred_thousand_cost_what_a_hundred_do(tmp_path: Path) 
     timeline = Simulation.of(scenario, trainer.costs()).run(records)
     assert len(timeline.clients) == 200
     assert timeline.makespan_s > 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "per_round"),
+    [((7, 4, 1), 3, None), ((5, 2), 4, None), ((0, 9), 4, None), ((4, 1), 3, 1)],
+)
+def test_the_smallest_batches_are_known_before(
+    sizes: tuple[int, ...], batch_size: int, per_round: int | None
+) -> None:
+    parts = [np.arange(size) for size in sizes]
+    sampler = Sampler(parts, batch_size, 0, per_round)
+    each = [
+        sampler.one_each(number) for number in range(sampler.steps_per_epoch if per_round is None else 60)
+    ]
+    assert sampler.smallest == min(batch.indices.size for batches in each for batch in batches)
+    assert sampler.smallest_together == min(sum(batch.indices.size for batch in batches) for batches in each)
+    pooled = [sampler.pooled(number).indices.size for number in range(sampler.pooled_steps_per_epoch)]
+    assert sampler.smallest_pooled == min(pooled)
+
+
+def test_shares_are_by_samples_or_alike() -> None:
+    parts = [np.arange(30), np.arange(10)]
+    assert Sampler(parts, 5, 0, None).shares([0, 1]) == {0: 0.75, 1: 0.25}
+    assert Sampler(parts, 5, 0, None, "clients").shares([0, 1]) == {0: 0.5, 1: 0.5}

@@ -154,6 +154,30 @@ def test_bytes_of_lossy_codecs_and_uneven_clients(tiny: dict[str, Any], name: st
                     assert message.raw_bytes == 4 * state
 
 
+@pytest.mark.parametrize("name", ["fedavg", "splitfed local", "splitfed-v2", "sequential"])
+def test_what_is_no_weight_travels_exactly_and_is_charged(normalizing: dict[str, Any], name: str) -> None:
+    """Of the block's and, in `fedavg`, of the rest's batch normalization: means, variances and a counter."""
+    clients, data = {"count": 4, "batch_size": 10}, {**normalizing["data"], "partition": "iid"}
+    training = {"protocol": PROTOCOLS[name], "max_rounds": 2, "learning_rate": 1e-6}
+    codec = {"weights": {"name": "qu", "bits": 3}}
+    trainer, records = trained(
+        scenario_of(normalizing, data=data, codec=codec, clients=clients, training=training)
+    )
+    layers = 2 if name == "fedavg" else 1
+    weights = (1 * 6 * 9 + 6 + 12) + ((6 * 6 * 9 + 6 + 12 + 54 * 4 + 4) if name == "fedavg" else 0)
+    messages = [m for record in records for turn in record.turns for m in turn.messages]
+    kinds = {kind: {(m.num_bytes, m.raw_bytes) for m in messages if m.kind == kind} for kind in STATE}
+    assert kinds["weights"] == {(three_bits(weights), 4 * weights)}
+    assert kinds["statistics"] == {(identity(13 * layers), 4 * 13 * layers)}
+    plain, _ = trained(scenario_of(normalizing, data=data, clients=clients, training=training))
+    for half in ("client", "server") if name == "fedavg" else ("client",):
+        for key, value in getattr(plain.model, half).state_dict().items():
+            if "running_var" in key:
+                assert (getattr(trainer.model, half).state_dict()[key] > 0).all()
+            if "running_mean" in key and half == "client":
+                assert value.abs().max() > 0
+
+
 def test_a_centralized_round_is_as_large_as_everyones_mini_batches_and_sees_each_sample_once(
     tiny: dict[str, Any],
 ) -> None:
@@ -167,6 +191,8 @@ def test_a_centralized_round_is_as_large_as_everyones_mini_batches_and_sees_each
         assert sorted(np.concatenate(one_pass)) == list(range(240))
     assert list(drawn[0]) != list(drawn[9])
 
+
+STATE = ("weights", "statistics")
 
 # Against a loop of copies.
 
