@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from slsim.scenario.plan import Case
 
@@ -15,14 +16,20 @@ def short_label(value: object) -> str:
             if "name" in value
             else short_label(next(iter(value.values())))
         )
-    return " + ".join(map(short_label, value)) if isinstance(value, (list, tuple)) else str(value)
+    return " + ".join(map(short_label, value)) if isinstance(value, (list, tuple)) else _shown(value)
 
 
 def full_label(value: object) -> str:
     """A value of a scenario with every parameter: "ms 0.99 2"."""
     if isinstance(value, Mapping):
         value = value["name"] if "format" in value else list(value.values())  # a file is called by its name
-    return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else str(value)
+    return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else _shown(value)
+
+
+def _shown(value: object) -> str:
+    """A value as text; a file by its name alone: where it lies is another place once the study was moved."""
+    is_path = isinstance(value, str) and Path(value).is_absolute()
+    return (Path(str(value)).name if is_path else "") or str(value)
 
 
 def run_labels(cases: Sequence[Case]) -> list[str]:
