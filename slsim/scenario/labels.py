@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from slsim.scenario.plan import Case
 from slsim.scenario.sweep import text
@@ -18,7 +19,7 @@ def short_label(value: object) -> str:
             if "name" in value
             else short_label(next(iter(value.values())))
         )
-    return " + ".join(map(short_label, value)) if isinstance(value, (list, tuple)) else str(value)
+    return " + ".join(map(short_label, value)) if isinstance(value, (list, tuple)) else _shown(value)
 
 
 def full_label(value: object) -> str:
@@ -27,7 +28,13 @@ def full_label(value: object) -> str:
         value = value["name"] if "format" in value else list(value.values())  # a file is called by its name
     elif isinstance(value, Mapping):
         value = [part for item in value.items() for part in item]
-    return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else str(value)
+    return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else _shown(value)
+
+
+def _shown(value: object) -> str:
+    """A value as text; a file by its name alone: where it lies is another place once the study was moved."""
+    is_path = isinstance(value, str) and Path(value).is_absolute()
+    return (Path(str(value)).name if is_path else "") or str(value)
 
 
 def explicit_label(value: object) -> str:
