@@ -46,6 +46,10 @@ class StudyError(SlsimError):
     """A results folder is missing, damaged, or cannot answer what was asked of it."""
 
 
+class TrainingError(SlsimError):
+    """One training of a study failed; the others go on."""
+
+
 class ReplayError(StudyError):
     """A replay was asked to change something that only a new training can answer."""
 

@@ -31,8 +31,12 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def _scaled(number: str, scale: float) -> float:
-    """The float nearest to number · scale: "9", 1e-3 → 0.009, whatever 9 * 1e-3 is in floats."""
-    return float(Decimal(number) * Decimal(repr(scale)))
+    """The float nearest to number · scale: "9", 1e-3 → 0.009, whatever 9 * 1e-3 is in floats; infinity where
+    it is beyond them."""
+    try:
+        return float(Decimal(number) * Decimal(repr(scale)))
+    except ArithmeticError:  # an exponent of a million
+        return math.inf
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,10 @@ class TerminalProgress:
         if status == "diverged":
             self._progress.update(self._task(label), accuracy=f"diverged after {wall_s:.0f} s")
 
+    def training_failed(self, label: str, reason: str) -> None:
+        del reason  # it is told at the end, below the bars
+        self._progress.update(self._task(label), accuracy="failed")
+
     def _task(self, label: str) -> TaskID:
         return self._tasks[label]
 
@@ -101,6 +105,9 @@ class PlainProgress:
 
     def training_finished(self, label: str, status: Status, wall_s: float) -> None:
         self._print(f"{label}: {status} after {wall_s:.1f} s")
+
+    def training_failed(self, label: str, reason: str) -> None:
+        self._print(f"{label}: failed: {reason}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

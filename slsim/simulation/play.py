@@ -63,7 +63,7 @@ class Simulation:
         self._known: dict[RoundRecord, RoundTiming] = {}
 
     @classmethod
-    def of(cls, scenario: Scenario, costs: Costs) -> Simulation:
+    def of(cls, scenario: Scenario, costs: Costs, most_events: int | None = None) -> Simulation:
         """The simulation that a scenario's protocol, clients, server and network describe."""
         shares = [(share.device.create(), share.share) for share in scenario.clients.device]
         count = scenario.clients.count
@@ -79,7 +79,7 @@ class Simulation:
             topology=topology.build(scenario.network, count, scenario.seed),
             workload=Workload(costs, codecs),
         )
-        return cls(scenario.training.protocol.create(), cast)
+        return cls(scenario.training.protocol.create(), cast, most_events)
 
     def run(self, rounds: Sequence[RoundRecord], turns: Turns | None = None) -> Timeline:
         """All rounds, one after another, from time 0. `turns` are their columns, if somebody has them

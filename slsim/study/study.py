@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
-from slsim.errors import ReplayError, StudyError
+from slsim.errors import ReplayError, SlsimError, StudyError
 from slsim.recording import Recording, Turns
 from slsim.report import figures
 from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Case, Plan, Scenario, full_label, load, override, plan, read, run_labels
 from slsim.simulation import Simulation, Timeline
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.failures import ENDS_THE_STUDY, AllFailed, Failure, noted
 from slsim.study.fingerprints import Fingerprints
+from slsim.study.preflight import check_document, rehearse
 from slsim.study.reuse import FILES, finished, reusable, supersede
 from slsim.study.training import (
     Observer,
@@ -44,7 +47,7 @@ LONGEST_NAME = 80  # of a replay's folder; longer ones end in a checksum
 class Interrupted(StudyError):
     """Ctrl-C: `finished` of `planned` trainings are kept in `folder`."""
 
-    interrupted = True
+    exit_status = 130
 
     def __init__(self, finished: int, planned: int, folder: Path, fresh: bool = False) -> None:
         self.finished, self.planned = finished, planned
@@ -56,17 +59,23 @@ class Interrupted(StudyError):
 
 
 class Study:
-    """A study's runs, its summary and its folder."""
+    """A study's runs, its summary and its folder; `failures` are the trainings that a run could not do."""
 
-    def __init__(self, folder: StudyFolder, runs: Sequence[Run]) -> None:
+    def __init__(self, folder: StudyFolder, runs: Sequence[Run], failures: Sequence[Failure] = ()) -> None:
         self._folder = folder
         self.runs = tuple(runs)
+        self.failures = tuple(failures)
         self.summary: pd.DataFrame = analysis.summarise(runs)
         self.breakdown: pd.DataFrame = analysis.breakdown(runs)
 
     @property
     def path(self) -> Path:
         return self._folder.path
+
+    @property
+    def alarms(self) -> dict[str, str]:
+        """What the clock found wrong in itself, by run."""
+        return {run.label: run.timeline.alarm for run in self.runs if run.timeline.alarm}
 
     def save(self) -> None:
         """Writes the tables, and the figures drawn from them."""
@@ -101,23 +110,31 @@ def run(
     """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`. After a fresh run
     that was interrupted, one that is not does the rest of it: it reuses nothing older.
 
-    Raises `ScenarioError` before anything is written; `Interrupted` on Ctrl-C, with everything that was
-    finished saved; `StudyError` and `DataError` when disk or data do not play along.
+    A training that fails is left out, with a warning; the others are done. Raises `ScenarioError` before
+    anything is written; `AllFailed` when no training could be done; `Interrupted` on Ctrl-C, with everything
+    that was finished saved; `StudyError` and `DataError` when disk or data do not play along.
     """
-    return conduct(
-        load(scenario, overrides), Path(results), fresh=fresh, observer=observer or Silent(), device=device
-    )
+    asked = load(scenario, overrides)
+    study = conduct(asked, Path(results), fresh=fresh, observer=observer or Silent(), device=device)
+    for failure in study.failures:
+        warnings.warn(f"a training failed: {failure}", stacklevel=2)
+    return study
 
 
 def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, device: str = "cpu") -> Study:
-    """Trains what a plan needs, plays every case on the clock, saves tables and figures."""
+    """Trains what a plan needs, plays every case on the clock, saves tables and figures. A training that
+    fails is noted, and the others are done."""
     folder = StudyFolder.of(results / asked.name)
     trainings = trainings_of(asked.cases)
     observer.study_planned([training.label for training in trainings])
     started = time.monotonic()
     walls: dict[str, float] = {}
     done: dict[str, Recording] = {}
+    failures: list[Failure] = []
     fingerprints = Fingerprints()
+    check_document(asked)
+    kept = [] if fresh else [training.key for training in trainings if finished(folder, training.name)]
+    rehearse(asked.cases, kept, device)
 
     def forget() -> None:
         """What a fresh run was asked for and has not done yet is not to be found finished by the next one."""
@@ -133,14 +150,22 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
             Checkpoint(folder.checkpoint(training.name)).remove()
     try:
         for training in trainings:
-            done[training.key] = _obtain(training, folder, fingerprints, fresh, observer, device, ready)
-            walls[training.name] = done[training.key].provenance["wall_s"]
+            try:
+                done[training.key] = _obtain(training, folder, fingerprints, fresh, observer, device, ready)
+                walls[training.name] = done[training.key].provenance["wall_s"]
+            except ENDS_THE_STUDY:
+                raise
+            except SlsimError as error:
+                ready()
+                failures.append(noted(error, training.label, training.name, folder))
+                observer.training_failed(training.label, str(error))
     except KeyboardInterrupt:
         forget()
-        _finish(asked.cases, done, folder, started, walls)
+        _finish(asked.cases, done, folder, started, walls, failures)
         raise Interrupted(len(done), len(trainings), folder.path, fresh) from None
-    study = _finish(asked.cases, done, folder, started, walls)
-    assert study is not None
+    study = _finish(asked.cases, done, folder, started, walls, failures)
+    if study is None:
+        raise AllFailed(failures)
     return study
 
 
@@ -172,6 +197,7 @@ def _obtain(
     if checkpoint.files:
         recording.provenance[FILES] = checkpoint.files
     folder.save_training(training.name, recording)
+    folder.error_file(training.name).unlink(missing_ok=True)
     checkpoint.remove()
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
     return recording
@@ -183,12 +209,13 @@ def _finish(
     folder: StudyFolder,
     started: float,
     walls: Mapping[str, float],
+    failures: Sequence[Failure] = (),
 ) -> Study | None:
     """Plays, saves and returns what can be: the cases whose training, and whose baseline, are there."""
     runs = play(cases, recordings)
     if not runs:
         return None
-    study = Study(folder, runs)
+    study = Study(folder, runs, failures)
     study.save()
     folder.save_manifest(
         {
@@ -198,6 +225,8 @@ def _finish(
             "training_wall_s": walls,
             "runs": len(runs),
             "runs_planned": len(cases),
+            **({"failed": {one.label: one.reason for one in failures}} if failures else {}),
+            **({"alarms": study.alarms} if study.alarms else {}),
         }
     )
     return study
