@@ -1,5 +1,5 @@
-"""No traceback: whatever scenario, file or model is brought, the command ends in 0 or 2 with a reason, or in 1
-where a component of one's own failed."""
+"""No traceback: whatever scenario, file or model is brought, the command ends in 0 or 2 with a reason, or in
+1 where a component of one's own failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Command = Callable[..., tuple[int, str]]
 ODD: list[Any] = [
     0, -1, 1, 10**12, 10**400, 2**63, 0.5, -0.5, 1e308, 5e-324, float("inf"), float("nan"), True, False,
     "", " ", "x", "../..", "a\0b", "[/b]", "\n", "é", "1", "1 Mbps", "-1 Mbps", "1e999999 Mbps", "1e-308 bps",
-    "5 ms", "0 s", "baseline - 200%", "none.toml", "none.py:None", ".py:", "cpu", "x" * 300, "identity", "mlp",
+    "5 ms", "0 s", "baseline - 200%", "none.toml", "none.py:None", ".py:", "cpu", "x" * 300, "mlp",
     [], [[]], [1], ["1 Mbps", "1000 kbps"], [{}], {}, {"name": "qu"}, {"name": 3}, {"share": 1.0},
     [{"share": 0.5}], {"rate": "1 bps"}, {"trace": "none.csv"}, {"milestones": [float("inf")], "factor": 0.5},
 ]  # fmt: skip
@@ -260,7 +260,8 @@ def own(tiny: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         ("Writes", "codec own.py:Writes, in encode_values: ValueError: output array is read-only"),
         (
             "Sizes",
-            "codec own.py:Sizes, in body_bytes: gave None (NoneType); a whole number of bytes is due, 0 or more",
+            "codec own.py:Sizes, in body_bytes: gave None (NoneType); "
+            "a whole number of bytes is due, 0 or more",
         ),
     ],
 )

@@ -3,7 +3,6 @@ or output can have, tables nested without end."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from slsim.errors import Fault
@@ -26,8 +25,6 @@ def bound_faults(value: object, path: str = "", depth: int = 0) -> Iterator[Faul
             yield from bound_faults(item, f"{path}[{number}]", depth + 1)
     elif isinstance(value, int) and abs(value) > LARGEST:
         yield Fault(path, "is too large a number: at most 2⁶³ - 1")
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield Fault(path, f"must be a finite number, found {value}")
     elif isinstance(value, str):
         yield from _text_faults(value, path)
 

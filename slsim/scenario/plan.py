@@ -102,8 +102,9 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     fault, each once."""
     base = {key: value for key, value in document.items() if key != "sweep"}
     sweep = document.get("sweep", {})
-    faults: dict[Fault, None] = dict.fromkeys(bound_faults(document))
-    faults |= {} if faults else dict.fromkeys(_sweep_faults(sweep))
+    if bad := list(bound_faults(document)):
+        raise ScenarioError(bad, source)
+    faults: dict[Fault, None] = dict.fromkeys(_sweep_faults(sweep))
     scenarios: dict[str, tuple[Scenario, dict[str, Any]]] = {}
     for combination in combinations({} if faults else sweep):
         try:
