@@ -5,20 +5,28 @@ Heavy imports are inside the commands: `slsim --help`, `slsim list` and a faulty
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import signal
 import sys
+import tempfile
 import tomllib
+import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from slsim.boundary import told
 from slsim.errors import SlsimError
 from slsim.registry import registry_of
+
+if TYPE_CHECKING:
+    from slsim.study import Study
 
 EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -86,6 +94,18 @@ def run(
     with progress(console) as observer:
         study = conduct(asked, results, fresh=fresh, observer=observer, device=device)
     print_study(console, study.summary, study.breakdown, study.path, study.notes)
+    _tell_what_is_wrong(study)
+
+
+def _tell_what_is_wrong(study: Study) -> None:
+    """Exits with status 1 where a training failed or cannot be read, or the clock contradicts itself."""
+    wrong = [f"failed: {failure}" for failure in study.failures]
+    wrong += map(str, study.damaged)
+    wrong += [f"{label}: {alarm}" for label, alarm in study.alarms.items()]
+    for line in wrong:
+        _errors().print(line)
+    if wrong:
+        raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 @app.command()
@@ -98,9 +118,8 @@ def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) ->
     from slsim.results import StudyFolder
 
     replayed = studies.replay(StudyFolder.open(study), overrides, trust=trust)
-    for error in replayed.damaged:
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
     print_study(console, replayed.summary, replayed.breakdown, replayed.path, replayed.notes)
+    _tell_what_is_wrong(replayed)
 
 
 @app.command()
@@ -274,23 +293,64 @@ def parse_settings(settings: list[str] | None) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()
 
 
+def _errors() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
 def main() -> None:
-    """The entry point: one clear line an error, and an exit status (2: bad input, 130: interrupted)."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    """The entry point: one clear line an error, and an exit status (1: something failed, 2: bad input, 130:
+    interrupted)."""
     # torch's threads spin for a moment while they wait, and then sleep: without, they are slower; for longer,
     # several times slower where another program wants the cores too (docs/training-speed.md). Must be set
     # before torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path need not be UTF-8
     try:
         app()
     except SlsimError as error:
-        errors.print(str(error))
-        sys.exit(EXIT_INTERRUPTED if getattr(error, "interrupted", False) else EXIT_BAD_INPUT)
+        _errors().print(str(error))
+        sys.exit(getattr(error, "exit_status", EXIT_BAD_INPUT))
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_CHECK_FAILED)
     except KeyboardInterrupt:
-        errors.print("Interrupted")
-        sys.exit(EXIT_INTERRUPTED)
+        _interrupted()
+    except Exception as error:  # noqa: BLE001  # the last resort
+        if _was_interrupted(error):
+            _interrupted()
+        _errors().print(_unexpected(error))
+        sys.exit(EXIT_CHECK_FAILED)
+
+
+def _interrupted() -> NoReturn:
+    """Says so, and lets no further Ctrl-C disturb the way out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _errors().print("Interrupted")
+    sys.exit(EXIT_INTERRUPTED)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: libraries make others of it, and cut imports short."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _unexpected(error: Exception) -> str:
+    """One line about a fault of slsim's own, with its traceback in a file."""
+    reason = f"slsim failed: {told(error)}; please report it"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="slsim-", suffix=".txt", delete=False) as file:
+            file.write("".join(traceback.format_exception(error)))
+    except (OSError, ValueError):
+        return reason
+    return f"{reason}, with the file {file.name}"

@@ -54,6 +54,10 @@ class OwnCodeError(StudyError):
     """A study cannot be answered for without code that it names, which opening it does not run."""
 
 
+class TrainingError(SlsimError):
+    """One training of a study failed; the others go on."""
+
+
 class ReplayError(StudyError):
     """A replay was asked to change something that only a new training can answer."""
 

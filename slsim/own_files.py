@@ -52,6 +52,11 @@ def digest_of(path: Path) -> str:
     return known.digest
 
 
+def is_own(file: str) -> bool:
+    """Whether a file was run as a user's own."""
+    return any(Path(file) in files for files in _executed.values())
+
+
 def plain(text: str) -> str:
     """`text` with the modules' names as their files have them."""
     return _PREFIXED.sub("", text)

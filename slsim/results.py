@@ -149,6 +149,14 @@ class StudyFolder:
         listed = StudyFolder.of(self.trainings.parent).load_manifest().get("trainings", [])
         return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
+    def error_file(self, name: str) -> Path:
+        """Where the traceback of a training that failed is."""
+        return self.trainings / f"{name}.error.txt"
+
+    def save_error(self, name: str, text: str) -> Path:
+        self._write(self.error_file(name), text)
+        return self.error_file(name)
+
     def save_table(self, name: str, table: pd.DataFrame) -> None:
         self._write(self.path / f"{name}.csv", table.to_csv(index=False))
 

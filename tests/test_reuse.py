@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,7 +51,8 @@ class Trainings:
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
     stand_in = Trainings()
     monkeypatch.setattr("slsim.study.study.train", stand_in)
-    monkeypatch.setattr("slsim.study.study._finish", lambda *_: object())
+    monkeypatch.setattr("slsim.study.study.rehearse", lambda *_: None)
+    monkeypatch.setattr("slsim.study.study._finish", lambda *_: SimpleNamespace(failures=()))
     return stand_in
 
 

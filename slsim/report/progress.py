@@ -61,7 +61,11 @@ class TerminalProgress:
             self._progress.update(self._task(label), accuracy=f"diverged after {wall_s:.0f} s")
 
     def notice(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._progress.console, text)
+
+    def training_failed(self, label: str, reason: str) -> None:
+        del reason  # it is told at the end, below the bars
+        self._progress.update(self._task(label), accuracy="failed")
 
     def _task(self, label: str) -> TaskID:
         return self._tasks[label]
@@ -108,6 +112,9 @@ class PlainProgress:
 
     def notice(self, text: str) -> None:
         self._print(text)
+
+    def training_failed(self, label: str, reason: str) -> None:
+        self._print(f"{label}: failed: {reason}")
 
     def _print(self, line: str) -> None:
         say(self._console, line)

@@ -209,7 +209,7 @@ class Partition:
                 return cls("iid")
             case {"dirichlet": alpha, **rest} if not rest and _positive(alpha):
                 return cls("dirichlet", float(alpha))
-            case {"shards": int() as count, **rest} if not rest and _positive(count):
+            case {"shards": int() as count, **rest} if not rest and _positive(count) and count <= 10**9:
                 return cls("shards", count)
             case {"power_law": exponent, **rest} if not rest and _positive(exponent):
                 return cls("power_law", float(exponent))
@@ -250,6 +250,10 @@ class Augmentation(Table):
     """How training images are changed at random each time they are used; nothing is, as by default."""
 
     crop: int | None = Field(
-        None, strict=True, ge=1, description="pixels of black around, of which as many are cut off again"
+        None,
+        strict=True,
+        ge=1,
+        le=10_000,
+        description="pixels of black around, of which as many are cut off again",
     )
     flip: bool = Field(False, strict=True, description="left to right, every other image on average")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from slsim.errors import Fault, FaultsError, ScenarioError
 from slsim.registry import faults_of
+from slsim.scenario.bounds import bound_faults
 from slsim.scenario.sweep import combinations, count_faults, is_value, normal_form, set_key, text
 from slsim.scenario.tables import Scenario
 
@@ -56,7 +57,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
 def read(path: str | Path) -> dict[str, Any]:
     """The TOML document at `path`, unchecked. Raises `ScenarioError` when it cannot be read or parsed."""
     try:
-        return tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
+        document = tomllib.loads(Path(path).read_bytes().decode("utf-8-sig"))
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -65,6 +66,10 @@ def read(path: str | Path) -> dict[str, Any]:
         reason = f"cannot be read: {error}"
     except (RecursionError, MemoryError) as error:
         reason = f"cannot be read: it is too large, or nested too deep ({type(error).__name__})"
+    else:
+        if faults := list(bound_faults(document)):
+            raise ScenarioError(faults, str(path))
+        return document
     raise ScenarioError([Fault("", reason)], str(path))
 
 
@@ -100,6 +105,8 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     fault, each once."""
     base = {key: value for key, value in document.items() if key != "sweep"}
     sweep = document.get("sweep", {})
+    if bad := list(bound_faults(document)):
+        raise ScenarioError(bad, source)
     faults: dict[Fault, None] = dict.fromkeys(_sweep_faults(sweep))
     scenarios: dict[str, tuple[Scenario, dict[str, Any]]] = {}
     for combination in combinations({} if faults else sweep):

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+MOST_EPOCHS = 1e9  # of a milestone
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -23,7 +25,7 @@ class Schedule:
             case "constant" | "cosine":
                 return cls(value)
             case {"milestones": list() as milestones, "factor": int() | float() as factor, **rest}:
-                rising = all(isinstance(one, (int, float)) and one > 0 for one in milestones)
+                rising = all(type(one) in (int, float) and 0 < one <= MOST_EPOCHS for one in milestones)
                 if not rest and milestones and rising and sorted(milestones) == milestones and 0 < factor < 1:
                     return cls("steps", tuple(map(float, milestones)), float(factor))
         raise ValueError(

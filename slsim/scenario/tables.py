@@ -39,6 +39,7 @@ from slsim.scenario.choice import (
 from slsim.scenario.network import NetworkTable
 from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 
+MOST = 10**9  # of clients, samples, epochs and rounds: beyond every study, and within every counter
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
@@ -76,7 +77,7 @@ class ModelTable(ComponentTable):
     @field_validator("cut", mode="before")
     @classmethod
     def _cut_exists(cls, cut: object, info: ValidationInfo) -> object:
-        if isinstance(cut, bool) or not isinstance(cut, (str, int)):
+        if isinstance(cut, bool) or not isinstance(cut, (str, int)) or (isinstance(cut, int) and cut > MOST):
             raise ValueError(f"a cut is a name or a layer number, found {cut!r}")
         chosen = info.data.get("component")
         if chosen is not None and not kept_as_text(chosen.name):
@@ -108,11 +109,15 @@ def _device_table(shares: tuple[DeviceShare, ...]) -> Any:
 class ClientsTable(Table):
     """[clients]: how many, their mini-batches, and their devices."""
 
-    count: int = Field(10, strict=True, ge=1, description="clients")
+    count: int = Field(10, strict=True, ge=1, le=10**6, description="clients")
     per_round: int | None = Field(
-        None, strict=True, ge=1, description="of them take part in a round, drawn anew; left out: all"
+        None,
+        strict=True,
+        ge=1,
+        le=MOST,
+        description="of them take part in a round, drawn anew; left out: all",
     )
-    batch_size: int = Field(10, strict=True, ge=1, description="samples of a client's mini-batch")
+    batch_size: int = Field(10, strict=True, ge=1, le=MOST, description="samples of a client's mini-batch")
     device: Annotated[
         tuple[DeviceShare, ...], BeforeValidator(_device_shares), PlainSerializer(_device_table)
     ] = Field(
@@ -133,7 +138,9 @@ class ServerTable(Table):
     """[server]: its device, and how many clients it can compute for at a time."""
 
     device: DeviceChoice = Field(default="rtx-3090", validate_default=True, description="a device")
-    parallel: int = Field(1, strict=True, ge=1, description="clients served at a time; the others queue")
+    parallel: int = Field(
+        1, strict=True, ge=1, le=MOST, description="clients served at a time; the others queue"
+    )
 
 
 class CodecTable(Table):
@@ -156,8 +163,8 @@ class CodecTable(Table):
 class ProbesTable(Table):
     """How often the theory's quantities are measured, and over how many draws of the codec a bias."""
 
-    every: int = Field(strict=True, ge=1, description="rounds from one measurement to the next")
-    draws: int = Field(64, strict=True, ge=8, description="of the codec, at each measurement")
+    every: int = Field(strict=True, ge=1, le=MOST, description="rounds from one measurement to the next")
+    draws: int = Field(64, strict=True, ge=8, le=10**6, description="of the codec, at each measurement")
 
 
 class TrainingTable(Table):
@@ -166,10 +173,12 @@ class TrainingTable(Table):
     protocol: ProtocolChoice = Field(
         default="splitfed", validate_default=True, description="who does what when"
     )
-    epochs: int = Field(6, strict=True, ge=1, description="passes over the training data")
-    learning_rate: float = Field(0.05, strict=True, gt=0, description="of stochastic gradient descent")
+    epochs: int = Field(6, strict=True, ge=1, le=MOST, description="passes over the training data")
+    learning_rate: float = Field(
+        0.05, strict=True, gt=0, le=1e30, description="of stochastic gradient descent"
+    )
     momentum: float = Field(0.9, strict=True, ge=0, lt=1, description="Nesterov's is not used")
-    weight_decay: float = Field(0.0, strict=True, ge=0, description="L2 penalty")
+    weight_decay: float = Field(0.0, strict=True, ge=0, le=1e30, description="L2 penalty")
     schedule: Annotated[
         Schedule,
         BeforeValidator(Schedule.parse),
@@ -180,7 +189,7 @@ class TrainingTable(Table):
         description='of the learning rate: "constant", "cosine" (0 after the last epoch), or '
         "{ milestones = [60, 120], factor = 0.2 } (in epochs)",
     )
-    max_rounds: int | None = Field(None, strict=True, ge=1, description="end after so many rounds")
+    max_rounds: int | None = Field(None, strict=True, ge=1, le=MOST, description="end after so many rounds")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the arithmetic inside the model; what crosses the cut is float32"
     )
@@ -188,7 +197,11 @@ class TrainingTable(Table):
         True, strict=True, description="lay images out with their channels last, for convolutions"
     )
     evaluate_every: int | None = Field(
-        None, strict=True, ge=1, description="rounds between two test evaluations; left out: once an epoch"
+        None,
+        strict=True,
+        ge=1,
+        le=MOST,
+        description="rounds between two test evaluations; left out: once an epoch",
     )
     weighting: Literal["samples", "clients"] = Field(
         "samples", description="how much a client counts in averages: by its samples, or all alike"
@@ -241,8 +254,10 @@ class TrainingTable(Table):
 class Scenario(Table):
     """One setting, whole: everything that a run depends on."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the results folder's name")
-    seed: int = Field(0, strict=True, ge=0, description="every random draw derives from it")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200, description="also the results folder's name"
+    )
+    seed: int = Field(0, strict=True, ge=0, lt=2**63, description="every random draw derives from it")
     data: DataTable
     model: ModelTable
     clients: ClientsTable = Field(default_factory=dict, validate_default=True)

@@ -64,7 +64,13 @@ class Simulation:
         self._known: dict[RoundRecord, RoundTiming] = {}
 
     @classmethod
-    def of(cls, scenario: Scenario, costs: Costs, assumptions: Assumptions = AS_STATED) -> Simulation:
+    def of(
+        cls,
+        scenario: Scenario,
+        costs: Costs,
+        assumptions: Assumptions = AS_STATED,
+        most_events: int | None = None,
+    ) -> Simulation:
         """The simulation that a scenario's protocol, clients, server and network describe; `assumptions`
         are factors on what its devices assume."""
         shares = [
@@ -83,7 +89,7 @@ class Simulation:
             topology=topology.build(scenario.network, count, scenario.seed),
             workload=Workload(costs, codecs),
         )
-        return cls(scenario.training.protocol.create(), cast)
+        return cls(scenario.training.protocol.create(), cast, most_events)
 
     def run(self, rounds: Sequence[RoundRecord], turns: Turns | None = None) -> Timeline:
         """All rounds, one after another, from time 0. `turns` are their columns, if somebody has them

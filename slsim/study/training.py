@@ -7,21 +7,25 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from slsim import own_files, seeds
-from slsim.errors import StudyError, TrainingDiverged
+from slsim.errors import TrainingDiverged
 from slsim.recording import Recording, RoundRecord, Status
 from slsim.results import environment, slug
 from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.failures import told_by_cause
 from slsim.study.formats import formats
+from slsim.study.one_round import check_first_round
 
 if TYPE_CHECKING:
     from slsim.learning.trainer import Trainer
+
+
+LONGEST_LABEL = 80  # of a training, in its folder's name
 
 
 class Observer(Protocol):
@@ -34,6 +38,7 @@ class Observer(Protocol):
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
     def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
     def notice(self, text: str) -> None: ...  # something that a user should know, in one line
+    def training_failed(self, label: str, reason: str) -> None: ...
 
 
 class Silent:
@@ -46,6 +51,7 @@ class Silent:
     def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None: ...
     def training_finished(self, label: str, status: Status, wall_s: float) -> None: ...
     def notice(self, text: str) -> None: ...  # something that a user should know, in one line
+    def training_failed(self, label: str, reason: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Training:
     @property
     def name(self) -> str:
         """Its folder's name."""
-        return f"{slug(self.scenario.codec.uplink.label)}-{self.key}"
+        return f"{slug(self.scenario.codec.uplink.label)[:LONGEST_LABEL]}-{self.key}"
 
 
 def training_key(scenario: Scenario) -> str:
@@ -136,11 +142,11 @@ def train(
 ) -> tuple[Trainer, Recording]:
     """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
     recorded up to there. `ready` is called when data and model are there, before the first round. Raises
-    `StudyError` when the memory does not suffice."""
+    `TrainingError` or `ComponentError` for whatever goes wrong in it."""
     import torch
 
     started = time.monotonic()
-    with _describing_lack_of_memory(training.label):
+    with told_by_cause(training.scenario):
         trainer = prepare(training.scenario, device)
         recording, wall_s = _begin(training, trainer, checkpoint)
         ready()
@@ -152,6 +158,8 @@ def train(
             for record in _rounds(training.scenario, trainer):
                 if record is not None:
                     _add(record, training.scenario, trainer, recording)
+                    if len(recording.rounds) == 1:
+                        check_first_round(training.scenario, recording)
                 epoch_ended = record is not None and trainer.progress.epoch_ended()
                 if checkpoint is not None and checkpoint.due(epoch_ended):
                     checkpoint.save(trainer.state(), recording, wall_s + time.monotonic() - started)
@@ -225,18 +233,3 @@ def _seed_layers(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
-
-
-@contextmanager
-def _describing_lack_of_memory(label: str) -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        from slsim.learning.memory import lacks_memory
-
-        if not lacks_memory(error):
-            raise
-        raise StudyError(
-            f"{label}: the memory does not suffice for this training; a smaller model, mini-batch or data "
-            "set may. Trainings that were finished are kept"
-        ) from error
