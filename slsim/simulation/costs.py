@@ -38,8 +38,8 @@ def notes(recording: Recording) -> list[str]:
     """A sentence for each codec whose cost was measured on the machine that trained."""
     costs, chosen = recording.costs, _chosen(recording)
     return [
-        f"{Path(chosen[kind]['name']).name} does not say what it costs: measured on the machine that trained, as "
-        f"{DURATION.pretty(costs.encode_s[kind])} to encode and {DURATION.pretty(costs.decode_s[kind])} to "
+        f"{Path(chosen[kind]['name']).name} does not say what it costs: measured on the machine that trained, "
+        f"as {DURATION.pretty(costs.encode_s[kind])} to encode and {DURATION.pretty(costs.decode_s[kind])} to "
         f"decode an element on the core of reference (a core there is {core:.2f} times as fast)"
         for kind, core in costs.measured_core.items()
         if kind in chosen
