@@ -38,9 +38,10 @@ def notes(recording: Recording) -> list[str]:
     """A sentence for each codec whose cost was measured on the machine that trained."""
     costs, chosen = recording.costs, _chosen(recording)
     return [
-        f"{Path(chosen[kind]['name']).name} does not say what it costs: measured on the machine that trained, "
-        f"as {DURATION.pretty(costs.encode_s[kind])} to encode and {DURATION.pretty(costs.decode_s[kind])} to "
-        f"decode an element on the core of reference (a core there is {core:.2f} times as fast)"
+        f"{Path(chosen[kind]['name']).name} does not say what it costs: measured on the machine that "
+        f"trained, as {DURATION.pretty(costs.encode_s[kind])} to encode and "
+        f"{DURATION.pretty(costs.decode_s[kind])} to decode an element on the core of reference "
+        f"(a core there is {core:.2f} times as fast)"
         for kind, core in costs.measured_core.items()
         if kind in chosen
     ]
