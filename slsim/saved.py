@@ -16,19 +16,18 @@ if TYPE_CHECKING:
 Kind = Literal["text", "number", "finite", "flag"]
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
+# What figures are drawn from; other columns are text where they are one of `_TEXTS`, or a swept key, which has
+# a dot; else numbers.
 _SUMMARY: dict[str, Kind] = {
-    **dict.fromkeys(("run", "codec", "status", "training"), "text"),
-    **dict.fromkeys(("target_accuracy", "time_to_target_s", "traffic_multiplier"), "number"),
-    **dict.fromkeys(("rounds", "makespan_s", "uplink_bytes", "downlink_bytes"), "finite"),
+    "run": "text",
+    "codec": "text",
+    "target_accuracy": "number",
+    "time_to_target_s": "number",
 }
-_TEXTS = ("baseline", "target_state", "target_reason", "seed")  # and swept keys, which have dots
+_TEXTS = ("status", "training", "baseline", "target_state", "target_reason", "seed")
 _CURVES: dict[str, Kind] = {
     "run": "text",
-    **dict.fromkeys(
-        ("round", "epoch", "sim_s", "uplink_bytes", "downlink_bytes", "accuracy", "accuracy_without_codec"),
-        "finite",
-    ),
-    "training_loss": "number",
+    **dict.fromkeys(("sim_s", "uplink_bytes", "accuracy"), "finite"),
 }
 _BREAKDOWN: dict[str, Kind] = {
     "run": "text",
@@ -88,7 +87,7 @@ def _other(name: str, column: str) -> Kind:
     if name == "partition":
         return "finite"
     is_text = "." in column or column in _TEXTS or column.endswith("_series")
-    return "number" if name == "summary" and not is_text else "text"
+    return "number" if name in ("summary", "curves") and not is_text else "text"
 
 
 def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:
