@@ -12,8 +12,9 @@ from slsim.protocols.steps import PHASES, phase_column
 if TYPE_CHECKING:
     import pandas as pd
 
-# A number may be infinite or missing (what was never reached); a finite one may not.
-Kind = Literal["text", "number", "finite", "flag"]
+# A number may be infinite or missing (what was never reached); a finite one may not. "any" is a number where
+# all values are, else text: a swept key may be either.
+Kind = Literal["text", "number", "finite", "flag", "any"]
 MAY_BE_EMPTY = ("curves", "probes")  # of trainings that ended before anything was evaluated or measured
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
@@ -21,7 +22,7 @@ _SUMMARY: dict[str, Kind] = {
     **dict.fromkeys(("run", "codec", "target_state"), "text"),
     **dict.fromkeys(("target_accuracy", "rounds_to_target", "time_to_target_s"), "number"),
 }
-_TEXTS = ("status", "training", "baseline", "target_reason")  # and swept keys, which have dots
+_TEXTS = ("status", "training", "baseline", "target_reason")
 _CURVES: dict[str, Kind] = {
     "run": "text",
     **dict.fromkeys(("round", "sim_s", "uplink_bytes"), "finite"),
@@ -84,8 +85,7 @@ def _other(name: str, column: str) -> Kind:
     """The kind of a column that a table need not have."""
     if name == "partition":
         return "finite"
-    is_text = "." in column or column in _TEXTS or column.endswith("_series")
-    return "number" if name in ("summary", "curves") and not is_text else "text"
+    return "text" if column in _TEXTS or "." in column or column.endswith("_series") else "any"
 
 
 def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:
@@ -102,6 +102,8 @@ def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:
         values = pd.to_numeric(texts, errors="coerce")
         values = values.astype(float) if values.dtype == object else values
         wrong = values.isna() & ~texts.isin(["", "nan", "NaN"])
+        if kind == "any":
+            return texts if wrong.any() else values
         if kind == "finite":
             wrong = ~(values.abs() <= LARGEST)
     if wrong.any():
