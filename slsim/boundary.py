@@ -23,7 +23,8 @@ import numpy as np
 from slsim.errors import ComponentError, SlsimError
 
 PASSES = (SlsimError, KeyboardInterrupt, GeneratorExit)  # what a component may raise as it is
-MOST_SHOWN = 300  # characters of what a stranger raised or gave
+MOST_SHOWN = 300  # characters of what a stranger raised, and of a value that it gave:
+MOST_OF_A_VALUE = 80
 
 
 def is_outside(cls: type) -> bool:
@@ -49,14 +50,14 @@ def shown(value: object) -> str:
     """What a component gave, and its type, in one short line: "'1' (str)"."""
     text = "…"
     with suppress(Exception):
-        text = shown_text(repr(value))
+        text = shown_text(repr(value), MOST_OF_A_VALUE)
     return f"{text} ({type(value).__name__})"
 
 
-def shown_text(text: str) -> str:
+def shown_text(text: str, most: int = MOST_SHOWN) -> str:
     """Text from outside as one short line."""
     line = " ".join(text.split())
-    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]} …"
+    return line if len(line) <= most else f"{line[:most]} …"
 
 
 @contextmanager
