@@ -17,7 +17,7 @@ from torch import nn
 
 from slsim.learning import ghost
 from slsim.learning.held import held
-from slsim.learning.layers import Layer, Walk, copied, layers_of, walk
+from slsim.learning.layers import Layer, copied, layers_of, walk
 from slsim.learning.memory import lacks_memory
 
 FORWARD, BACKWARD = 1e-4, 1e-2  # largest relative difference that is rounding, of outputs and of gradients
@@ -70,70 +70,80 @@ def _merged(before: torch.Tensor, made: Sequence[torch.Tensor], shares: Sequence
 def mixing(half: nn.Sequential, first: int, batches: Sequence[torch.Tensor]) -> Layer | None:
     """The first layer of a half at which `batches`, of `COUNTS` samples, come out otherwise together than
     apart, in training or in evaluation; None where there is no difference but rounding. Where that cannot be
-    found out, the half's first layer."""
-    found = None
-    with held():
-        for training in (True, False):
-            try:
-                found = found or _Comparison(half, first, training).differs(batches)
-            except Exception as error:
-                if lacks_memory(error):
-                    raise
-                found = layers_of(half, first)[0]
-    return found
+    found out, the half's first layer.
+
+    Most halves agree as a whole. Where one does not, which it may not do because it draws or is deep, each
+    layer is given the same inputs together and apart, and draws are held.
+    """
+    try:
+        if _Comparison(half, first).differs(batches, whole=True) is None:
+            return None
+        with held():
+            return _Comparison(half, first).differs(batches)
+    except Exception as error:
+        if lacks_memory(error):
+            raise
+        return layers_of(half, first)[0]
 
 
 class _Comparison:
     """Two copies of a half on the CPU, one for the batches together and one for each alone."""
 
-    def __init__(self, half: nn.Sequential, first: int, training: bool) -> None:
-        self._training = training
-        self._copies = [copied(half, "cpu").train(training) for _ in range(2)]
-        self._first = first
+    def __init__(self, half: nn.Sequential, first: int) -> None:
+        self._copies = [copied(half, "cpu") for _ in range(2)]
+        self._layers = [layers_of(copy, first) for copy in self._copies]
 
-    def differs(self, batches: Sequence[torch.Tensor]) -> Layer | None:
-        """See `mixing`."""
+    def differs(self, batches: Sequence[torch.Tensor], whole: bool = False) -> Layer | None:
+        """The first layer at which there is a difference; with `whole`, the first if there is any."""
+        for training in (True, False):
+            for copy in self._copies:
+                copy.train(training)
+            edges = [0, len(self._layers[0])] if whole else [0, *self._ends(batches[0])]
+            passed = batches
+            for begin, end in pairwise(edges):
+                joint, single = (
+                    nn.Sequential(*(one.module for one in layers[begin:end])) for layers in self._layers
+                )
+                outputs = _compare(joint, single, passed, training)
+                if outputs is None:
+                    return self._layers[0][begin]
+                passed = outputs
+            if not all(
+                _alike(*pair) for pair in zip(*(copy.buffers() for copy in self._copies), strict=True)
+            ):
+                return self._layers[0][0]
+        return None
+
+    def _ends(self, batch: torch.Tensor) -> list[int]:
+        """After how many layers one tensor of numbers with a row a sample goes from layer to layer."""
+        half = copied(self._copies[0], "cpu")
         with torch.no_grad():
-            steps = walk(layers_of(copied(self._copies[0], "cpu"), self._first), batches[0], "")
-        together, alone = (layers_of(copy, self._first) for copy in self._copies)
-        for begin, end in pairwise([0, *_ends(steps)]):
-            joint, single = (
-                nn.Sequential(*(one.module for one in layers[begin:end])) for layers in (together, alone)
-            )
-            outputs = self._compare(joint, single, batches)
-            if outputs is None:
-                return together[begin]
-            batches = outputs
-        states = zip(*(copy.buffers() for copy in self._copies), strict=True)
-        return None if not self._training or all(_alike(*pair) for pair in states) else together[0]
+            steps = walk(layers_of(half), batch, "")
+        return [
+            place
+            for place, step in enumerate(steps, 1)
+            if step.has_rows(len(batch)) and step.output.is_floating_point()
+        ]
 
-    def _compare(
-        self, joint: nn.Module, single: nn.Module, batches: Sequence[torch.Tensor]
-    ) -> list[torch.Tensor] | None:
-        """Each batch's output, or None where together and apart differ."""
-        ones = [batch.detach().requires_grad_() for batch in batches]
-        both = torch.cat(list(batches)).detach().requires_grad_()
-        with torch.set_grad_enabled(self._training):
-            apart = one_by_one(single, [one.clone() for one in ones], SHARES)
-            with ghost.grouped(joint, COUNTS, SHARES):
-                together = joint(both.clone())
-        if together.shape != apart.shape or not _close(together, apart, FORWARD):
+
+def _compare(
+    joint: nn.Module, single: nn.Module, batches: Sequence[torch.Tensor], training: bool
+) -> list[torch.Tensor] | None:
+    """Each batch's output, or None where together (through `joint`) and apart (through `single`) differ."""
+    ones = [batch.detach().requires_grad_() for batch in batches]
+    both = torch.cat(list(batches)).detach().requires_grad_()
+    with torch.set_grad_enabled(training):
+        apart = one_by_one(single, [one.clone() for one in ones], SHARES)
+        with ghost.grouped(joint, COUNTS, SHARES):
+            together = joint(both.clone())
+    if together.shape != apart.shape or not _close(together, apart, FORWARD):
+        return None
+    if together.requires_grad:
+        towards = torch.randn_like(apart)
+        found = _gradients(together, [both], joint, towards), _gradients(apart, ones, single, towards)
+        if not all(_close(one, other, BACKWARD) for one, other in zip(*found, strict=True)):
             return None
-        if together.requires_grad:
-            towards = torch.randn_like(apart)
-            found = _gradients(together, [both], joint, towards), _gradients(apart, ones, single, towards)
-            if not all(_close(one, other, BACKWARD) for one, other in zip(*found, strict=True)):
-                return None
-        return list(apart.detach().split(COUNTS))
-
-
-def _ends(steps: Walk) -> list[int]:
-    """After how many layers one tensor of numbers with a row a sample goes from layer to layer."""
-    return [
-        place
-        for place, step in enumerate(steps, 1)
-        if step.has_rows(COUNTS[0]) and step.output.is_floating_point()
-    ]
+    return list(apart.detach().split(COUNTS))
 
 
 def _gradients(
