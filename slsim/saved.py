@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Kind = Literal["text", "number", "finite", "flag"]
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
-# What figures are drawn from; other columns are text where they are one of `_TEXTS`, or a swept key, which has
-# a dot; else numbers.
+# What figures are drawn from; other columns are text where they are one of `_TEXTS`, or a swept key, which
+# has a dot; else numbers.
 _SUMMARY: dict[str, Kind] = {
     "run": "text",
     "codec": "text",
