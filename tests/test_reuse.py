@@ -212,3 +212,21 @@ def test_image_folders_are_read_where_the_images_are(tmp_path: Path) -> None:
     source = registry_of("data").create("folder", root=str(tmp_path), cache=str(tmp_path / "cache"))
     assert source.reads() == [tmp_path / "train", tmp_path / "val"]
     assert registry_of("data").create("fashion-mini").reads() == []
+
+
+def test_a_fresh_run_that_is_killed_before_its_first_round_is_done_by_the_next_one(
+    trainings: Trainings, tiny: dict[str, Any], write: Write
+) -> None:
+    class Killed(BaseException):
+        """As SIGKILL does: nothing of ours runs any more."""
+
+    def killed() -> None:
+        raise Killed
+
+    path = write(tiny)
+    assert trained(trainings, path) == CODECS
+    trainings.before = killed
+    with pytest.raises(Killed):
+        trained(trainings, path, fresh=True)
+    trainings.before = lambda: None
+    assert trained(trainings, path) == CODECS
