@@ -8,14 +8,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import sys
 import tempfile
 import tomllib
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,12 +22,13 @@ from rich.text import Text
 
 from slsim.boundary import told
 from slsim.errors import SlsimError
+from slsim.interruption import EXIT_INTERRUPTED, interrupted
 from slsim.registry import registry_of
 
 if TYPE_CHECKING:
     from slsim.study import Study
 
-EXIT_CHECK_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 1, 2
 
 app = typer.Typer(
     help="How long and how many bytes until a split-learning model is this accurate, "
@@ -321,19 +321,16 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_CHECK_FAILED)
     except KeyboardInterrupt:
-        _interrupted()
+        interrupted()
+    except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+            interrupted()
+        raise
     except Exception as error:  # noqa: BLE001  # the last resort
         if _was_interrupted(error):
-            _interrupted()
+            interrupted()
         _errors().print(_unexpected(error))
         sys.exit(EXIT_CHECK_FAILED)
-
-
-def _interrupted() -> NoReturn:
-    """Says so, and lets no further Ctrl-C disturb the way out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _errors().print("Interrupted")
-    sys.exit(EXIT_INTERRUPTED)
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

@@ -112,6 +112,46 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     assert "qu 3: finished after" in again.stdout
 
 
+@pytest.mark.parametrize("moment", ["import typer", "import torch", "rounds"])
+def test_a_second_ctrl_c_is_one_word(moment: str, tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    """Both at once, while something is imported or a training runs."""
+    tiny["training"].update(epochs=1000)
+    script = SECOND_CTRL_C.format(moment=moment, arguments=["run", str(write(tiny))])
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip() == "Interrupted"
+
+
+SECOND_CTRL_C = """
+import builtins, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from slsim.__main__ import main
+real = builtins.__import__
+
+def twice():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+
+def importing(name, *rest, **more):
+    if "import " + name == {moment!r}:
+        builtins.__import__ = real
+        twice()
+    if {moment!r} == "rounds" and name == "slsim.learning.trainer":
+        module = real(name, *rest, **more)
+        sys.modules[name].Trainer.exchange = lambda *_: twice()
+        return module
+    return real(name, *rest, **more)
+
+builtins.__import__ = importing
+sys.argv = ["slsim", *{arguments!r}]
+main()
+"""
+
+
 def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
     tiny_study: Path, command: Command
 ) -> None:

@@ -18,6 +18,7 @@ FLOORS = {
     "slsim.units": 0,
     "slsim.seeds": 0,
     "slsim.boundary": 0,
+    "slsim.interruption": 0,
     "slsim.own_files": 0,
     "slsim.registry": 0,
     "slsim.traces": 0,
