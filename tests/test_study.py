@@ -438,3 +438,29 @@ def test_a_device_that_is_not_there_is_one_clear_error(
     with pytest.raises(StudyError, match=rf"torch cannot compute on device '{device}' \(.*\); cpu is always"):
         run(write(tiny), tmp_path / "results", device=device)
     assert not list((tmp_path / "results" / "tiny").glob("trainings/*"))
+
+
+TIRED = """
+import numpy as np
+from slsim.devices import Device
+
+class Tired(Device):
+    "Fails over the turns of a whole training, which one round has not shown."
+
+    def piece_seconds(self, work):
+        if np.size(work.samples) > 100:
+            raise RuntimeError("tired")
+        return 0.001 + 0 * work.samples
+"""
+
+
+def test_a_device_that_fails_over_a_whole_training_costs_its_own_run_alone(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "tired.py").write_text(TIRED)
+    tiny["sweep"] = {"clients.device": ["atlas-200-dk", "tired.py:Tired"]}
+    with pytest.warns(UserWarning, match=r"device tired\.py:Tired, in piece_seconds: RuntimeError: tired"):
+        study = run(write(tiny), tmp_path / "results")
+    assert list(study.summary["run"]) == ["identity, atlas-200-dk"]
+    (failure,) = study.failures
+    assert "RuntimeError: tired" in failure.file.read_text()

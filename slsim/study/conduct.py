@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from slsim.errors import DiskError, RecordingError, SlsimError, StudyError
 from slsim.recording import Recording
-from slsim.results import StudyFolder, environment
+from slsim.results import StudyFolder, environment, slug
 from slsim.scenario import Plan, load
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import ENDS_THE_STUDY, AllFailed, Failure, noted
@@ -191,10 +191,15 @@ def _finish(
     recordings: Mapping[str, Recording],
     folder: StudyFolder,
     manifest: Mapping[str, Any],
-    failures: Sequence[Failure],
+    failures: list[Failure],
 ) -> Study | None:
-    """Plays, saves and returns what can be: the cases whose training is there."""
-    runs = play(asked.cases, recordings)
+    """Plays, saves and returns what can be: the cases whose training is there. Of a case whose clock fails,
+    the reason is added to `failures`."""
+
+    def failed(label: str, error: SlsimError) -> None:
+        failures.append(noted(error, label, f"clock-{slug(label)}", folder))
+
+    runs = play(asked.cases, recordings, failed=failed)
     if not runs:
         return None
     study = Study(folder, runs, failures=failures)

@@ -34,8 +34,8 @@ def home_of(folder: StudyFolder) -> StudyFolder:
 def described(overrides: Mapping[str, Any], content: Any = None) -> str:
     """What was set, as a folder's name: readable at its beginning, and unique by `content` at its end, by the
     overrides themselves where it is left out."""
-    text = slug("_".join(f"{key}={full_label(value)}" for key, value in overrides.items()))
-    return f"{text}-{digest(overrides if content is None else content)}".lstrip("-")
+    text = slug("_".join(f"{key}={full_label(value)}" for key, value in overrides.items())) or "as-written"
+    return f"{text}-{digest(overrides if content is None else content)}"
 
 
 def _is_of(home: StudyFolder, asked: Plan) -> bool:

@@ -85,11 +85,12 @@ class Study:
         return {**failed, **({"alarms": self.alarms} if self.alarms else {})}
 
     def check(self) -> list[Check]:
-        """Whether bytes, multipliers, times and the saved summary follow from the recordings, and whether
-        these can be read."""
-        damaged = [Check("recordings", False, str(error)) for error in self.damaged]
+        """Whether bytes, multipliers, times and the saved summary follow from the recordings, whether these can
+        be read, and whether the clock contradicts itself."""
+        wrong = [Check("recordings", False, str(error)) for error in self.damaged]
+        wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
         with own_code("never"):
-            return damaged + check_runs(self.runs, self._folder.load_table("summary"))
+            return wrong + check_runs(self.runs, self._folder.load_table("summary"))
 
     def replay(self, overrides: Mapping[str, Any]) -> Study:
         """The same trainings under other links, devices or targets, without training: `overrides` is dotted
