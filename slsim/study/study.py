@@ -85,8 +85,8 @@ class Study:
         return {**failed, **({"alarms": self.alarms} if self.alarms else {})}
 
     def check(self) -> list[Check]:
-        """Whether bytes, multipliers, times and the saved summary follow from the recordings, whether these can
-        be read, and whether the clock contradicts itself."""
+        """Whether bytes, multipliers, times and the saved summary follow from the recordings, whether these
+        can be read, and whether the clock contradicts itself."""
         wrong = [Check("recordings", False, str(error)) for error in self.damaged]
         wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
         with own_code("never"):

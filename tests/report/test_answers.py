@@ -46,7 +46,8 @@ def row(run: str, time_s: float = 3.414, **changes: Any) -> dict[str, Any]:
         "evaluation_step_s": 0.001,
         "evaluation_step_bytes": 1e3,
         "baseline": "identity-1",
-        "traffic_multiplier": 10.714,
+        "rounds_to_target": 1e6,
+        "traffic_multiplier": 10.714 * 3.414 / time_s,
         "speed_up": 1.5,
         "compression_ratio": 13.766,
         "rounds": 480,
@@ -153,6 +154,19 @@ def test_differences_below_an_evaluation_step_are_told() -> None:
     )
     wide = [rows[0] | {"evaluation_step_rounds": 40.0}, rows[1], row("ms", 4.4)]
     assert "less than that apart" not in notes(output(wide))
+
+
+def test_multipliers_that_are_less_than_a_step_apart_are_told() -> None:
+    """20 of 400 rounds are 5 % of a multiplier."""
+    rows = [row("qu", 4.0, traffic_multiplier=12.4), row("ms", 5.0, traffic_multiplier=12.85)]
+    assert "less than that apart" not in notes(output(rows))
+    rows = [one | {"rounds_to_target": 400.0} for one in rows]
+    assert "less than that apart: qu and ms in multiplier." in notes(output(rows))
+
+
+def test_a_multiplier_that_its_ratio_does_not_explain_is_told() -> None:
+    rows = [row("qu", traffic_multiplier=12.4, compression_ratio=10.63), row("ms", 5.0)]
+    assert "The multiplier of qu is more than the compression ratio explains:" in notes(output(rows))
 
 
 def test_runs_of_one_training_are_compared_exactly() -> None:
