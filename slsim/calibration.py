@@ -191,7 +191,7 @@ def _median_and_spread(seconds: NDArray[np.float64]) -> tuple[str, str]:
 
 
 def _rounded(seconds: float) -> str:
-    return DURATION.format(float(f"{seconds:.{DIGITS}g}"))
+    return DURATION.format(float(f"{seconds:.{DIGITS}g}") if seconds >= DURATION.low else 0.0)
 
 
 def _circumstances(asked: Request) -> Circumstances:

@@ -174,8 +174,9 @@ def test_an_absurd_setting_is_refused_with_a_reason(
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        ({"uplink": "1e-308 bps"}, "clock"),
-        ({"jitter": {"spread": 0.5, "every": "1 ns"}}, "has not ended"),
+        ({"uplink": "1e-308 bps"}, "from 1 bps"),
+        ({"jitter": {"spread": 0.5, "every": "1 ns"}}, "1 ms or more"),
+        ({"jitter": {"spread": 0.5, "every": "1 ms"}, "uplink": "1 bps"}, "has not ended"),
         ({"framing": {"segment": 1, "header": 10**15}, "uplink": "1 bps"}, ""),
     ],
 )

@@ -50,9 +50,9 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
     stand_in = Trainings()
-    monkeypatch.setattr("slsim.study.conduct.train", stand_in)
-    monkeypatch.setattr("slsim.study.conduct.rehearse", lambda *_: None)
-    monkeypatch.setattr("slsim.study.conduct._finish", lambda *_: SimpleNamespace(failures=()))
+    monkeypatch.setattr("slsim.study.conducting.train", stand_in)
+    monkeypatch.setattr("slsim.study.conducting.rehearse", lambda *_: None)
+    monkeypatch.setattr("slsim.study.conducting._finish", lambda *_: SimpleNamespace(failures=()))
     return stand_in
 
 

@@ -23,7 +23,7 @@ from slsim.codecs.base import ZSTD_LEVEL, Codec
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
 from slsim.codecs.timing import CPU_TIME, Clock
-from slsim.errors import CodecError
+from slsim.errors import CodecError, SlsimError
 
 FILE = Path(__file__).with_name("costs.toml")
 OURS = "slsim.codecs."
@@ -99,6 +99,8 @@ def _asked(codec: Codec, method: str, call: Callable[[], object]) -> Pair:
     """Two numbers that a codec gives. Raises `CodecError` unless they are finite and 0 or more."""
     try:
         found = call()
+    except SlsimError as error:  # it names the codec already
+        raise CodecError(str(error)) from error
     except Exception as error:
         raise CodecError(
             f"the codec {type(codec).__name__}, in {method}: {type(error).__name__}: {error}"

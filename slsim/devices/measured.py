@@ -198,6 +198,7 @@ def save(device: Measured, path: Path) -> None:
 
     content = device.model_dump(mode="json", exclude={"overhead"})
     try:
+        path.parent.stat()  # a folder that is not there is a mistake, not to be made
         atomic.write(path, HEADER.format(name=f'"{path.name}"') + tomli_w.dumps(content))
     except OSError as error:
         raise FaultsError([Fault("", f"{path} cannot be written: {error.strerror}")]) from None

@@ -33,8 +33,9 @@ class Images:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.y_train = data.y_train
         mean, deviation = data.channel_statistics()
-        self._scale = torch.from_numpy(1 / (255 * deviation)).view(-1, 1, 1).to(device)
-        self._shift = torch.from_numpy(-mean / deviation).view(-1, 1, 1).to(device)
+        spread = np.where(deviation > 0, deviation, np.float32(np.inf))  # a channel without any becomes 0
+        self._scale = torch.from_numpy(1 / (255 * spread)).view(-1, 1, 1).to(device)
+        self._shift = torch.from_numpy(-mean / spread).view(-1, 1, 1).to(device)
 
     @property
     def augments(self) -> bool:
@@ -64,6 +65,4 @@ class Images:
         writable = np.require(images, requirements=["C", "W"])  # a copy only of what is mapped read-only
         pixels = moved(torch.from_numpy(writable.reshape(-1)).view(images.shape), self._device)
         values = pixels.float().mul_(self._scale).add_(self._shift)
-        return values.to(
-            memory_format=self._format
-        )  # unlike `contiguous`, with its strides for 1 channel too
+        return values.to(memory_format=self._format)  # unlike `contiguous`, strides of 1 channel too

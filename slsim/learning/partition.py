@@ -17,13 +17,8 @@ EVEN = 1e100  # alpha from which shares are equal; sums of far larger ones would
 
 
 def partition_samples(chosen: Partition, data: Dataset, clients: int, seed: int) -> list[Indices]:
-    """Each client's sample positions. Raises `DataError` when there is nothing to share out that way, and
-    with fewer samples than clients."""
+    """Each client's sample positions. Raises `DataError` when there is nothing to share out that way."""
     labels, rng = data.y_train, seeds.generator(seed, "partition")
-    if labels.size < clients:
-        raise DataError(
-            f"{labels.size} samples are not one for each of {clients} clients; ask for fewer clients"
-        )
     match chosen.kind:
         case "iid":
             return iid(labels, clients, rng)
@@ -72,7 +67,11 @@ def power_law(labels: Indices, count: int, exponent: float, rng: np.random.Gener
     """Samples at random, in numbers proportional to rank^-exponent (Zipf's law); which client has which rank
     is drawn. Everyone has one sample at least, so the last ranks may have more than their proportion, at
     the others' cost. Samples a device follow a power law in FedProx (Li et al., 2020, arXiv 1812.06127).
-    There must be as many samples as clients."""
+    Raises `DataError` with fewer samples than clients."""
+    if labels.size < count:
+        raise DataError(
+            f"{labels.size} samples are not one for each of {count} clients; ask for fewer clients"
+        )
     sizes = rng.permutation(power_law_sizes(labels.size, count, exponent))
     return np.split(rng.permutation(labels.size), np.cumsum(sizes)[:-1])
 

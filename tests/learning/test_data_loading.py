@@ -113,6 +113,6 @@ def test_a_source_that_gives_other_data_each_time_is_refused(tmp_path):
 
 def test_a_crop_must_leave_something_of_an_image(tmp_path):
     load_data(scenario(tmp_path, seed=3, augment={"crop": 7}))
-    for crop in (8, 10**9):
+    for crop in (8, 10_000):
         with pytest.raises(DataError, match=rf"crop = {crop} may .* of 8×9 pixels; it must be below 8"):
             load_data(scenario(tmp_path, seed=3, augment={"crop": crop}))

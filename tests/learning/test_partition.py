@@ -180,13 +180,21 @@ def test_samples_by_a_power_law_mix_the_classes():
 
 
 @pytest.mark.parametrize(
-    "chosen",
-    [Partition("iid"), Partition("dirichlet", 1.0), Partition("shards", 1), Partition("power_law", 1)],
+    ("chosen", "reason"),
+    [
+        (Partition("shards", 1), "3 samples do not make 4 × 1 shards"),
+        (Partition("power_law", 1), "3 samples are not one for each of 4 clients; ask for fewer clients"),
+    ],
 )
-def test_fewer_samples_than_clients_are_refused(chosen):
+def test_fewer_samples_than_clients_are_refused_where_each_is_due_one(chosen, reason):
     assert len(partition_samples(chosen, labelled([0] * 4), 4, 0)) == 4
-    with pytest.raises(DataError, match="3 samples are not one for each of 4 clients; ask for fewer clients"):
+    with pytest.raises(DataError, match=reason):
         partition_samples(chosen, labelled([0] * 3), 4, 0)
+
+
+def test_fewer_samples_than_clients_leave_some_without():
+    parts = partition_samples(Partition("iid"), labelled([0] * 3), 4, 0)
+    assert sorted(part.size for part in parts) == [0, 1, 1, 1]
 
 
 # --- by whose the samples are
