@@ -242,8 +242,7 @@ def test_a_replay_may_ask_for_a_target_confirmed_more_often(study: slsim.Study) 
 def test_nobody_reaches_the_target_of_a_replay_over_rates(study: slsim.Study) -> None:
     never = study.replay({"training.target_window": 13, "network.uplink": ["10 Mbps", "100 Mbps"]})
     assert (never.summary["target_state"] == "not reached").all()
-    figure = (never.path / "figures" / "time_to_target_over_uplink.svg").read_text()
-    assert "no run reached its target" in figure
+    assert (never.path / "figures" / "time_to_target_over_uplink.svg").is_file()
     assert (never.path / "manifest.json").is_file()
     assert all(check.passed for check in never.check())
 
