@@ -17,15 +17,16 @@ MOST_CASES = 100_000
 # What a value in short form is short for; any other text is a component's name.
 _SHORT_FOR = {"network.uplink": "rate", "network.downlink": "rate"}
 _WITHOUT_KEYS = ("data.partition", "training.schedule", "network.framing")  # their text has no table to keep
+CLASS_KEYS = {"share", "device"}  # by which a table is a class of clients
 _LISTS = ("network.access_points", "training.schedule.milestones")  # keys whose values are lists themselves
 
 
 def is_value(key: str, values: Sequence[Any]) -> bool:
     """Whether a list that is set stands for one value of `key`, as in the file, and not for a sweep: classes
-    of clients with their shares, the levels of a tree, or milestones."""
+    of clients (tables with a share, or that name a device by that key), the levels of a tree, milestones."""
     if key in _LISTS:
         return not any(isinstance(one, list) for one in values)
-    return bool(values) and all(isinstance(one, Mapping) and "share" in one for one in values)
+    return bool(values) and all(isinstance(one, Mapping) and one.keys() & CLASS_KEYS for one in values)
 
 
 def count_faults(sweep: Mapping[str, Sequence[Any]]) -> list[Fault]:

@@ -157,6 +157,7 @@ LEVELS = [{"count": 2, "rate": "1 Gbps"}, {"count": 1, "rate": "2 Gbps"}]
         ("network.uplink", CLASSES),
         ("network.downlink", CLASSES),
         ("clients.device", DEVICES),
+        ("clients.device", [{"device": one["device"]} for one in DEVICES]),
         ("network.access_points", LEVELS),
         ("training.schedule", {"milestones": [1, 2], "factor": 0.5}),
     ],
