@@ -2,9 +2,10 @@
 
 Every method of a component that slsim calls and a third party has written is guarded from the moment that
 its class is defined. What it raises, `SystemExit` included, becomes a `ComponentError` such as "codec
-own.py:Mine, in encode_values: RuntimeError: boom"; arrays that it is given cannot be written to; and the
-working directory, torch's grad mode, number of threads and default type, and torch's random state, if it
-was seeded anew, are as before. Nothing in slsim draws from the global generators of numpy or `random`.
+own.py:Mine, in encode_values: RuntimeError: boom"; arrays that it is given are copies that cannot be
+written to; and the working directory, torch's grad mode, number of threads and default type, and torch's
+random state, if it was seeded anew, are as before. Nothing in slsim draws from the global generators of
+numpy or `random`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,15 +62,17 @@ def shown_text(text: str, most: int = MOST_SHOWN) -> str:
 
 
 @contextmanager
-def around(who: str, what: str = "") -> Iterator[None]:
-    """Turns whatever is raised inside into a `ComponentError` that names the component, and what it did."""
+def around(who: str | Callable[[], str], what: str = "") -> Iterator[None]:
+    """Turns whatever is raised inside into a `ComponentError` that names the component, and what it did; and
+    puts back what is around it."""
     before = _Surroundings.now()
     try:
         yield
     except PASSES:
         raise
     except BaseException as error:
-        raise ComponentError(f"{who}{f', in {what}' if what else ''}: {told(error)}") from error
+        name = who if isinstance(who, str) else who()
+        raise ComponentError(f"{name}{f', in {what}' if what else ''}: {told(error)}") from error
     finally:
         before.restore()
 
@@ -93,38 +96,26 @@ def guard(cls: type, kind: str) -> None:
 def _guarded(method: Callable[..., Any], kind: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: object, *args: Any, **kwargs: Any) -> Any:
-        before = _Surroundings.now()
-        try:
+        guarding = functools.partial(around, lambda: name_of(type(self), kind), method.__name__)
+        with guarding():
             given = method(self, *map(_locked, args), **kwargs)
-        except PASSES:
-            raise
-        except BaseException as error:
-            raise _named(self, kind, method, error) from error
-        finally:
-            before.restore()
-        return _steps(self, kind, method, given) if isinstance(given, Generator) else given
+        return _steps(guarding, given) if isinstance(given, Generator) else given
 
     call.__guarded__ = True  # type: ignore[attr-defined]
     return call
 
 
 def _steps(
-    self: object, kind: str, method: Callable[..., Any], generator: Generator[Any, Any, Any]
+    guarding: Callable[[], AbstractContextManager[None]], generator: Generator[Any, Any, Any]
 ) -> Generator[Any, Any, Any]:
     """A component's generator, guarded from each item to the next."""
     advance: Callable[[], Any] = functools.partial(next, generator)
     while True:
-        before = _Surroundings.now()
-        try:
-            item = advance()
-        except StopIteration as end:
-            return end.value
-        except PASSES:
-            raise
-        except BaseException as error:
-            raise _named(self, kind, method, error) from error
-        finally:
-            before.restore()
+        with guarding():
+            try:
+                item = advance()
+            except StopIteration as end:
+                return end.value
         try:
             answer = yield item
         except GeneratorExit:
@@ -136,14 +127,11 @@ def _steps(
             advance = functools.partial(generator.send, answer)
 
 
-def _named(self: object, kind: str, method: Callable[..., Any], error: BaseException) -> ComponentError:
-    return ComponentError(f"{name_of(type(self), kind)}, in {method.__name__}: {told(error)}")
-
-
 def _locked(argument: Any) -> Any:
-    """An array as one that cannot be written to; anything else as it is."""
-    if isinstance(argument, np.ndarray) and argument.flags.writeable:
-        argument = argument.view()
+    """An array as a copy that cannot be written to (a view would not do: torch writes through the lock);
+    anything else as it is."""
+    if isinstance(argument, np.ndarray):
+        argument = argument.copy()
         argument.flags.writeable = False
     return argument
 

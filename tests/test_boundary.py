@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from slsim.boundary import around
+from slsim.codecs import Identity
 from slsim.devices import Device, Work
 from slsim.errors import ComponentError, DataError, FaultsError
 from slsim.protocols import SplitFed
@@ -90,6 +92,20 @@ def test_a_device_that_gives_no_time_is_named(
         Own().seconds(Work("client forward"))
     assert f"device test_boundary.py:Own, in piece_seconds: {words}" in str(caught.value)
     assert "for client forward; seconds must be at least 0 and finite" in str(caught.value)
+
+
+def test_what_a_codec_is_given_is_a_copy_that_even_torch_cannot_write_through() -> None:
+    class Careless(Identity):
+        def encode_values(self, values: Any, shape: Any, rng: Any) -> Any:
+            sent = values.tobytes()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # torch's, of an array that is not writable
+                torch.from_numpy(values).zero_()
+            return sent
+
+    activations = torch.ones(2, 3)
+    Careless().encode(activations)
+    assert torch.equal(activations, torch.ones(2, 3))
 
 
 def test_what_is_around_a_component_is_as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
