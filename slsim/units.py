@@ -103,9 +103,15 @@ class Quantity:
                 "(8 times as much), whichever is meant"
             )
         raise UnitError(
-            f"{unit!r} is not a unit of {self.what}; {nearest(unit, self.units)}"
-            f"allowed: {', '.join(self.units)}"
+            f"{unit!r} is not a unit of {self.what}; {self._hint(unit)}allowed: {', '.join(self.units)}"
         )
+
+    def _hint(self, unit: str) -> str:
+        """What may have been meant by `unit`: the same a second, with its value, or the nearest name."""
+        a_second = f"{_PER.sub('/', unit)}/s"
+        if re.fullmatch(self.spelling, a_second):
+            return f"{a_second!r} is {self.format(self.scale(a_second))}; "
+        return nearest(unit, self.units)
 
     def format(self, value: float) -> str:
         """`value` in the largest unit that leaves at least 1, such that `parse` gives it back exactly."""

@@ -352,3 +352,15 @@ def test_pretty_rounds_into_the_next_unit(quantity, value, text):
 
 def test_numpy_floats_are_formatted_like_floats():
     assert DURATION.format(np.float64(0.12345678901234568)) == "0.12345678901234568 s"
+
+
+@pytest.mark.parametrize(
+    ("unit", "hint"),
+    [("MB", "'MB/s' is 8 Mbps;"), ("Mbit", "'Mbit/s' is 1 Mbps;"), ("Mbsp", 'did you mean "Mbps"?')],
+)
+def test_a_size_where_a_rate_is_due_is_told_with_the_value_that_it_would_have_a_second(
+    unit: str, hint: str
+) -> None:
+    with pytest.raises(UnitError) as caught:
+        RATE.parse(f"5 {unit}")
+    assert hint in str(caught.value)
