@@ -107,11 +107,12 @@ class Quantity:
         )
 
     def _hint(self, unit: str) -> str:
-        """What may have been meant by `unit`: the same a second, with its value, or the nearest name."""
-        a_second = f"{_PER.sub('/', unit)}/s"
+        """What may have been meant by `unit`: the nearest name, or the unit a second where that is another."""
+        near, a_second = nearest(unit, self.units), f"{_PER.sub('/', unit)}/s"
         if re.fullmatch(self.spelling, a_second):
-            return f"{a_second!r} is {self.format(self.scale(a_second))}; "
-        return nearest(unit, self.units)
+            value = self.format(self.scale(a_second))
+            return near if value.removeprefix("1 ") in near else f"{a_second!r} is {value}; "
+        return near
 
     def format(self, value: float) -> str:
         """`value` in the largest unit that leaves at least 1, such that `parse` gives it back exactly."""

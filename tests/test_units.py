@@ -356,7 +356,7 @@ def test_numpy_floats_are_formatted_like_floats():
 
 @pytest.mark.parametrize(
     ("unit", "hint"),
-    [("MB", "'MB/s' is 8 Mbps;"), ("Mbit", "'Mbit/s' is 1 Mbps;"), ("Mbsp", 'did you mean "Mbps"?')],
+    [("MB", "'MB/s' is 8 Mbps;"), ("GiB", "'GiB/s' is 8.589934592 Gbps;"), ("Mbsp", 'did you mean "Mbps"?')],
 )
 def test_a_size_where_a_rate_is_due_is_told_with_the_value_that_it_would_have_a_second(
     unit: str, hint: str
