@@ -102,12 +102,11 @@ class Quantity:
                 f"{unit!r} is not a clear unit of {self.what}: write {bits!r} or {many_bytes!r} "
                 "(8 times as much), whichever is meant"
             )
-        raise UnitError(
-            f"{unit!r} is not a unit of {self.what}; {self._hint(unit)}allowed: {', '.join(self.units)}"
-        )
+        known = ", ".join(self.units)
+        raise UnitError(f"{unit!r} is not a unit of {self.what}; {self._hint(unit)}allowed: {known}")
 
     def _hint(self, unit: str) -> str:
-        """What may have been meant by `unit`: the nearest name, or the unit a second where that is another."""
+        """What may have been meant by `unit`: the nearest name, or the unit a second where that is other."""
         near, a_second = nearest(unit, self.units), f"{_PER.sub('/', unit)}/s"
         if re.fullmatch(self.spelling, a_second):
             value = self.format(self.scale(a_second))
