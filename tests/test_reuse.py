@@ -34,7 +34,13 @@ class Trainings:
         self.before: Callable[[], object] = lambda: None  # the data are there
 
     def __call__(
-        self, training: Training, observer: object, checkpoint: Checkpoint, device: str, ready: Any
+        self,
+        training: Training,
+        observer: object,
+        checkpoint: Checkpoint,
+        device: str,
+        ready: Any,
+        known: Any,
     ) -> Any:
         self.before()
         ready()

@@ -26,7 +26,7 @@ from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
 from slsim.study.reuse import FILES, finished, reinstate, reusable, supersede
 from slsim.study.study import Study
-from slsim.study.training import Observer, Silent, Training, train, trainings_of
+from slsim.study.training import Manners, Observer, Silent, Training, train, trainings_of
 
 
 class Interrupted(StudyError):
@@ -77,7 +77,8 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
     started = time.monotonic()
     check_document(asked)
     kept = [] if fresh else [training.key for training in trainings if finished(folder, training.name)]
-    rehearse(asked.cases, kept, device)
+    known: Manners = {}
+    rehearse(asked.cases, kept, device, known)
     folder.sweep()
     walls: dict[str, float] = {}
     done: dict[str, Recording] = {}
@@ -101,7 +102,7 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
         for training in trainings:
             try:
                 done[training.key] = _obtain(
-                    training, folder, fingerprints, fresh, observer, device, ready, reused
+                    training, folder, fingerprints, fresh, observer, device, ready, reused, known
                 )
                 walls[training.name] = done[training.key].provenance.get("wall_s", 0.0)
             except ENDS_THE_STUDY:
@@ -141,6 +142,7 @@ def _obtain(
     device: str,
     ready: Callable[[], None],
     reused: set[str],
+    known: Manners,
 ) -> Recording:
     """A training's recording, there already (then its key is added to `reused`) or made now. `ready` is
     called before the first round, and not before the data have been found: where they are missing, nothing is
@@ -158,7 +160,7 @@ def _obtain(
         checkpoint.files = fingerprints.of(training.scenario)  # some may have been fetched just now
         ready()
 
-    _, recording = train(training, observer, checkpoint, device, ready=begin)
+    _, recording = train(training, observer, checkpoint, device, ready=begin, known=known)
     if checkpoint.files:
         recording.provenance[FILES] = checkpoint.files
     folder.save_training(training.name, recording)

@@ -28,7 +28,7 @@ from slsim.recording import (
 from slsim.scenario import Case, Choice, Plan, Scenario, plan, run_labels
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_record
-from slsim.study.training import Training, prepare
+from slsim.study.training import Manners, Training, prepare
 
 if TYPE_CHECKING:
     from slsim.learning.trainer import Trainer
@@ -54,10 +54,12 @@ def _read_back(text: str, asked: Plan) -> tuple[Case, ...]:
     return plan(tomllib.loads(text), asked.name, Path()).cases
 
 
-def rehearse(cases: Sequence[Case], trained: Collection[str], device: str = "cpu") -> None:
+def rehearse(
+    cases: Sequence[Case], trained: Collection[str], device: str = "cpu", known: Manners | None = None
+) -> None:
     """Plays one synthetic round of each case on its clock, those whose training (a key) is there already left
-    out. Raises `ScenarioError` with what cannot be played, by run; `DataError` when data or model are at
-    fault."""
+    out; models that are tried are added to `known`. Raises `ScenarioError` with what cannot be played, by
+    run; `DataError` when data or model are at fault."""
     trainers: dict[str, Trainer] = {}
     played: set[str] = set()
     faults: dict[str, Fault] = {}
@@ -74,7 +76,7 @@ def rehearse(cases: Sequence[Case], trained: Collection[str], device: str = "cpu
         if learner not in trainers:
             trainers.clear()  # one at a time: there may be many, and each may be large
             with told_by_cause(case.scenario):
-                trainers[learner] = prepare(case.scenario, device)
+                trainers[learner] = prepare(case.scenario, device, known)
         try:
             play_one(case.scenario, trainers[learner])
         except SlsimError as error:

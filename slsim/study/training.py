@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from slsim import own_files, seeds
 from slsim.errors import TrainingDiverged
@@ -22,6 +22,7 @@ from slsim.study.formats import formats
 from slsim.study.one_round import check_first_round
 
 if TYPE_CHECKING:
+    from slsim.learning.apart import Manner
     from slsim.learning.trainer import Trainer
 
 
@@ -113,9 +114,13 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
     ]
 
 
-def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
-    """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol. Raises
-    `StudyError` for a device that torch cannot compute on, `DataError` for a model that cannot be trained."""
+Manners: TypeAlias = "dict[str, Manner]"  # of models that have been tried, by all that matters for it
+
+
+def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = None) -> Trainer:
+    """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol. A model
+    is tried (see `admission.py`) unless it is in `known`, to which it is added. Raises `StudyError` for a
+    device that torch cannot compute on, `DataError` for a model that cannot be trained."""
     from slsim.learning.admission import admit
     from slsim.learning.data import load_data
     from slsim.learning.split import split
@@ -129,8 +134,10 @@ def prepare(scenario: Scenario, device: str = "cpu") -> Trainer:
     up, down, weights = (
         codec.create() for codec in (scenario.codec.uplink, scenario.codec.downlink, scenario.codec.weights)
     )
-    manner = admit(scenario, images, halves, where)
-    return Trainer(scenario, images, halves, up, down, weights, where, manner)
+    known, tried = {} if known is None else known, training_key(scenario.baseline())
+    if tried not in known:
+        known[tried] = admit(scenario, images, halves, where)
+    return Trainer(scenario, images, halves, up, down, weights, where, known[tried])
 
 
 def train(
@@ -139,15 +146,16 @@ def train(
     checkpoint: Checkpoint | None = None,
     device: str = "cpu",
     ready: Callable[[], object] = lambda: None,
+    known: Manners | None = None,
 ) -> tuple[Trainer, Recording]:
     """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
     recorded up to there. `ready` is called when data and model are there, before the first round. Raises
-    `TrainingError` or `ComponentError` for whatever goes wrong in it."""
+    `TrainingError` or `ComponentError` for whatever goes wrong in it. For `known` see `prepare`."""
     import torch
 
     started = time.monotonic()
     with told_by_cause(training.scenario):
-        trainer = prepare(training.scenario, device)
+        trainer = prepare(training.scenario, device, known)
         recording, wall_s = _begin(training, trainer, checkpoint)
         ready()
         for text in trainer.manner.notices:
