@@ -41,6 +41,7 @@ DAMAGED = (
     ".damaged"  # what the name of a file or folder ends in that was set aside, because it cannot be read
 )
 LONGEST_SLUG = 60
+ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 
 
@@ -151,7 +152,7 @@ class StudyFolder:
 
     def error_file(self, name: str) -> Path:
         """Where the traceback of a training that failed is."""
-        return self.trainings / f"{name}.error.txt"
+        return self.trainings / f"{name}{ERROR}"
 
     def save_error(self, name: str, text: str) -> Path:
         self._write(self.error_file(name), text)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slsim.scenario import plan
-from slsim.study import Silent, run
+from slsim.study import Interrupted, Silent, run
 from slsim.study.placing import described
 from slsim.study.training import Training
 
@@ -66,6 +66,21 @@ def test_other_settings_have_a_folder_of_their_own_and_reuse_what_is_the_same(sh
     assert again == other.path
     assert limited not in (home, other.path)
     assert tables(home) == before
+
+
+def test_other_settings_leave_an_interrupted_study_to_be_resumed(short: Path) -> None:
+    class Stops(Silent):
+        def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
+            if label == "qu 3":
+                raise KeyboardInterrupt
+
+    results = short.parent / "results"
+    with pytest.raises(Interrupted):
+        run(short, results, observer=Stops())
+    (results / "tiny" / "summary.csv").unlink()  # as where not even the first training was finished
+    other = run(short, results, overrides={"training.max_rounds": 1}).path
+    assert other.name.startswith("tiny@training.max-rounds=1-")
+    assert run(short, results).path == results / "tiny"
 
 
 def test_settings_that_say_what_the_file_says_are_the_same_study(short: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from slsim.errors import SlsimError
 from slsim.own_code import own_code
-from slsim.results import StudyFolder, digest, slug
+from slsim.results import ERROR, StudyFolder, digest, slug
 from slsim.scenario import Plan, full_label, load
 from slsim.study.inputs import localised
 
@@ -17,13 +17,19 @@ APART = "@"  # between a scenario's name, which cannot have it, and other settin
 
 
 def folder_for(asked: Plan, results: Path) -> StudyFolder:
-    """`results/<name>`, or `results/<name>@<settings>` where a finished study of other settings is there: one
-    whose overrides were others, and whose scenario is another. A scenario file that was edited renews its
-    study."""
+    """`results/<name>`, or `results/<name>@<settings>` where a study of other settings is there, finished or
+    begun: one whose overrides were others, and whose scenario is another. A scenario file that was edited
+    renews its study."""
     home = StudyFolder.of(results / asked.name)
-    if not home.has_table("summary") or _is_of(home, asked):
+    if not _has_begun(home) or _is_of(home, asked):
         return home
     return StudyFolder.of(results / f"{asked.name}{APART}{described(asked.overrides)}")
+
+
+def _has_begun(home: StudyFolder) -> bool:
+    """Whether a study has something that would be lost: tables, trainings, or a checkpoint of one."""
+    kept = home.trainings.iterdir() if home.trainings.is_dir() else ()
+    return home.has_table("summary") or any(not one.name.endswith(ERROR) for one in kept)
 
 
 def home_of(folder: StudyFolder) -> StudyFolder:
