@@ -42,7 +42,8 @@ def admit(scenario: Scenario, data: Dataset, model: SplitModel, device: torch.de
         except DataError as error:
             if not manner.channels_last:
                 raise
-            reason = f"{error}; so images are laid out as usual (channels_last = false)"
+            failed = str(error).removesuffix(".")
+            reason = f"{failed}; so images are laid out as usual (channels_last = false)"
             manner = replace(manner, channels_last=False, notices=(*notices, reason))
             _try(scenario, data, model, device, manner)
     return manner
