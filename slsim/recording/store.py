@@ -45,7 +45,7 @@ class Recording:
     evaluations: list[Evaluation] = field(default_factory=list)
     probes: list[Measurement] = field(default_factory=list)
     status: Status = "finished"
-    test_set: TestSet | None = None  # of recordings before 0.2 it is not known
+    test_set: TestSet | None = None  # not known of recordings of formats 1 and 2
     formats: tuple[Format, ...] = ()  # nor are these
     provenance: dict[str, Any] = field(default_factory=dict)
 
