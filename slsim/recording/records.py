@@ -118,7 +118,7 @@ class Costs:
 
     FLOPs are a sample's, of each half. What a codec costs is by message kind and an element's: bytes of
     memory that encoding and decoding touch (0: none, or not known); seconds of a core of reference, where
-    they are known (recordings of formats 1 and 2 have none), and of the lossless stage there. `measured_core` has
+    they are known (formats 1 and 2 have none), and of the lossless stage there. `measured_core` has
     the kinds whose codec was measured on the machine that trained, and how fast its core was beside that of
     reference.
     """

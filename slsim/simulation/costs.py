@@ -17,8 +17,8 @@ SOME_WEIGHTS = 1 << 16  # how many there are is not recorded, and an element cos
 
 
 def costs_of(recording: Recording) -> Costs:
-    """A recording's costs. Recordings of formats 1 and 2 know of codecs only the memory that they touch: those that
-    ship get what the table of costs says today; one of somebody's own is counted by its memory traffic."""
+    """A recording's costs. Formats 1 and 2 know of codecs only the memory that they touch: those that ship
+    get what the table of costs says today; one of somebody's own is counted by its memory traffic."""
     costs = recording.costs
     if costs.encode_s:
         return costs
