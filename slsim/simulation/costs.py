@@ -12,7 +12,8 @@ from slsim.codecs.costs import SHIPPED, by_kind, cost_of
 from slsim.recording import ACTIVATIONS, GRADIENTS, WEIGHTS, Costs, Recording
 from slsim.units import DURATION
 
-DIRECTIONS = {ACTIVATIONS: "uplink", GRADIENTS: "downlink", WEIGHTS: "weights"}
+# Which of a scenario's codecs carries a message, by its kind.
+CODEC_OF = {ACTIVATIONS: "uplink", GRADIENTS: "downlink", WEIGHTS: "weights"}
 SOME_WEIGHTS = 1 << 16  # how many there are is not recorded, and an element costs nearly the same
 
 
@@ -23,7 +24,7 @@ def costs_of(recording: Recording) -> Costs:
     if costs.encode_s:
         return costs
     samples = recording.learning.get("clients", {}).get("batch_size", 1)
-    shapes = dict.fromkeys(DIRECTIONS, (samples, *recording.activation_shape)) | {WEIGHTS: (SOME_WEIGHTS,)}
+    shapes = dict.fromkeys(CODEC_OF, (samples, *recording.activation_shape)) | {WEIGHTS: (SOME_WEIGHTS,)}
     known = {
         kind: cost_of(codecs.create(**table), shapes[kind], sparse=kind == ACTIVATIONS)
         for kind, table in _chosen(recording).items()
@@ -50,4 +51,4 @@ def notes(recording: Recording) -> list[str]:
 def _chosen(recording: Recording) -> dict[str, Mapping[str, Any]]:
     """Each message kind's codec, as the scenario has it."""
     tables: Mapping[str, Any] = recording.learning.get("codec", {})
-    return {kind: tables[name] for kind, name in DIRECTIONS.items() if name in tables}
+    return {kind: tables[name] for kind, name in CODEC_OF.items() if name in tables}

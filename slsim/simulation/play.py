@@ -17,10 +17,11 @@ from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import ClockError
 from slsim.network import LinkUsage, topology
 from slsim.protocols import PHASES, Cast, Due, Protocol, Span, Stage, Workload
-from slsim.recording import ACTIVATIONS, GRADIENTS, WEIGHTS, Costs, RoundRecord, Turns
+from slsim.recording import Costs, RoundRecord, Turns
 from slsim.scenario import Scenario
 from slsim.scenario.shares import assign
 from slsim.simulation import columns, invariants
+from slsim.simulation.costs import CODEC_OF
 from slsim.simulation.timeline import Timeline
 
 PLACE = {phase: place for place, phase in enumerate(PHASES)}
@@ -77,11 +78,7 @@ class Simulation:
             (share.device.create().under(assumptions), share.share) for share in scenario.clients.device
         ]
         count = scenario.clients.count
-        codecs = {
-            ACTIVATIONS: scenario.codec.uplink.name,
-            GRADIENTS: scenario.codec.downlink.name,
-            WEIGHTS: scenario.codec.weights.name,
-        }
+        codecs = {kind: getattr(scenario.codec, which).name for kind, which in CODEC_OF.items()}
         cast = Cast(
             clients=assign(shares, count),
             server=scenario.server.device.create().under(assumptions),

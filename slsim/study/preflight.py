@@ -3,7 +3,6 @@ scenario that will be written down reads back as the same cases."""
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,6 +25,8 @@ from slsim.recording import (
     Turn,
 )
 from slsim.scenario import Case, Choice, Plan, Scenario, plan, run_labels
+from slsim.scenario.sweep import text
+from slsim.simulation.costs import CODEC_OF
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_record
 from slsim.study.training import Manners, Training, prepare
@@ -39,19 +40,19 @@ MOST_READ_BACK = 200  # cases
 def check_document(asked: Plan) -> None:
     """Raises `ScenarioError` when the scenario that will be saved would not read back as the same cases."""
     try:
-        text = tomli_w.dumps(asked.document())
-        text.encode()
+        written = tomli_w.dumps(asked.document())
+        written.encode()
     except (ValueError, TypeError) as error:
         raise ScenarioError(
             [Fault("", f"cannot be written as TOML in UTF-8: {error}")], asked.name
         ) from error
-    if len(asked.cases) <= MOST_READ_BACK and _read_back(text, asked) != asked.cases:
+    if len(asked.cases) <= MOST_READ_BACK and _read_back(written, asked) != asked.cases:
         what = "does not read back as the same cases; does a component of one's own change its parameters?"
         raise ScenarioError([Fault("", what)], asked.name)
 
 
-def _read_back(text: str, asked: Plan) -> tuple[Case, ...]:
-    return plan(tomllib.loads(text), asked.name, Path()).cases
+def _read_back(written: str, asked: Plan) -> tuple[Case, ...]:
+    return plan(tomllib.loads(written), asked.name, Path()).cases
 
 
 def rehearse(
@@ -67,12 +68,12 @@ def rehearse(
         if Training.of(case.scenario).key in trained:
             continue
         table = case.scenario.table()
-        clock = _text({key: item for key, item in table.items() if key not in ("name", "training")})
+        clock = text({key: item for key, item in table.items() if key not in ("name", "training")})
         clock += case.scenario.training.protocol.label
         if clock in played:
             continue
         played.add(clock)
-        learner = _text([table["data"], table["model"], table["seed"], table["clients"]["count"]])
+        learner = text([table["data"], table["model"], table["seed"], table["clients"]["count"]])
         if learner not in trainers:
             trainers.clear()  # one at a time: there may be many, and each may be large
             with told_by_cause(case.scenario):
@@ -141,11 +142,10 @@ def _weights(trainer: Trainer, client: int, size: int, direction: Any) -> Turn:
 
 def _check_costs(costs: Costs, scenario: Scenario) -> None:
     """Raises `ComponentError` for a cost that is no number, not finite or below 0."""
-    kinds = {ACTIVATIONS: "uplink", GRADIENTS: "downlink", WEIGHTS: "weights"}
     for path, cost in _numbers("", asdict(costs)):
         if isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < math.inf:
             continue
-        direction = next((kinds[kind] for kind in kinds if kind in path), None)
+        direction = next((which for kind, which in CODEC_OF.items() if kind in path), None)
         who = (
             f"codec {getattr(scenario.codec, direction).name.rpartition('/')[2]}"
             if direction
@@ -164,7 +164,3 @@ def _numbers(path: str, value: object) -> Iterator[tuple[str, object]]:
             yield from _numbers(path, item)
     elif not isinstance(value, str) and value is not None:
         yield path, value
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
