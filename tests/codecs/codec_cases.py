@@ -1,13 +1,20 @@
-"""Every registered codec with variations of every parameter: what the tests of this folder run over.
+"""The codecs that the tests of this folder run over, and what those tests share.
 
-A new codec is covered by being registered: its parameters with a fixed choice of values are varied on their
-own, others take the values of NUMBERS. A case is written as its codec's name and the parameters that differ
-from the defaults.
+CASES is the whole grid: every registered codec with variations of every parameter. It runs once, under
+`check_codec`. A new codec is covered by being registered: its parameters with a fixed choice of values are
+varied on their own, others take the values of NUMBERS. A case is written as its codec's name and the
+parameters that differ from the defaults.
+
+REPRESENTATIVES are some 25 of them, for the detailed tests: every codec; every rounding, scope and type;
+1 bit and 8 bits; every sparsity that is an extreme; buckets of one and of several elements; a generator that
+draws and one that does not; and for every layout of a content (floats; a range, norms or centroids and
+codes; masks and values; masks, values, means and signs) one case with zstd.
 """
 
 from __future__ import annotations
 
 import inspect
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -17,7 +24,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
-from slsim.codecs import Codec, registry
+from slsim.codecs import Codec, Rng, registry
 
 NUMBERS: dict[str, tuple[Any, ...]] = {
     "sparsity": (0.0, 0.3, 0.5, 1.0),
@@ -71,10 +78,12 @@ def _distinct(cases: dict[str, Codec]) -> dict[str, Codec]:
     return {key: seen.append(codec) or codec for key, codec in cases.items() if codec not in seen}
 
 
+def compressed(codec: Codec) -> Codec:
+    """The codec of the same parameters with zstd."""
+    return type(codec)(**codec.model_dump() | {"lossless": "zstd"})
+
+
 PLAIN = _distinct({_id(name, params): registry.create(name, **params) for name, params in _plain()})
-ZSTD = {
-    f"{key}-zstd": type(codec)(**codec.model_dump() | {"lossless": "zstd"}) for key, codec in PLAIN.items()
-}
 LEVELS = {
     f"{name}-zstd_level={level}": registry.create(name, lossless="zstd", zstd_level=level)
     for name, level in (("identity", 19), ("ms", 3), ("qu", 19))
@@ -82,7 +91,42 @@ LEVELS = {
 DEFAULTS = {name: registry.create(name) for name in registry.names()}
 # The lossless stage sees segments, not parameters: defaults, and what is varied together, stand for the rest.
 _SEGMENTS = [_id(name, params) for name in DEFAULTS for params in ({}, *TOGETHER.get(name, []))]
-CASES = PLAIN | {f"{key}-zstd": ZSTD[f"{key}-zstd"] for key in _SEGMENTS} | LEVELS
+CASES = PLAIN | {f"{key}-zstd": compressed(PLAIN[key]) for key in _SEGMENTS} | LEVELS
+
+REPRESENTATIVES = {
+    _id(name, params): registry.create(name, **params)
+    for name, params in (
+        ("identity", {}),
+        ("identity", {"lossless": "zstd"}),
+        ("cast", {"dtype": "float16"}),
+        ("cast", {"dtype": "bfloat16", "lossless": "zstd", "zstd_level": 19}),
+        ("cast", {"dtype": "float8_e4m3"}),
+        ("cast", {"dtype": "float8_e5m2"}),
+        ("qu", {"bits": 3}),
+        ("qu", {"bits": 1, "rounding": "stochastic"}),
+        ("qu", {"bits": 8, "scope": "sample"}),
+        ("qu", {"bits": 5, "rounding": "stochastic", "scope": "channel", "lossless": "zstd"}),
+        ("qsgd", {"bits": 2, "bucket_size": 1}),
+        ("qsgd", {"bits": 8, "bucket_size": 7, "lossless": "zstd"}),
+        ("kmeans", {"bits": 1, "iterations": 0}),
+        ("kmeans", {"bits": 8, "iterations": 2, "lossless": "zstd"}),
+        ("sp", {"sparsity": 0.0}),
+        ("sp", {"sparsity": 0.5, "scope": "sample"}),
+        ("sp", {"sparsity": 1.0, "lossless": "zstd"}),
+        ("rt", {"sparsity": 0.5, "alpha": 1.0}),
+        ("rt", {"sparsity": 0.95875, "scope": "sample", "lossless": "zstd"}),
+        ("randk", {"sparsity": 0.3, "lossless": "zstd"}),
+        ("randk", {"sparsity": 0.5, "scope": "sample"}),
+        ("ms", {"sparsity": 0.99, "bits": 2}),
+        ("ms", {"sparsity": 0.6, "bits": 1}),
+        ("ms", {"sparsity": 0.6, "bits": 8, "rounding": "nearest"}),
+        ("ms", {"sparsity": 1.0, "bits": 3, "scope": "sample"}),
+        ("ms", {"sparsity": 0.0, "bits": 4, "lossless": "zstd"}),
+        ("ms", {"sparsity": 0.6, "bits": 3, "rounding": "centroid", "scope": "sample", "lossless": "zstd"}),
+    )
+}
+PLAIN_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if not codec.lossless}
+ZSTD_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if codec.lossless}
 
 
 @contextmanager
@@ -120,3 +164,21 @@ def every(argument: str, cases: dict[str, Any] | Iterable[str]) -> Callable[[Cal
 def tensor(*shape: int, seed: int = 0) -> torch.Tensor:
     """Normal numbers, so about half are negative."""
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32))
+
+
+def decoded(codec: Codec, values: list[Any], rng: Rng = None) -> list[Any]:
+    """What a tensor of `values` decodes to."""
+    return codec.decode(codec.encode(torch.tensor(values, dtype=torch.float32), rng)).tolist()
+
+
+def peak_bytes(call: Callable[[], Any]) -> tuple[int, Any]:
+    """The most that Python and numpy hold at a time while `call` runs, beyond what they held before; and
+    what it gives."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        result = call()
+        return tracemalloc.get_traced_memory()[1] - before, result
+    finally:
+        tracemalloc.stop()
