@@ -190,12 +190,16 @@ def test_at_most_two_extra_copies(codec):
 
 
 @every("codec", PLAIN_REPRESENTATIVES)
-def test_zstd_shrinks_what_can_be_shrunk(codec):
+def test_zstd_shrinks_what_can_be_shrunk_and_stores_what_cannot(codec):
     activations = torch.zeros(40, 3, 10, 10)
     activations[::7] = 1.5
     payload = compressed(codec).encode(activations)
     assert payload.num_bytes < codec.encode(activations).num_bytes
     assert same_bits(compressed(codec).decode(payload), codec.decode(codec.encode(activations)))
+    noise = tensor(7, 9)
+    plain, stored = codec.encode(noise), compressed(codec).encode(noise)
+    lengths = 1 + 2 * len(codec.segments((7, 9), len(plain.content)))
+    assert stored.num_bytes <= plain.num_bytes + lengths
 
 
 @every("name", list(DEFAULTS))

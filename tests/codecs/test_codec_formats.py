@@ -115,7 +115,7 @@ def test_the_compression_ratios_of_the_papers_settings():
 @pytest.mark.parametrize(
     ("sparsity", "num_elements", "k"),
     [
-        (0.9, 10, 1),  # in binary arithmetic 1 - 0.9 = 0.0999…98, and k were 0
+        (0.9, 20, 2),  # in binary arithmetic 1 - 0.9 = 0.0999…98, and k were 1
         (0.99, 100, 1),
         (0.99, 199, 1),
         (0.99, 200, 2),
