@@ -669,7 +669,7 @@ SAMPLED = {
     "sp": {"sparsity": 0.8},
     "rt": {"sparsity": 0.8, "alpha": 0.5},
     "randk": {"sparsity": 0.8},
-    "qu": {"bits": 3},
+    "qu": {"bits": 8},
     "qu-stochastic": {"bits": 3, "rounding": "stochastic"},
     **{f"ms-{rounding}": {"sparsity": 0.8, "bits": 3, "rounding": rounding} for rounding in ROUNDINGS},
 }
