@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -12,19 +13,12 @@ from torch import nn
 from slsim import seeds
 from slsim.errors import DataError
 from slsim.learning import ghost
-from slsim.learning.flops import counted
-from slsim.learning.layers import Layer, backward_of, copied, layers_of, naming, output_of, walk
+from slsim.learning.flops import HalfFlops, Part, parts_of
+from slsim.learning.layers import Layer, copied, layers_of, naming, walk
 from slsim.learning.models import Model
 
+PARTS = ("client", "server")
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
-
-
-@dataclass(frozen=True)
-class HalfFlops:
-    """Floating-point operations of one half for one sample; a multiply-add is two."""
-
-    forward: float
-    backward: float
 
 
 @dataclass(frozen=True)
@@ -61,11 +55,11 @@ def halve(
         client, server = _cut(layers, client_layers)
         probe = torch.zeros(SAMPLES, *image_shape)
         _settle(layers, probe)
-        _check_apart(layers_of(client), layers_of(server, client_layers + 1))
-        activations, logits, flops = _measured(client, server, probe)
-    if logits != (classes,):
-        raise DataError(f"the model gives {logits} values a sample, there are {classes} classes")
-    return SplitModel(client, server, activations, *flops)
+        _check_apart(*_layers_of_parts([client, server]))
+        own, other = _measured([client, server], probe)
+    if other.shape != (classes,):
+        raise DataError(f"the model gives {other.shape} values a sample, there are {classes} classes")
+    return SplitModel(client, server, own.shape, own.flops, other.flops)
 
 
 def _cut(layers: nn.Sequential, count: int) -> tuple[nn.Sequential, nn.Sequential]:
@@ -119,37 +113,22 @@ def _how(mode: str, probe: torch.Tensor) -> str:
     return f"{mode}, for images of shape {tuple(probe.shape[1:])}"
 
 
-Measured: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[HalfFlops, HalfFlops]]
-
-
-def _measured(client: nn.Sequential, server: nn.Sequential, probe: torch.Tensor) -> Measured:
-    """The shapes of a sample's activations and logits, and both halves' FLOPs. Nothing is computed, where
-    the layers can do without numbers."""
+def _measured(parts: Sequence[nn.Sequential], probe: torch.Tensor) -> list[Part]:
+    """The shape of a sample's output of each part, and its FLOPs. Nothing is computed, where the layers can
+    do without numbers."""
     with contextlib.suppress(Exception):
-        return _measured_on("meta", client, server, probe)
-    return _measured_on("cpu", client, server, probe)
+        return _measured_on("meta", parts, probe)
+    return _measured_on("cpu", parts, probe)
 
 
-def _measured_on(device: str, client: nn.Sequential, server: nn.Sequential, probe: torch.Tensor) -> Measured:
-    """Runs copies, in training mode."""
-    own, other = (copied(half, device).train() for half in (client, server))
-    how = _how("in training", probe)
-    activations, client_flops = _counted(layers_of(own), "client", probe.to(device), how)
-    received = activations.float().requires_grad_()
-    logits, server_flops = _counted(layers_of(other, len(client) + 1), "server", received, how)
-    return tuple(activations.shape[1:]), tuple(logits.shape[1:]), (client_flops, server_flops)
+def _measured_on(device: str, parts: Sequence[nn.Sequential], probe: torch.Tensor) -> list[Part]:
+    """Measure copies of the parts on `device`, in training mode."""
+    copies = [copied(part, device).train() for part in parts]
+    named = list(zip(PARTS, _layers_of_parts(copies), strict=False))
+    return parts_of(named, probe.to(device), _how("in training", probe))
 
 
-def _counted(
-    layers: list[Layer], half: str, inputs: torch.Tensor, how: str
-) -> tuple[torch.Tensor, HalfFlops]:
-    """The output of a half's layers, detached, and their FLOPs for one sample."""
-    with counted() as forward:
-        steps = walk(layers, inputs, how)
-    samples = len(inputs)
-    outputs = output_of(steps, half, samples)
-    with counted() as backward, backward_of(steps, how):
-        if outputs.requires_grad:  # a half without weights has nothing to do backward
-            outputs.sum().backward()
-    flops = HalfFlops(forward.get_total_flops() / samples, backward.get_total_flops() / samples)
-    return outputs.detach(), flops
+def _layers_of_parts(parts: Sequence[nn.Sequential]) -> list[list[Layer]]:
+    """The layers of each part, numbered through the whole model."""
+    firsts = accumulate((len(part) for part in parts), initial=1)
+    return [layers_of(part, first) for part, first in zip(parts, firsts, strict=False)]
