@@ -8,10 +8,11 @@
 Ten clients with mini-batches of ten (forward, encode, server pass, decode, backward, average, and an
 evaluation through the codec and without it), by slsim's defaults, against a plain loop on the same model with
 one batch of 100: same loss, SGD with momentum, the same test images evaluated as often, PyTorch's defaults.
-The targets are for that. A second ratio is to a plain loop that lays images and weights out with channels
-last, as slsim does. Images are random, of CIFAR's shape and in its proportion of five to train on for one to
-test. All loops take turns in one process, because machines are shared; a ratio is the median over turns. A
-target that is missed is marked, and the exit status is 1.
+The targets are for that, in float32: five points below the table of docs/training-speed.md. A second ratio
+is to a plain loop that lays images and weights out with channels last, as slsim does. Images are random, of
+CIFAR's shape and in its proportion of five to train on for one to test. All loops take turns in one process,
+because machines are shared; a ratio is the median over turns. A target that is missed is marked, and the exit
+status is 1.
 """
 
 from __future__ import annotations
@@ -45,7 +46,12 @@ from slsim.scenario import plan
 
 CLIENTS, BATCH_SIZE = 10, 10
 BATCH = CLIENTS * BATCH_SIZE
-TARGETS = {"identity": 0.90, "ms": 0.80}
+TARGETS = {
+    "cnn": {"identity": 1.24, "ms": 1.18},
+    "vgg19, width 0.25": {"identity": 1.04, "ms": 1.01},
+    "resnet18, width 0.25": {"identity": 1.06, "ms": 1.05},
+    "vgg19, width 1": {"identity": 0.93, "ms": 0.89},
+}
 CODECS: dict[str, dict[str, Any]] = {"identity": {}, "ms": {"sparsity": 0.99, "bits": 2}}
 OPTIONS = ((False, False), (False, True), (True, False), (True, True))  # bfloat16, channels last
 Turn = Callable[[], None]
@@ -185,9 +191,9 @@ def against_plain(case: Case, bfloat16: bool = False) -> bool:
     samples = case.steps * BATCH
     rates = {name: f"{samples / statistics.median(own):,.0f}" for name, own in times.items()}
     cells, all_met = [rates["plain"], rates["last"]], True
-    for codec, target in TARGETS.items():
+    for codec, target in TARGETS[case.label].items():
         ratio, alike = (median_ratio(times[name], times[codec]) for name in ("plain", "last"))
-        met = ratio >= target
+        met = bfloat16 or ratio >= target
         all_met &= met
         cells += [
             rates[codec],
