@@ -163,15 +163,17 @@ def slsim_loop(case: Case, data: Dataset, codec: str, bfloat16: bool, channels_l
     return turn
 
 
-def in_turns(loops: dict[str, Turn], turns: int) -> dict[str, list[float]]:
+def in_turns(
+    loops: dict[str, Turn], turns: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of each loop's turns, after one each to warm up."""
     times: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(turns + 1):
         for name, loop in loops.items():
-            start = time.perf_counter()
+            start = clock()
             loop()
             if number:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return times
 
 
@@ -221,11 +223,14 @@ WAYS = {
 }
 
 
-def norms(case: Case) -> None:
-    """Prints rows: what batch normalization by client adds to a forward and backward of the whole model, as
-    it is, and without slsim's kernels: always client after client, always side by side, and by size."""
-    data = images(1)
-    x = torch.from_numpy(data.x_train).float().div_(255)
+def norms(case: Case, clients: int, batch_size: int) -> None:
+    """Print rows: what batch normalization by client adds to a forward and backward of the whole model, as
+    it is, and without slsim's kernels: always client after client, always side by side, and by size.
+    With one thread, CPU time is measured, because other programs do not change it much."""
+    counts = [batch_size] * clients
+    data = images(-(-sum(counts) // BATCH))
+    x = torch.from_numpy(data.x_train[: sum(counts)]).float().div_(255)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
     def loop(model: nn.Module, batch: torch.Tensor, counts: Sequence[int], way: str) -> Turn:
         def turn() -> None:
@@ -244,8 +249,8 @@ def norms(case: Case) -> None:
             models.append(nn.Sequential(halves.client, halves.server).to(memory_format=layout))
         loops = {"plain": loop(models[0], batch, (), "own")}
         for way in WAYS:
-            loops[way] = loop(ghost.convert(models[1]), batch, [BATCH_SIZE] * CLIENTS, way)
-        times = in_turns(loops, 2 * case.turns)
+            loops[way] = loop(ghost.convert(models[1]), batch, counts, way)
+        times = in_turns(loops, 2 * case.turns, clock)
         more = [f"{median_ratio(times[way], times['plain']) - 1:+.0%}" for way in WAYS]
         milliseconds = f"{1000 * statistics.median(times['plain']):.0f}"
         print(f"| {case.label}{name} | {milliseconds} | {' | '.join(more)} |", flush=True)
@@ -293,6 +298,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small models, float32 only")
     parser.add_argument("--model", help="cnn, vgg19 or resnet18 alone; left out: all")
     parser.add_argument("--norms", action="store_true", help="batch normalization alone")
+    parser.add_argument("--clients", type=int, default=CLIENTS, help="with --norms")
+    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="with --norms")
     parser.add_argument("--stacked", action="store_true", help="clients of different weights alone")
     parser.add_argument("--threads", type=int, help="of torch; left out: its own choice")
     parser.add_argument("--bfloat16", action="store_true", help="all loops in bfloat16")
@@ -311,7 +318,7 @@ def main() -> int:
         )
         for case in cases:
             if case.name != "cnn":  # which has none
-                norms(case)
+                norms(case, arguments.clients, arguments.batch_size)
         return 0
     if arguments.stacked:
         print("| model | one after another, ms | stacked, ms | faster |\n" + 4 * "|---" + "|")
