@@ -8,10 +8,11 @@
 Ten clients with mini-batches of ten (forward, encode, server pass, decode, backward, average, and an
 evaluation through the codec and without it), by slsim's defaults, against a plain loop on the same model with
 one batch of 100: same loss, SGD with momentum, the same test images evaluated as often, PyTorch's defaults.
-The targets are for that. A second ratio is to a plain loop that lays images and weights out with channels
-last, as slsim does. Images are random, of CIFAR's shape and in its proportion of five to train on for one to
-test. All loops take turns in one process, because machines are shared; a ratio is the median over turns. A
-target that is missed is marked, and the exit status is 1.
+The targets are for that, in float32: five points below the table of docs/training-speed.md. A second ratio
+is to a plain loop that lays images and weights out with channels last, as slsim does. Images are random, of
+CIFAR's shape and in its proportion of five to train on for one to test. All loops take turns in one process,
+because machines are shared; a ratio is the median over turns. A target that is missed is marked, and the exit
+status is 1.
 """
 
 from __future__ import annotations
@@ -45,7 +46,12 @@ from slsim.scenario import plan
 
 CLIENTS, BATCH_SIZE = 10, 10
 BATCH = CLIENTS * BATCH_SIZE
-TARGETS = {"identity": 0.90, "ms": 0.80}
+TARGETS = {
+    "cnn": {"identity": 1.24, "ms": 1.18},
+    "vgg19, width 0.25": {"identity": 1.04, "ms": 1.01},
+    "resnet18, width 0.25": {"identity": 1.06, "ms": 1.05},
+    "vgg19, width 1": {"identity": 0.93, "ms": 0.89},
+}
 CODECS: dict[str, dict[str, Any]] = {"identity": {}, "ms": {"sparsity": 0.99, "bits": 2}}
 OPTIONS = ((False, False), (False, True), (True, False), (True, True))  # bfloat16, channels last
 Turn = Callable[[], None]
@@ -157,15 +163,17 @@ def slsim_loop(case: Case, data: Dataset, codec: str, bfloat16: bool, channels_l
     return turn
 
 
-def in_turns(loops: dict[str, Turn], turns: int) -> dict[str, list[float]]:
+def in_turns(
+    loops: dict[str, Turn], turns: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of each loop's turns, after one each to warm up."""
     times: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(turns + 1):
         for name, loop in loops.items():
-            start = time.perf_counter()
+            start = clock()
             loop()
             if number:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
     return times
 
 
@@ -185,9 +193,9 @@ def against_plain(case: Case, bfloat16: bool = False) -> bool:
     samples = case.steps * BATCH
     rates = {name: f"{samples / statistics.median(own):,.0f}" for name, own in times.items()}
     cells, all_met = [rates["plain"], rates["last"]], True
-    for codec, target in TARGETS.items():
+    for codec, target in TARGETS[case.label].items():
         ratio, alike = (median_ratio(times[name], times[codec]) for name in ("plain", "last"))
-        met = ratio >= target
+        met = bfloat16 or ratio >= target
         all_met &= met
         cells += [
             rates[codec],
@@ -215,11 +223,14 @@ WAYS = {
 }
 
 
-def norms(case: Case) -> None:
-    """Prints rows: what batch normalization by client adds to a forward and backward of the whole model, as
-    it is, and without slsim's kernels: always client after client, always side by side, and by size."""
-    data = images(1)
-    x = torch.from_numpy(data.x_train).float().div_(255)
+def norms(case: Case, clients: int, batch_size: int) -> None:
+    """Print rows: what batch normalization by client adds to a forward and backward of the whole model, as
+    it is, and without slsim's kernels: always client after client, always side by side, and by size.
+    With one thread, CPU time is measured, because other programs do not change it much."""
+    counts = [batch_size] * clients
+    data = images(-(-sum(counts) // BATCH))
+    x = torch.from_numpy(data.x_train[: sum(counts)]).float().div_(255)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
     def loop(model: nn.Module, batch: torch.Tensor, counts: Sequence[int], way: str) -> Turn:
         def turn() -> None:
@@ -238,8 +249,8 @@ def norms(case: Case) -> None:
             models.append(nn.Sequential(halves.client, halves.server).to(memory_format=layout))
         loops = {"plain": loop(models[0], batch, (), "own")}
         for way in WAYS:
-            loops[way] = loop(ghost.convert(models[1]), batch, [BATCH_SIZE] * CLIENTS, way)
-        times = in_turns(loops, 2 * case.turns)
+            loops[way] = loop(ghost.convert(models[1]), batch, counts, way)
+        times = in_turns(loops, 2 * case.turns, clock)
         more = [f"{median_ratio(times[way], times['plain']) - 1:+.0%}" for way in WAYS]
         milliseconds = f"{1000 * statistics.median(times['plain']):.0f}"
         print(f"| {case.label}{name} | {milliseconds} | {' | '.join(more)} |", flush=True)
@@ -287,6 +298,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small models, float32 only")
     parser.add_argument("--model", help="cnn, vgg19 or resnet18 alone; left out: all")
     parser.add_argument("--norms", action="store_true", help="batch normalization alone")
+    parser.add_argument("--clients", type=int, default=CLIENTS, help="with --norms")
+    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="with --norms")
     parser.add_argument("--stacked", action="store_true", help="clients of different weights alone")
     parser.add_argument("--threads", type=int, help="of torch; left out: its own choice")
     parser.add_argument("--bfloat16", action="store_true", help="all loops in bfloat16")
@@ -305,7 +318,7 @@ def main() -> int:
         )
         for case in cases:
             if case.name != "cnn":  # which has none
-                norms(case)
+                norms(case, arguments.clients, arguments.batch_size)
         return 0
     if arguments.stacked:
         print("| model | one after another, ms | stacked, ms | faster |\n" + 4 * "|---" + "|")

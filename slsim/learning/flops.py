@@ -7,12 +7,15 @@ normalization, activations, look-ups, additions, Fourier transforms. Padding is 
 torch's own counter does the counting. Its weight gradient of a convolution with groups is too large by the
 number of groups (torch 2.14), and it has no formula for some products: those are here. Kernels that fuse what
 it counts apart (recurrent layers, attention) are switched off while it counts.
+
+`parts_of` counts the FLOPs of a model's consecutive parts. Every number of FLOPs in slsim comes from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -20,8 +23,50 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from slsim.learning.layers import Layer, backward_of, output_of, walk
+
 aten = torch.ops.aten
 Shape = Sequence[int]
+
+
+@dataclass(frozen=True)
+class HalfFlops:
+    """Floating-point operations of one part of a model for one sample; a multiply-add is two."""
+
+    forward: float
+    backward: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """The shape of one sample's output of a part of a model, and the part's FLOPs."""
+
+    shape: tuple[int, ...]
+    flops: HalfFlops
+
+
+def parts_of(parts: Sequence[tuple[str, Sequence[Layer]]], inputs: torch.Tensor, how: str) -> list[Part]:
+    """Run a model's parts one after another on `inputs`, [samples, ...], forward and backward, and count.
+
+    Each part has a name ("client", "server", "head") and its layers. The inputs of the first part need no
+    gradient; those of the others do. The layers' weights collect gradients, so pass copies. Raises
+    `DataError` that names the layer that fails; `how` says under which circumstances.
+    """
+    samples = len(inputs)
+    found: list[Part] = []
+    for name, layers in parts:
+        if found:
+            inputs = inputs.float().requires_grad_()
+        with counted() as forward:
+            steps = walk(layers, inputs, how)
+        outputs = output_of(steps, name, samples)
+        with counted() as backward, backward_of(steps, how):
+            if outputs.requires_grad:  # a first part without weights has nothing to do backward
+                outputs.sum().backward()
+        flops = HalfFlops(forward.get_total_flops() / samples, backward.get_total_flops() / samples)
+        inputs = outputs.detach()
+        found.append(Part(tuple(inputs.shape[1:]), flops))
+    return found
 
 
 def _convolution_backward(grad: Shape, x: Shape, weight: Shape, *settings: Any, **_more: Any) -> int:

@@ -1,9 +1,9 @@
 """Batch normalization when the batches of several clients run as one.
 
-With aggregation every step all clients hold the same weights, so their mini-batches are one below the other
-in one batch; each client's samples are still normalized by that client's own statistics, as they would be on
-the client itself. (The same arithmetic is known as ghost batch normalization: Hoffer, Hubara and Soudry,
-NeurIPS 2017.)
+With aggregation every step all clients hold the same weights, so their mini-batches are concatenated along
+the batch; each client's samples are still normalized by that client's own statistics, as they would be on the
+client itself. (The same arithmetic is known as ghost batch normalization: Hoffer, Hubara and Soudry, NeurIPS
+2017.)
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
-from itertools import pairwise
+from functools import lru_cache, partial
+from itertools import groupby, pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -63,39 +63,45 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
         return outputs
 
     def _normalize(self, x: torch.Tensor, counts: Sequence[int], statistics: torch.Tensor) -> torch.Tensor:
-        """Writes each group's mean and unbiased variance to `statistics`, [2, groups, channels].
+        """Normalize each group, and write its mean and unbiased variance to `statistics`, [2, groups,
+        channels].
 
-        float32 on a CPU goes through `ghost_kernels`, groups side by side on as many threads as torch has;
-        torch is left to it where it has many more than there are groups. Otherwise (bfloat16, other devices),
-        small groups of one size become more channels of one call of torch's, because the time of a small call
-        is spent on starting it; that copies the batch twice. Large groups, whose time is spent on memory, are
-        normalized one after another and copied once. `benchmarks/training.py --norms` measures all three.
+        float32 with channels last on a CPU goes through `ghost_kernels`, groups side by side on as many
+        threads as torch has; torch does it where it has many more threads than there are groups. Otherwise
+        (the usual layout, bfloat16, other devices), small neighbouring groups of one size become more
+        channels of one call of torch's, because the time of a small call is spent on starting it; that copies
+        the batch twice. On a CPU, large groups, whose time is spent on memory, are normalized one after
+        another and copied once. `benchmarks/training.py --norms` measures all three.
         """
-        groups = len(counts)
 
         def normalized(part: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+            """One call of torch's, with as many channels as `mean` and `variance` have elements."""
             scale, shift = (
-                None if each is None else each.repeat(part.shape[1] // self.num_features)
-                for each in (self.weight, self.bias)
+                None if each is None else each.repeat(len(mean)) for each in (self.weight, self.bias)
             )
+            mean, variance = mean.view(-1), variance.view(-1)
             cudnn = torch.backends.cudnn.enabled
             return torch.batch_norm(part, scale, shift, mean, variance, True, 1.0, self.eps, cudnn)
 
-        means, variances = statistics
-        if groups == 1:
-            return normalized(x, means[0], variances[0])
-        if compilable(x, self.weight, groups):
+        if compilable(x, self.weight, len(counts)):
             return cast(
-                torch.Tensor, OnePass.apply(x, self.weight, self.bias, counts, self.eps, means, variances)
+                torch.Tensor, Compiled.apply(x, self.weight, self.bias, counts, self.eps, *statistics)
             )
-        if min(counts) == max(counts) and (x.device.type != "cpu" or x.numel() < groups * LARGE):
-            return side_by_side(x, groups, lambda part: normalized(part, means.view(-1), variances.view(-1)))
-        parts = zip(x.split(list(counts)), means.unbind(), variances.unbind(), strict=True)
-        return torch.cat([normalized(part, mean, variance) for part, mean, variance in parts])
+        small = x.device.type != "cpu" or x.numel() < len(counts) * LARGE
+        runs = [list(run) for _, run in groupby(counts)] if small else [[count] for count in counts]
+        lengths = [len(run) for run in runs]
+        means, variances = (each.split(lengths) for each in statistics)
+        outputs = [
+            side_by_side(part, len(mean), partial(normalized, mean=mean, variance=variance))
+            for part, mean, variance in zip(
+                x.split([sum(run) for run in runs]), means, variances, strict=True
+            )
+        ]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     @torch.no_grad()
     def _update(self, sizes: Sequence[int], means: torch.Tensor, variances: torch.Tensor) -> None:
-        """Moves the running statistics. A client's update is linear in its statistics, so the mean of the
+        """Move the running statistics. A client's update is linear in its statistics, so the mean of the
         updates is the update by the mean; one value has no unbiased variance (NaN), which counts as 0."""
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -110,22 +116,23 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
         self.running_var.lerp_(self._mean(variances).to(self.running_var.dtype), factor)
 
     def _mean(self, of_groups: torch.Tensor) -> torch.Tensor:
-        """Over groups: [groups, channels] to [channels]."""
+        """Average a statistic over groups, by `shares` if there are any: [groups, channels] to [channels]."""
         if not self.shares:
             return of_groups.mean(0)
         return of_groups.new_tensor(self.shares) @ of_groups
 
 
 def compilable(x: torch.Tensor, weight: torch.Tensor | None, groups: int) -> bool:
-    """Whether `OnePass` takes `x`, and is likely to be faster than torch."""
+    """Whether the kernels take `x`, and are likely to be faster than torch: more than one group, channels
+    last, float32, on a CPU, with not many more threads of torch's than there are groups."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or weight is None or weight.dtype != x.dtype:
         return False
-    return torch.get_num_threads() <= KEEPS_UP * groups and (x.is_contiguous() or _channels_last(x))
+    return groups > 1 and torch.get_num_threads() <= KEEPS_UP * groups and _channels_last(x)
 
 
 def share_out(run: Callable[[slice], None], groups: int, elements: int) -> None:
-    """Calls `run` with slices of the groups that are all of them together, on torch's number of threads if
-    there are enough elements. It must let go of the GIL, and write where no other slice does."""
+    """Call `run` with slices that together are all groups, on as many threads as torch has if there are
+    enough elements. `run` must release the GIL, and write where no other slice does."""
     workers = min(torch.get_num_threads(), groups) if elements >= SHARED else 1
     edges = [groups * worker // workers for worker in range(workers + 1)]
     own, *others = (slice(*pair) for pair in pairwise(edges))
@@ -140,8 +147,9 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="batch-norm")
 
 
-class OnePass(torch.autograd.Function):
-    """Normalizes all groups, and fills in `means` and (unbiased) `variances`, [groups, channels]."""
+class Compiled(torch.autograd.Function):
+    """Normalize all groups of `x`, channels last, by the kernels, and write `means` and (unbiased)
+    `variances`, [groups, channels]."""
 
     @staticmethod
     def forward(
@@ -155,16 +163,14 @@ class OnePass(torch.autograd.Function):
         variances: torch.Tensor,
     ) -> torch.Tensor:
         starts = np.cumsum([0, *counts])
-        rows = _channels_last(x)
-        kernel = ghost_kernels.forward_rows if rows else ghost_kernels.forward_planes
         y, biased = torch.empty_like(x), torch.empty_like(variances)
         scale, shift = weight.detach().numpy(), bias.detach().numpy()
-        inputs, outputs = _array(x, rows), _array(y, rows)
+        inputs, outputs = _rows(x), _rows(y)
         by_group = [each.numpy() for each in (means, biased, variances)]
 
         def run(own: slice) -> None:
             ends = starts[own.start : own.stop + 1]
-            kernel(inputs, ends, scale, shift, eps, outputs, *(each[own] for each in by_group))
+            ghost_kernels.forward(inputs, ends, scale, shift, eps, outputs, *(each[own] for each in by_group))
 
         share_out(run, len(counts), x.numel())
         ctx.save_for_backward(x, weight, means, biased)
@@ -175,42 +181,42 @@ class OnePass(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, means, biased = ctx.saved_tensors
-        rows = _channels_last(x)
-        dy = dy.contiguous(memory_format=torch.channels_last if rows else torch.contiguous_format)
+        dy = dy.contiguous(memory_format=torch.channels_last)
         dx, dweights, dbiases = torch.empty_like(x), torch.empty_like(means), torch.empty_like(means)
-        kernel = ghost_kernels.backward_rows if rows else ghost_kernels.backward_planes
-        values, slopes, out = (_array(tensor, rows) for tensor in (x, dy, dx))
+        values, slopes, out = (_rows(tensor) for tensor in (x, dy, dx))
         by_group = [each.numpy() for each in (means, biased, dweights, dbiases)]
         scale = weight.detach().numpy()
 
         def run(own: slice) -> None:
             ends = ctx.starts[own.start : own.stop + 1]
-            kernel(values, slopes, out, ends, scale, ctx.eps, *(each[own] for each in by_group))
+            ghost_kernels.backward(
+                values, slopes, out, ends, scale, ctx.eps, *(each[own] for each in by_group)
+            )
 
         share_out(run, len(means), x.numel())
         return dx, dweights.sum(0), dbiases.sum(0), None, None, None, None
 
 
+def _rows(x: torch.Tensor) -> NDArray[np.float32]:
+    """View the memory of `x`, channels last, as [samples, pixels, channels]."""
+    return x.detach().permute(0, 2, 3, 1).view(len(x), -1, x.shape[1]).numpy()
+
+
 def _channels_last(x: torch.Tensor) -> bool:
-    """Whether that is its memory format, and the usual one is not."""
+    """Whether `x` is laid out with its channels last, and not in the usual layout too."""
     return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
-def _array(x: torch.Tensor, rows: bool) -> NDArray[np.float32]:
-    """The same memory as [samples, channels, pixels], or in rows as [samples, pixels, channels]."""
-    x = x.detach()
-    if rows:
-        return x.permute(0, 2, 3, 1).view(len(x), -1, x.shape[1]).numpy()
-    return x.view(*x.shape[:2], -1).numpy()
 
 
 def side_by_side(
     x: torch.Tensor, groups: int, normalized: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """`normalized` of all groups in one call: group g's channel c is the call's channel g·channels + c.
+    """Apply `normalized` to all groups in one call, where group g's channel c is channel g·channels + c.
 
-    The copies there and back, and so the gradients', are in the memory format of `x`, [groups·n, c, ...].
+    `x` and the result are [groups·n, channels, ...]. The copies there and back, and so the gradients', are in
+    the memory format of `x`. A single group is not copied.
     """
+    if groups == 1:
+        return normalized(x)
     channels = x.shape[1]
     if _channels_last(x):
         last = x.permute(0, 2, 3, 1)
@@ -227,7 +233,7 @@ def side_by_side(
 
 
 def convert(module: nn.Module) -> nn.Module:
-    """Makes every `nn.BatchNorm1d`, `2d` and `3d` of `module`, or `module` itself, a `GhostBatchNorm`.
+    """Make every `nn.BatchNorm1d`, `2d` and `3d` of `module`, or `module` itself, a `GhostBatchNorm`.
 
     In place: parameters, buffers and their names stay, and so do optimizers and hooks that know them. Classes
     derived from torch's are left as they are. Returns `module`.
@@ -239,7 +245,7 @@ def convert(module: nn.Module) -> nn.Module:
 
 
 def layers_of(modules: nn.Module | Iterable[nn.Module]) -> list[GhostBatchNorm]:
-    """All of them in `modules`, in order."""
+    """List every `GhostBatchNorm` in `modules`, in order."""
     roots = [modules] if isinstance(modules, nn.Module) else modules
     return [each for root in roots for each in root.modules() if isinstance(each, GhostBatchNorm)]
 
@@ -248,7 +254,7 @@ def layers_of(modules: nn.Module | Iterable[nn.Module]) -> list[GhostBatchNorm]:
 def grouped(
     modules: nn.Module | Iterable[nn.Module], counts: Sequence[int], shares: Sequence[float] = ()
 ) -> Iterator[None]:
-    """Within it, batches in training consist of groups of `counts` samples, one below the other.
+    """Within it, batches in training are groups of `counts` samples, concatenated along the batch.
 
     `counts` are positive and sum to the batch size; with none, as without `grouped`, a batch is one group.
     `shares` are what each group's statistics count in the running ones; without, all the same. Applies to

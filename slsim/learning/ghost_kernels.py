@@ -1,4 +1,4 @@
-"""Batch normalization of several clients in one pass over memory, compiled, for float32 on a CPU.
+"""Batch normalization of several clients without a copy, compiled, for float32 with channels last on a CPU.
 
 torch's own, called once a client, spends a small layer's time on starting calls and a large one's on copies.
 Clients are independent, so they can be shared out among threads. Sums run in float32 over one sample's pixels
@@ -20,85 +20,19 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
 def compiled(function: AnyFunction) -> AnyFunction:
-    """Compiled when it is first called, and kept on disk. Sums may be taken in any order; NaN and infinity
-    stay what they are."""
+    """Compile `function` when it is first called, and keep the result on disk. Sums may be taken in any
+    order; NaN and infinity stay what they are."""
     options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
     return cast(AnyFunction, numba.njit(fastmath={"reassoc", "contract", "nsz"}, **options)(function))
 
 
 @compiled
-def forward_planes(
+def forward(
     x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float,
     y: Floats, mean: Floats, var: Floats, unbiased: Floats,
 ) -> None:  # fmt: skip
-    """Normalizes `x`, [samples, channels, pixels], by group into `y`; means and variances, [groups,
-    channels], the unbiased ones NaN for a single value."""
-    pixels = x.shape[2]
-    for group in range(len(starts) - 1):
-        first, end = starts[group], starts[group + 1]
-        values = (end - first) * pixels
-        for c in range(x.shape[1]):
-            total = 0.0
-            for n in range(first, end):
-                part = np.float32(0)
-                for i in range(pixels):
-                    part += x[n, c, i]
-                total += float(part)
-            center = np.float32(total / values)
-            total = 0.0
-            for n in range(first, end):
-                part = np.float32(0)
-                for i in range(pixels):
-                    deviation = x[n, c, i] - center
-                    part += deviation * deviation
-                total += float(part)
-            mean[group, c] = center
-            var[group, c] = total / values
-            unbiased[group, c] = total / (values - 1)
-            scale = np.float32(weight[c] / np.sqrt(total / values + eps))
-            offset = bias[c]
-            for n in range(first, end):
-                for i in range(pixels):
-                    y[n, c, i] = (x[n, c, i] - center) * scale + offset
-
-
-@compiled
-def backward_planes(
-    x: Floats, dy: Floats, dx: Floats, starts: Starts, weight: Floats, eps: float,
-    mean: Floats, var: Floats, dweight: Floats, dbias: Floats,
-) -> None:  # fmt: skip
-    """Gradients of `x` into `dx`, and each group's of weight and bias, [groups, channels]."""
-    pixels = x.shape[2]
-    for group in range(len(starts) - 1):
-        first, end = starts[group], starts[group + 1]
-        values = (end - first) * pixels
-        for c in range(x.shape[1]):
-            center = mean[group, c]
-            inverse = 1 / np.sqrt(np.float64(var[group, c]) + eps)
-            total, product = 0.0, 0.0
-            for n in range(first, end):
-                part, other = np.float32(0), np.float32(0)
-                for i in range(pixels):
-                    part += dy[n, c, i]
-                    other += dy[n, c, i] * (x[n, c, i] - center)
-                total += float(part)
-                product += float(other)
-            dbias[group, c] = total
-            dweight[group, c] = product * inverse
-            scale = np.float32(weight[c] * inverse)
-            level = np.float32(total / values)
-            slope = np.float32(product * inverse * inverse / values)
-            for n in range(first, end):
-                for i in range(pixels):
-                    dx[n, c, i] = scale * (dy[n, c, i] - level - slope * (x[n, c, i] - center))
-
-
-@compiled
-def forward_rows(
-    x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float,
-    y: Floats, mean: Floats, var: Floats, unbiased: Floats,
-) -> None:  # fmt: skip
-    """`forward_planes` for channels last: `x` is [samples, pixels, channels]."""
+    """Normalize `x`, [samples, pixels, channels], by group into `y`. Write means and variances, [groups,
+    channels]; the unbiased variance of a single value is NaN."""
     pixels, channels = x.shape[1:]
     part, total, scale = np.empty(channels, np.float32), np.empty(channels), np.empty(channels, np.float32)
     for group in range(len(starts) - 1):
@@ -128,11 +62,11 @@ def forward_rows(
 
 
 @compiled
-def backward_rows(
+def backward(
     x: Floats, dy: Floats, dx: Floats, starts: Starts, weight: Floats, eps: float,
     mean: Floats, var: Floats, dweight: Floats, dbias: Floats,
 ) -> None:  # fmt: skip
-    """`backward_planes` for channels last."""
+    """Write the gradient of `x` into `dx`, and each group's of weight and bias, [groups, channels]."""
     pixels, channels = x.shape[1:]
     part, other = np.empty(channels, np.float32), np.empty(channels, np.float32)
     scale = np.empty(channels, np.float32)

@@ -117,10 +117,12 @@ def reason_of(error: BaseException) -> str:
 
 
 def output_of(steps: Walk, half: str, samples: int) -> torch.Tensor:
-    """What comes out of a half, checked: one tensor of floating-point numbers with a row a sample, not
-    empty. Raises `DataError` that names the layer that makes it something else."""
+    """What comes out of a part of the model ("client", "server" or "head"), checked: one tensor of
+    floating-point numbers with a row a sample, not empty. Raises `DataError` that names the layer that makes
+    it something else."""
     layer, output = steps[-1].layer, steps[-1].output
-    must = f"out of the {half}'s half must come one tensor of floating-point numbers with a row a sample"
+    part = "head" if half == "head" else f"{half}'s half"
+    must = f"out of the {part} must come one tensor of floating-point numbers with a row a sample"
     if not isinstance(output, torch.Tensor):
         raise DataError(f"{layer} gives a {type(output).__name__}; {must}")
     if output.dtype not in CROSSING:

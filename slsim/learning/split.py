@@ -1,10 +1,16 @@
-"""A model cut in two: the client's half, the server's half, and what a sample costs in either."""
+"""A model cut in two or in three, and what a sample costs in each part.
+
+Cut in two, the client has the bottom layers and the server the others. Cut in three ("U-shaped" split
+learning), the client also has the top layers, which are called the head: the server has the layers between,
+and the labels stay on the client.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, combinations, pairwise
 
 import torch
 from torch import nn
@@ -12,90 +18,151 @@ from torch import nn
 from slsim import seeds
 from slsim.errors import DataError
 from slsim.learning import ghost
-from slsim.learning.flops import counted
-from slsim.learning.layers import Layer, backward_of, copied, layers_of, naming, output_of, walk
+from slsim.learning.flops import HalfFlops, Part, parts_of
+from slsim.learning.layers import Layer, copied, layers_of, naming, walk
 from slsim.learning.models import Model
 
+PARTS = ("client", "server", "head")
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
 
 
 @dataclass(frozen=True)
-class HalfFlops:
-    """Floating-point operations of one half for one sample; a multiply-add is two."""
-
-    forward: float
-    backward: float
-
-
-@dataclass(frozen=True)
 class SplitModel:
-    """Both halves, the shape of one sample's activations between them, and their FLOPs."""
+    """The parts of a model, the shapes of one sample between them, and their FLOPs.
+
+    `activation_shape` is the shape of what goes up from the client to the server. A model cut in three has a
+    `head` on the client too; `head_shape` is the shape of the features that go down from the server to the
+    head. A model cut in two has no head, and the server gives the logits.
+    """
 
     client: nn.Sequential
     server: nn.Sequential
     activation_shape: tuple[int, ...]
     client_flops: HalfFlops
     server_flops: HalfFlops
+    head: nn.Sequential | None = None
+    head_shape: tuple[int, ...] | None = None
+    head_flops: HalfFlops | None = None
 
 
 def split(
-    model: Model, cut: str | int, image_shape: tuple[int, int, int], classes: int, seed: int
+    model: Model,
+    cut: str | int,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    head_cut: str | int | None = None,
 ) -> SplitModel:
-    """`halve`, for training: batch normalization keeps to each client's batch (see `ghost.py`)."""
-    halves = halve(model, cut, image_shape, classes, seed)
-    ghost.convert(halves.client)
-    ghost.convert(halves.server)
-    return halves
+    """Cut `model` as `halve` does, for training: batch normalization in every part keeps to each client's
+    batch (see `ghost.py`)."""
+    parts = halve(model, cut, image_shape, classes, seed, head_cut)
+    for part in (parts.client, parts.server, parts.head):
+        if part is not None:
+            ghost.convert(part)
+    return parts
 
 
 def halve(
-    model: Model, cut: str | int, image_shape: tuple[int, int, int], classes: int, seed: int
+    model: Model,
+    cut: str | int,
+    image_shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+    head_cut: str | int | None = None,
 ) -> SplitModel:
-    """Builds `model` with weights drawn from `seed` and cuts it. Raises `DataError` that names the layer
-    where its layers do not fit the images, each other or the cut."""
-    client_layers = model.client_layers(cut)
+    """Build `model` with weights drawn from `seed` and cut it.
+
+    `cut` is a named cut of the model or a number of layers: those are the client's, and the others the
+    server's. `head_cut`, told in the same way, is the number of layers below the head: the server has the
+    layers from `cut` to `head_cut`, and the client has those above as its head. Initial weights do not
+    depend on either cut. Raises `ValueError` for a `cut` that the model does not have, and `DataError` for
+    a `head_cut` that is not above `cut` or leaves the head no layer. Raises `DataError` that names the layer
+    where the model's layers do not fit the images, each other or the cuts.
+    """
+    counts = [model.client_layers(cut)]
+    if head_cut is not None:
+        counts.append(_layers_below_head(model, head_cut))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.integer(seed, "weights"))
         with naming(lambda: f"the model cannot be built for images of shape {image_shape}"):
             layers = model.build(image_shape, classes)
-        client, server = _cut(layers, client_layers)
+        parts = _cut(layers, counts)
         probe = torch.zeros(SAMPLES, *image_shape)
         _settle(layers, probe)
-        _check_apart(layers_of(client), layers_of(server, client_layers + 1))
-        activations, logits, flops = _measured(client, server, probe)
-    if logits != (classes,):
-        raise DataError(f"the model gives {logits} values a sample, there are {classes} classes")
-    return SplitModel(client, server, activations, *flops)
+        _check_apart(_layers_of_parts(parts))
+        measured = _measured(parts, probe)
+    if measured[-1].shape != (classes,):
+        raise DataError(f"the model gives {measured[-1].shape} values a sample, there are {classes} classes")
+    client, server, *_ = parts
+    own, other, *_ = measured
+    halves = SplitModel(client, server, own.shape, own.flops, other.flops)
+    if head_cut is None:
+        return halves
+    return replace(halves, head=parts[-1], head_shape=other.shape, head_flops=measured[-1].flops)
 
 
-def _cut(layers: nn.Sequential, count: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """The first `count` layers and the others, as plain sequences, under the names that they had."""
-    if not 1 <= count < len(layers):
+def _layers_below_head(model: Model, head_cut: str | int) -> int:
+    """The number of layers below the head. Raises `DataError` that lists the cuts for a name that is none;
+    a number is checked when the layers are there (see `_cut`)."""
+    if not isinstance(head_cut, str):
+        return head_cut
+    try:
+        return model.client_layers(head_cut)
+    except ValueError as error:
+        raise DataError(f"head_cut: {error}") from None
+
+
+def _cut(layers: nn.Sequential, counts: Sequence[int]) -> list[nn.Sequential]:
+    """Divide `layers` after each of `counts` layers, into plain sequences with the names that layers had.
+    Raises `DataError` for a count that leaves a part without layers."""
+    last = len(layers)
+    if not 1 <= counts[0] < last:
+        raise DataError(f"cut after layer {counts[0]}, but the model has {last}; there are: 1 to {last - 1}")
+    if len(counts) > 1 and not counts[0] < counts[1] < last:
+        lowest, highest = counts[0] + 1, last - 1
+        allowed = f"there are: {lowest} to {highest}" if lowest <= highest else "no layer is left for a head"
         raise DataError(
-            f"cut after layer {count}, but the model has {len(layers)}; there are: 1 to {len(layers) - 1}"
+            f"head_cut after layer {counts[1]}, but the model has {last} and its cut is after layer "
+            f"{counts[0]}; {allowed}"
         )
     named = list(layers._modules.items())
-    client, server = nn.Sequential(), nn.Sequential()
-    client._modules.update(named[:count])
-    server._modules.update(named[count:])
-    for module in server.modules():  # what the server receives is a leaf, which torch does not let change
-        if getattr(module, "inplace", False) is True:
-            module.inplace = False  # type: ignore[assignment]
-    return client, server
+    parts = []
+    for start, end in pairwise([0, *counts, last]):
+        part = nn.Sequential()
+        part._modules.update(named[start:end])
+        parts.append(part)
+    for part in parts[1:]:  # what a part receives is a leaf, which torch does not let change
+        for module in part.modules():
+            if getattr(module, "inplace", False) is True:
+                module.inplace = False  # type: ignore[assignment]
+    return parts
 
 
-def _check_apart(client: list[Layer], server: list[Layer]) -> None:
-    """Raises `DataError` where a weight that learns is on both sides of the cut: two optimizers on two
-    machines would move it. Layers without such weights may be shared."""
-    owners = {place: layer for layer in client for place in _learning(layer)}
-    for layer in server:
-        for place in _learning(layer):
-            if place in owners:
-                later = f" (at {layer.number} or more)" if layer.number < server[-1].number else ""
-                raise DataError(
-                    f"{owners[place]} and {layer} share a weight, and the cut lies between them; cut the "
-                    f"model before both or after both{later}"
-                )
+def _check_apart(parts: Sequence[list[Layer]]) -> None:
+    """Raise `DataError` where a weight that learns is in two parts: an optimizer of each would move it, on
+    two machines or (the client's bottom layers and its head) on one. Layers without such weights may be in
+    several parts."""
+    for (lower, below), (upper, above) in combinations(enumerate(parts), 2):
+        owners = {place: layer for layer in below for place in _learning(layer)}
+        for layer in above:
+            for place in _learning(layer):
+                if place in owners:
+                    later = f" (at {layer.number} or more)" if layer.number < above[-1].number else ""
+                    raise DataError(
+                        f"{owners[place]} and {layer} share a weight, {_between(lower, upper, later)}"
+                    )
+
+
+def _between(lower: int, upper: int, later: str) -> str:
+    """What is wrong with a weight that the parts of these numbers share, and what to do."""
+    if upper - lower > 1:
+        return (
+            "and the server's layers lie between them: the client's bottom layers and its head are trained "
+            "apart; move the cuts so that one part has both"
+        )
+    if lower == 0:
+        return f"and the cut lies between them; cut the model before both or after both{later}"
+    return f"and head_cut lies between them; let it be before both or after both{later}"
 
 
 def _learning(layer: Layer) -> list[int]:
@@ -119,37 +186,22 @@ def _how(mode: str, probe: torch.Tensor) -> str:
     return f"{mode}, for images of shape {tuple(probe.shape[1:])}"
 
 
-Measured: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], tuple[HalfFlops, HalfFlops]]
-
-
-def _measured(client: nn.Sequential, server: nn.Sequential, probe: torch.Tensor) -> Measured:
-    """The shapes of a sample's activations and logits, and both halves' FLOPs. Nothing is computed, where
-    the layers can do without numbers."""
+def _measured(parts: Sequence[nn.Sequential], probe: torch.Tensor) -> list[Part]:
+    """The shape of a sample's output of each part, and its FLOPs. Nothing is computed, where the layers can
+    do without numbers."""
     with contextlib.suppress(Exception):
-        return _measured_on("meta", client, server, probe)
-    return _measured_on("cpu", client, server, probe)
+        return _measured_on("meta", parts, probe)
+    return _measured_on("cpu", parts, probe)
 
 
-def _measured_on(device: str, client: nn.Sequential, server: nn.Sequential, probe: torch.Tensor) -> Measured:
-    """Runs copies, in training mode."""
-    own, other = (copied(half, device).train() for half in (client, server))
-    how = _how("in training", probe)
-    activations, client_flops = _counted(layers_of(own), "client", probe.to(device), how)
-    received = activations.float().requires_grad_()
-    logits, server_flops = _counted(layers_of(other, len(client) + 1), "server", received, how)
-    return tuple(activations.shape[1:]), tuple(logits.shape[1:]), (client_flops, server_flops)
+def _measured_on(device: str, parts: Sequence[nn.Sequential], probe: torch.Tensor) -> list[Part]:
+    """Measure copies of the parts on `device`, in training mode."""
+    copies = [copied(part, device).train() for part in parts]
+    named = list(zip(PARTS, _layers_of_parts(copies), strict=False))
+    return parts_of(named, probe.to(device), _how("in training", probe))
 
 
-def _counted(
-    layers: list[Layer], half: str, inputs: torch.Tensor, how: str
-) -> tuple[torch.Tensor, HalfFlops]:
-    """The output of a half's layers, detached, and their FLOPs for one sample."""
-    with counted() as forward:
-        steps = walk(layers, inputs, how)
-    samples = len(inputs)
-    outputs = output_of(steps, half, samples)
-    with counted() as backward, backward_of(steps, how):
-        if outputs.requires_grad:  # a half without weights has nothing to do backward
-            outputs.sum().backward()
-    flops = HalfFlops(forward.get_total_flops() / samples, backward.get_total_flops() / samples)
-    return outputs.detach(), flops
+def _layers_of_parts(parts: Sequence[nn.Sequential]) -> list[list[Layer]]:
+    """The layers of each part, numbered through the whole model."""
+    firsts = accumulate((len(part) for part in parts), initial=1)
+    return [layers_of(part, first) for part, first in zip(parts, firsts, strict=False)]

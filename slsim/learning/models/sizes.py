@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
 
 from slsim.errors import DataError
-from slsim.learning.flops import counted
+from slsim.learning.flops import parts_of
+from slsim.learning.layers import layers_of
 from slsim.learning.models.base import Model
 
 
@@ -43,22 +45,26 @@ def cut_sizes(model: Model) -> list[CutSize]:
 
 def _cut_sizes(model: Model) -> list[CutSize]:
     with torch.device("meta"):
-        layers = list(model.build(model.image_shape, model.classes).eval())
-        tensor = torch.zeros(1, *model.image_shape)
-    shapes, flops = [], []
-    for layer in layers:
-        with counted() as counter:
-            tensor = layer(tensor).detach()
-        shapes.append(tuple(tensor.shape[1:]))
-        flops.append(counter.get_total_flops())
-    parameters = [_parameters(layer) for layer in layers]
+        network = model.build(model.image_shape, model.classes)
+        images = torch.zeros(2, *model.image_shape)  # with one, batch normalization could refuse a sample
+    layers = layers_of(network)
+    edges = sorted({0, *model.cuts.values(), len(network)})
+    pieces = [
+        ("client", [layer for layer in layers if start < layer.number <= end])
+        for start, end in pairwise(edges)
+    ]
+    found = dict(zip(edges[1:], parts_of(pieces, images, "in training"), strict=True))
+    parameters = [_parameters(layer) for layer in network]
     return [
         CutSize(
             cut,
             count,
-            shapes[count - 1],
+            found[count].shape,
             (sum(parameters[:count]), sum(parameters[count:])),
-            (sum(flops[:count]), sum(flops[count:])),
+            (
+                sum(part.flops.forward for end, part in found.items() if end <= count),
+                sum(part.flops.forward for end, part in found.items() if end > count),
+            ),
         )
         for cut, count in model.cuts.items()
     ]
