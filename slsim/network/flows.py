@@ -10,14 +10,13 @@ large the clock is. The one exception is the beginning of an outage (see `_end_a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping
 
 import simpy
-from simpy.events import NORMAL, EventPriority
 
 from slsim.errors import NetworkError
 from slsim.network.gates import Gate
+from slsim.network.instants import EndOfInstant
 from slsim.network.links import (
     Link,
     LinkUsage,
@@ -30,8 +29,6 @@ from slsim.network.links import (
 from slsim.network.placement import Placement
 from slsim.network.solver import Solver, by_number
 from slsim.network.state import FlowState, LinkState, Path
-
-_AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own: URGENT is 0, NORMAL is 1
 
 
 class Flows:
@@ -67,10 +64,7 @@ class Flows:
         self._passing: dict[LinkState, None] = {}  # opportunity links that may let something pass
         self._dead: list[LinkState] = []  # down, and no rate change is to come
         self._will_settle = False
-        self._end_of_instant = simpy.Event(env)  # one for all instants
-        self._end_of_instant._ok, self._end_of_instant._value = True, None
-        self._at_end_of_instant: list[Callable[[Any], None]] = [self._settle]
-        self._deliveries: list[Callable[[Any], None]] = [self._deliver]
+        self._end_of_instant = EndOfInstant.of(env)
         if rate_changes is not None:
             env.process(self._play(rate_changes))
 
@@ -87,9 +81,7 @@ class Flows:
         """
         flow = self._new_flow(route, num_bytes, rate_cap_bps)
         if flow.path.latency_s:
-            _At(self._env, self._after_latency, flow, flow.path.latency_s)
-        elif flow.num_bits and self._will_settle:
-            self._reached.append(flow)  # as _reach does
+            self._env.timeout(flow.path.latency_s).callbacks.append(lambda _: self._reach(flow))
         else:
             self._reach(flow)
         return flow
@@ -155,7 +147,7 @@ class Flows:
             check_change(change, self._links)
             self._change_rate(self._state(change.link), change.rate_bps)
         self._dead = [link for link in self._states.values() if not link.rate_bps and link not in self._gates]
-        if self._dead and not self._will_settle:
+        if self._dead:
             self._settle_later()
 
     def _change_rate(self, link: LinkState, rate_bps: float) -> None:
@@ -170,8 +162,7 @@ class Flows:
             self._limits_changed[link.sole] = None
         else:
             self._limits_changed.update(link.flowing)
-        if not self._will_settle:
-            self._settle_later()
+        self._settle_later()
 
     def _end_at_outage(self, link: LinkState) -> None:
         """Let flows end that end when the outage of `link` begins, but for a rounding error: it must not hold
@@ -184,28 +175,23 @@ class Flows:
                 solver.remove(flow, now_s)
                 self._placement.changed[solver] = None
                 self._end_segment(flow, now_s)
-                if not self._will_settle:
-                    self._settle_later()
-
-    def _after_latency(self, latency: simpy.Event) -> None:
-        self._reach(latency._value)
+                self._settle_later()
 
     def _reach(self, flow: FlowState) -> None:
         """The latency is over."""
         if flow.num_bits:
             self._reached.append(flow)
-            if not self._will_settle:
-                self._settle_later()
+            self._settle_later()
         else:
             self._num_arrived += 1
             flow.succeed(float(self._env.now))
 
     def _settle_later(self) -> None:
-        self._will_settle = True
-        self._end_of_instant.callbacks = self._at_end_of_instant  # SimPy takes them off when it calls them
-        self._env.schedule(self._end_of_instant, _AFTER_ALL_OTHERS)
+        if not self._will_settle:
+            self._will_settle = True
+            self._end_of_instant.call(self._settle)
 
-    def _settle(self, _: simpy.Event) -> None:
+    def _settle(self) -> None:
         """Everything that happens at this instant has happened: let flow what may, then find rates once."""
         now_s = float(self._env.now)
         self._will_settle = False
@@ -214,12 +200,7 @@ class Flows:
         if self._reached:
             reached, self._reached = self._reached, []
             for flow in by_number(reached) if len(reached) > 1 else reached:
-                path = flow.path
-                if path.is_plain:  # as _enter does
-                    for link in path.links:
-                        link.enter(flow, now_s)
-                    self._placement.enter(flow, flow.num_bits, now_s)
-                elif not path.fifo or self._is_first_after_queueing(flow):
+                if not flow.path.fifo or self._is_first_after_queueing(flow):
                     self._enter(flow, now_s)
         if self._limits_changed:
             for flow in self._limits_changed:
@@ -279,50 +260,34 @@ class Flows:
                 self._start_segment(flow, now_s)
         if not gate.is_awaited and any(link.wanted(flow) for flow in link.flowing):
             gate.is_awaited = True
-            _At(self._env, self._at_opportunity, link, max(0.0, gate.next_s() - now_s))
+            wake = self._env.timeout(max(0.0, gate.next_s() - now_s))
+            wake.callbacks.append(lambda _: self._at_opportunity(link))
 
-    def _at_opportunity(self, wake: simpy.Event) -> None:
-        link: LinkState = wake._value
+    def _at_opportunity(self, link: LinkState) -> None:
         self._gates[link].is_awaited = False
         self._passing[link] = None
-        if not self._will_settle:
-            self._settle_later()
+        self._settle_later()
 
     def _wait_for_first(self, solver: Solver, now_s: float) -> None:
         """Schedule the delivery of what ends first."""
         solver.wake_s = solver.first_s
-        delay_s = solver.first_s - now_s
-        if solver.fired is None:
-            solver.wake = _At(self._env, self._deliver, solver, delay_s if delay_s > 0 else 0.0)
-        else:  # the event can be used again: SimPy has taken off its callbacks
-            solver.wake, solver.fired = solver.fired, None
-            solver.wake.callbacks = self._deliveries
-            self._env.schedule(solver.wake, NORMAL, delay_s if delay_s > 0 else 0.0)
+        solver.wake = self._env.timeout(max(0.0, solver.first_s - now_s))
+        solver.wake.callbacks.append(lambda wake: self._deliver(solver, wake))
 
-    def _deliver(self, wake: simpy.Event) -> None:
-        solver: Solver = wake._value
+    def _deliver(self, solver: Solver, wake: simpy.Event) -> None:
         if wake is not solver.wake:
             return  # there was one for an earlier time
         wake_s = solver.wake_s
-        solver.wake, solver.wake_s, solver.fired = None, math.inf, wake
+        solver.wake, solver.wake_s = None, math.inf
         now_s = float(self._env.now)
         if solver.first_s > wake_s:
             if solver.first_s < math.inf:
                 self._wait_for_first(solver, now_s)
             return
-        is_awaited = False
         for flow in solver.due():
-            if flow.callbacks:
-                is_awaited = True
             self._end_segment(flow, now_s)
-        if is_awaited or self._will_settle or self._going_on or self._entering:
-            self._placement.changed[solver] = None
-            if not self._will_settle:
-                self._settle_later()
-        else:  # nobody waits for it, so nothing follows at this instant: save an event
-            solver.settle(now_s)
-            if solver.first_s < math.inf:
-                self._wait_for_first(solver, now_s)
+        self._placement.changed[solver] = None
+        self._settle_later()
 
     def _end_segment(self, flow: FlowState, now_s: float) -> None:
         if flow.bits_after:
@@ -346,8 +311,7 @@ class Flows:
                 if link.queue and _is_first(link.queue[0]):
                     self._entering[link.queue[0]] = None
         self._num_arrived += 1
-        flow._value = now_s  # as succeed does, which would look whether it is the first time
-        self._env.schedule(flow)
+        flow.succeed(now_s)
 
 
 def _is_first(flow: FlowState) -> bool:
@@ -361,17 +325,3 @@ def _check_alive(link: LinkState, now_s: float) -> None:
             f"link {link.link.name!r} is down (0 bit/s) for ever at {now_s:g} s, with {len(link.flowing)} "
             "transfers on it that can never arrive; let a rate change end the outage."
         )
-
-
-class _At(simpy.Event):
-    """Calls `callback` after `delay_s`, with itself; it has the value given. Lighter than a process."""
-
-    _ok = True
-
-    def __init__(
-        self, env: simpy.Environment, callback: Callable[[simpy.Event], None], value: object, delay_s: float
-    ) -> None:
-        self.env = env
-        self.callbacks = [callback]
-        self._value = value
-        env.schedule(self, NORMAL, delay_s)

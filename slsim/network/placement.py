@@ -35,12 +35,7 @@ class Placement:
                 if link.solver is None:
                     self._make_pool(link, now_s)
                 pools += (link,)
-        if len(pools) == 1 and (solver := pools[0].solver):  # as _add does
-            flow.limit_bps, flow.pools = limit_bps, pools
-            solver.add(flow, bits, now_s)
-            self.changed[solver] = None
-        else:
-            self._add(flow, limit_bps, pools, bits, now_s)
+        self._add(flow, limit_bps, pools, bits, now_s)
 
     def go_on(self, flow: FlowState, links: tuple[LinkState, ...], bits: float, now_s: float) -> None:
         """`flow` has `bits` to go until its next segment; of its fair links, it enters `links` just now.
@@ -87,9 +82,6 @@ class Placement:
         flow.limit_bps, flow.pools = limit_bps, pools
         if not pools:
             solver: Solver = self._apart
-        elif len(pools) == 1:
-            assert pools[0].solver is not None
-            solver = pools[0].solver
         else:
             assert pools[0].solver is not None
             solver = pools[0].solver

@@ -17,17 +17,15 @@ class Solver(ABC):
     Rates are in bit/s, times in seconds, sizes in bits. Flows come and go (`add`, `remove`) and limits
     change while a time `now_s` lasts; at its end `settle` finds the rates that hold from then on, which sets
     `first_s`, the time at which the first flow ends (inf if none does, as in an outage). At that time `due`
-    hands out those that do. `wake` is the event that waits for it, scheduled for `wake_s`, and `fired` one
-    that has.
+    hands out those that do. `wake` is the event that waits for it, scheduled for `wake_s`.
     """
 
-    __slots__ = ("fired", "first_s", "wake", "wake_s")
+    __slots__ = ("first_s", "wake", "wake_s")
 
     def __init__(self) -> None:
         self.first_s = math.inf
         self.wake: simpy.Event | None = None
         self.wake_s = math.inf
-        self.fired: simpy.Event | None = None
 
     @abstractmethod
     def add(self, flow: FlowState, bits: float, now_s: float) -> None:

@@ -131,7 +131,7 @@ class LinkState:
 class Path:
     """The links of a route, sorted by what they do to a flow."""
 
-    __slots__ = ("fair", "fifo", "gates", "is_plain", "latency_s", "limits", "links", "shaped")
+    __slots__ = ("fair", "fifo", "gates", "latency_s", "limits", "links", "shaped")
 
     def __init__(self, links: Iterable[LinkState]) -> None:
         self.links = tuple(links)
@@ -142,7 +142,6 @@ class Path:
         self.fifo = tuple(state for state in self.links if state.link.sharing == "fifo")
         self.limits = tuple(state for state in rated if state.link.sharing != "fair")
         self.shaped = tuple(state for state in self.links if state.link.burst_bytes)
-        self.is_plain = not self.fifo and not self.shaped and not self.gates
 
 
 class FlowState(simpy.Event):
@@ -154,7 +153,6 @@ class FlowState(simpy.Event):
     end that have passed the opportunity links of its route.
     """
 
-    _ok = True
     turn = 0  # the order of arrival at FIFO links
     credits: Sequence[tuple[float, LinkState]] = ()
     bits_done = 0.0  # at the end of this segment
@@ -173,8 +171,7 @@ class FlowState(simpy.Event):
     def __init__(
         self, env: simpy.Environment, path: Path, num_bytes: int, cap_bps: float, number: int
     ) -> None:
-        self.env = env  # as simpy.Event does
-        self.callbacks: list[Any] = []
+        super().__init__(env)
         self.path = path
         self.num_bits = 8 * num_bytes
         self.cap_bps = cap_bps  # math.inf is none
