@@ -15,7 +15,7 @@ left to sort.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Sizes: TypeAlias = NDArray[np.float64 | np.int64]
 Offsets: TypeAlias = NDArray[np.int64]
-SORTING, PAIRS = (np.int64, np.uint64, np.uint64), (np.float64, np.int64)  # of the same names in the kernels
 
 
 def transfer_s(num_bytes: Sizes, rate_bps: float | Floats) -> Floats:
@@ -63,10 +62,7 @@ def fair(
 
     start_s, num_bytes, offsets = _checked(start_s, num_bytes, offsets)
     end_s, busy_s = np.empty(start_s.size), np.empty(offsets.size - 1)
-    link = float(rate_bps), float(latency_s)
-    sorting, heap = _scratch(offsets, *SORTING), _scratch(offsets, *PAIRS)
-    ranked = _scratch(offsets, *PAIRS, np.int64)
-    kernels.fair_rounds(start_s, num_bytes, offsets, *link, end_s, busy_s, sorting, heap, ranked)
+    kernels.fair_rounds(start_s, num_bytes, offsets, float(rate_bps), float(latency_s), end_s, busy_s)
     return end_s, busy_s
 
 
@@ -84,8 +80,7 @@ def fifo(
 
     start_s, num_bytes, offsets = _checked(start_s, num_bytes, offsets)
     end_s, busy_s = np.empty(start_s.size), np.empty(offsets.size - 1)
-    link = float(rate_bps), float(latency_s)
-    kernels.fifo_rounds(start_s, num_bytes, offsets, *link, end_s, busy_s, _scratch(offsets, *SORTING))
+    kernels.fifo_rounds(start_s, num_bytes, offsets, float(rate_bps), float(latency_s), end_s, busy_s)
     return end_s, busy_s
 
 
@@ -101,8 +96,7 @@ def queue(start_s: Floats, service_s: Floats, offsets: Offsets, slots: int) -> t
     assert slots >= 1
     start_s, service_s, offsets = _checked(start_s, service_s, offsets)
     begin_s = np.empty(start_s.size)
-    sorting, heap = _scratch(offsets, *SORTING), _scratch(offsets, *PAIRS)
-    kernels.queue_rounds(start_s, service_s, offsets, int(slots), begin_s, sorting, heap)
+    kernels.queue_rounds(start_s, service_s, offsets, int(slots), begin_s)
     return begin_s, begin_s + service_s
 
 
@@ -115,10 +109,3 @@ def _checked(start_s: ArrayLike, other: ArrayLike, offsets: ArrayLike) -> tuple[
     assert bounds[0] == 0
     assert np.all(bounds[1:] >= bounds[:-1])
     return starts, others, bounds
-
-
-def _scratch(offsets: Offsets, *dtypes: type) -> tuple[Any, ...]:
-    """An array of each type, as long as the largest round."""
-    largest = int(np.diff(offsets).max(initial=0))
-    assert largest < 2**31, "see slsim.network.ordering.argsort"
-    return tuple(np.empty(largest, dtype) for dtype in dtypes)
