@@ -9,8 +9,7 @@ time 0.
 All arrays are flat, with one entry a turn (a client in a round): float64, sizes also int64. Turns
 `offsets[r]:offsets[r + 1]` belong to round r (int64, one entry more than rounds, from 0 to the number of
 turns). Times are in seconds, finite and >= 0, sizes in bytes, rates in bit/s and > 0, latencies in seconds;
-this is not checked again. Turns may be in any order; where all of a round are sorted by start, nothing is
-left to sort.
+this is not checked again. Turns may be in any order.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ Offsets: TypeAlias = NDArray[np.int64]
 
 
 def transfer_s(num_bytes: Sizes, rate_bps: float | Floats) -> Floats:
-    """How long a link is busy with each message that has the whole link, in seconds."""
+    """Return for how long a link is busy with each message that has the whole link, in seconds."""
     times: Floats = np.multiply(num_bytes, 8.0)
     times /= rate_bps
     return times
@@ -35,7 +34,7 @@ def transfer_s(num_bytes: Sizes, rate_bps: float | Floats) -> Floats:
 def dedicated(
     start_s: Floats, num_bytes: Sizes, rate_bps: float | Floats, latency_s: float | Floats
 ) -> Floats:
-    """When each message has arrived that is sent at `start_s` and has the link to itself.
+    """Return when each message has arrived that is sent at `start_s` and has the link to itself.
 
     `rate_bps` and `latency_s` are of all links, or one for each turn. The link is busy for `transfer_s`.
     """
@@ -47,8 +46,8 @@ def dedicated(
 def fair(
     start_s: Floats, num_bytes: Sizes, offsets: Offsets, rate_bps: float, latency_s: float
 ) -> tuple[Floats, Floats]:
-    """When each message has arrived over one link that all messages in flight share equally; and for how
-    many seconds of each round the link is busy.
+    """Return when each message has arrived over one link that all messages in flight share equally, and for
+    how many seconds of each round the link is busy.
 
     A message is in flight from `start_s` + `latency_s`; one of 0 bytes has then arrived.
 
@@ -69,8 +68,8 @@ def fair(
 def fifo(
     start_s: Floats, num_bytes: Sizes, offsets: Offsets, rate_bps: float, latency_s: float
 ) -> tuple[Floats, Floats]:
-    """When each message has arrived over one link that carries one at a time, in order of start; and for how
-    many seconds of each round the link is busy.
+    """Return when each message has arrived over one link that carries one at a time, in order of start, and
+    for how many seconds of each round the link is busy.
 
     Of equal starts, the first in the array goes first. A message is queued from `start_s` + `latency_s`; one
     of 0 bytes has then arrived, whoever waits. Each begins when it is there and the one before has left (D.
@@ -85,7 +84,7 @@ def fifo(
 
 
 def queue(start_s: Floats, service_s: Floats, offsets: Offsets, slots: int) -> tuple[Floats, Floats]:
-    """When each turn that comes at `start_s` begins to be served, and when its `service_s` seconds are over.
+    """Return when each turn that comes at `start_s` begins to be served, and when its `service_s` are over.
 
     `slots` >= 1 are served at once, in order of start; of equal starts, the first in the array goes first.
     Each begins when it is there and a place is free (J. Kiefer, J. Wolfowitz, *On the Theory of Queues with
@@ -101,7 +100,7 @@ def queue(start_s: Floats, service_s: Floats, offsets: Offsets, slots: int) -> t
 
 
 def _checked(start_s: ArrayLike, other: ArrayLike, offsets: ArrayLike) -> tuple[Floats, Floats, Offsets]:
-    """As the kernels are compiled for: contiguous and writable. A copy only of what is not."""
+    """Return the arrays contiguous and writable, as the kernels are compiled for; copy only what is not."""
     starts, others = (np.require(values, np.float64, ["C", "W"]) for values in (start_s, other))
     bounds = np.require(offsets, np.int64, ["C", "W"])
     assert starts.ndim == others.ndim == bounds.ndim == 1

@@ -1,5 +1,7 @@
-"""Several shared links at once, where flows cross two of them or more: all rates are filled anew whenever
-one may change, in compiled code."""
+"""The solver of flows that cross two shared links or more, and of the flows that share links with these.
+
+All rates are filled anew, in compiled code, whenever one may change.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from slsim.network import filling
-from slsim.network.solver import FlowHeap, Solver, by_number
-from slsim.network.state import FlowState, LinkState
+from slsim.network.flow_heap import FlowHeap, by_number
+from slsim.network.state import FlowState, LinkState, Solver
 
 Key = tuple[tuple[LinkState, ...], float]  # pools and limit
 
@@ -114,11 +116,13 @@ class Mesh(Solver):
         return flow.entry[0] - self._clock_bits(flow.group, now_s)
 
     def _clock_bits(self, group: Group, now_s: float) -> float:
+        """Return the virtual bits of `group` now."""
         column = group.column
         bits: float = self._clock[column] + self._speed[column] * (now_s - self._since[column])
         return bits
 
     def _new_group(self, key: Key) -> Group:
+        """Return a group without flows, at a column that no other has."""
         pools, limit_bps = key
         if not self._unused or len(pools) > self._hops.shape[1]:
             self._make_room(len(pools))
