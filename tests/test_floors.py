@@ -15,6 +15,7 @@ FLOORS = {
     "slsim.errors": 0,
     "slsim.atomic": 0,
     "slsim.own_code": 0,
+    "slsim.compiled": 0,
     "slsim.units": 0,
     "slsim.seeds": 0,
     "slsim.boundary": 0,

@@ -9,13 +9,12 @@ time 0.
 All arrays are flat, with one entry a turn (a client in a round): float64, sizes also int64. Turns
 `offsets[r]:offsets[r + 1]` belong to round r (int64, one entry more than rounds, from 0 to the number of
 turns). Times are in seconds, finite and >= 0, sizes in bytes, rates in bit/s and > 0, latencies in seconds;
-this is not checked again. Turns may be in any order; where all of a round are sorted by start, nothing is
-left to sort.
+this is not checked again. Turns may be in any order.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,11 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Sizes: TypeAlias = NDArray[np.float64 | np.int64]
 Offsets: TypeAlias = NDArray[np.int64]
-SORTING, PAIRS = (np.int64, np.uint64, np.uint64), (np.float64, np.int64)  # of the same names in the kernels
 
 
 def transfer_s(num_bytes: Sizes, rate_bps: float | Floats) -> Floats:
-    """How long a link is busy with each message that has the whole link, in seconds."""
+    """Return for how long a link is busy with each message that has the whole link, in seconds."""
     times: Floats = np.multiply(num_bytes, 8.0)
     times /= rate_bps
     return times
@@ -36,7 +34,7 @@ def transfer_s(num_bytes: Sizes, rate_bps: float | Floats) -> Floats:
 def dedicated(
     start_s: Floats, num_bytes: Sizes, rate_bps: float | Floats, latency_s: float | Floats
 ) -> Floats:
-    """When each message has arrived that is sent at `start_s` and has the link to itself.
+    """Return when each message has arrived that is sent at `start_s` and has the link to itself.
 
     `rate_bps` and `latency_s` are of all links, or one for each turn. The link is busy for `transfer_s`.
     """
@@ -48,8 +46,8 @@ def dedicated(
 def fair(
     start_s: Floats, num_bytes: Sizes, offsets: Offsets, rate_bps: float, latency_s: float
 ) -> tuple[Floats, Floats]:
-    """When each message has arrived over one link that all messages in flight share equally; and for how
-    many seconds of each round the link is busy.
+    """Return when each message has arrived over one link that all messages in flight share equally, and for
+    how many seconds of each round the link is busy.
 
     A message is in flight from `start_s` + `latency_s`; one of 0 bytes has then arrived.
 
@@ -63,18 +61,15 @@ def fair(
 
     start_s, num_bytes, offsets = _checked(start_s, num_bytes, offsets)
     end_s, busy_s = np.empty(start_s.size), np.empty(offsets.size - 1)
-    link = float(rate_bps), float(latency_s)
-    sorting, heap = _scratch(offsets, *SORTING), _scratch(offsets, *PAIRS)
-    ranked = _scratch(offsets, *PAIRS, np.int64)
-    kernels.fair_rounds(start_s, num_bytes, offsets, *link, end_s, busy_s, sorting, heap, ranked)
+    kernels.fair_rounds(start_s, num_bytes, offsets, float(rate_bps), float(latency_s), end_s, busy_s)
     return end_s, busy_s
 
 
 def fifo(
     start_s: Floats, num_bytes: Sizes, offsets: Offsets, rate_bps: float, latency_s: float
 ) -> tuple[Floats, Floats]:
-    """When each message has arrived over one link that carries one at a time, in order of start; and for how
-    many seconds of each round the link is busy.
+    """Return when each message has arrived over one link that carries one at a time, in order of start, and
+    for how many seconds of each round the link is busy.
 
     Of equal starts, the first in the array goes first. A message is queued from `start_s` + `latency_s`; one
     of 0 bytes has then arrived, whoever waits. Each begins when it is there and the one before has left (D.
@@ -84,13 +79,12 @@ def fifo(
 
     start_s, num_bytes, offsets = _checked(start_s, num_bytes, offsets)
     end_s, busy_s = np.empty(start_s.size), np.empty(offsets.size - 1)
-    link = float(rate_bps), float(latency_s)
-    kernels.fifo_rounds(start_s, num_bytes, offsets, *link, end_s, busy_s, _scratch(offsets, *SORTING))
+    kernels.fifo_rounds(start_s, num_bytes, offsets, float(rate_bps), float(latency_s), end_s, busy_s)
     return end_s, busy_s
 
 
 def queue(start_s: Floats, service_s: Floats, offsets: Offsets, slots: int) -> tuple[Floats, Floats]:
-    """When each turn that comes at `start_s` begins to be served, and when its `service_s` seconds are over.
+    """Return when each turn that comes at `start_s` begins to be served, and when its `service_s` are over.
 
     `slots` >= 1 are served at once, in order of start; of equal starts, the first in the array goes first.
     Each begins when it is there and a place is free (J. Kiefer, J. Wolfowitz, *On the Theory of Queues with
@@ -101,13 +95,12 @@ def queue(start_s: Floats, service_s: Floats, offsets: Offsets, slots: int) -> t
     assert slots >= 1
     start_s, service_s, offsets = _checked(start_s, service_s, offsets)
     begin_s = np.empty(start_s.size)
-    sorting, heap = _scratch(offsets, *SORTING), _scratch(offsets, *PAIRS)
-    kernels.queue_rounds(start_s, service_s, offsets, int(slots), begin_s, sorting, heap)
+    kernels.queue_rounds(start_s, service_s, offsets, int(slots), begin_s)
     return begin_s, begin_s + service_s
 
 
 def _checked(start_s: ArrayLike, other: ArrayLike, offsets: ArrayLike) -> tuple[Floats, Floats, Offsets]:
-    """As the kernels are compiled for: contiguous and writable. A copy only of what is not."""
+    """Return the arrays contiguous and writable, as the kernels are compiled for; copy only what is not."""
     starts, others = (np.require(values, np.float64, ["C", "W"]) for values in (start_s, other))
     bounds = np.require(offsets, np.int64, ["C", "W"])
     assert starts.ndim == others.ndim == bounds.ndim == 1
@@ -115,10 +108,3 @@ def _checked(start_s: ArrayLike, other: ArrayLike, offsets: ArrayLike) -> tuple[
     assert bounds[0] == 0
     assert np.all(bounds[1:] >= bounds[:-1])
     return starts, others, bounds
-
-
-def _scratch(offsets: Offsets, *dtypes: type) -> tuple[Any, ...]:
-    """An array of each type, as long as the largest round."""
-    largest = int(np.diff(offsets).max(initial=0))
-    assert largest < 2**31, "see slsim.network.ordering.argsort"
-    return tuple(np.empty(largest, dtype) for dtype in dtypes)

@@ -1,9 +1,9 @@
 """One shared link: max-min fair sharing in virtual time.
 
-Every flow on the link has a limit of its own. Those whose limit is below the level go at their limit; the
-others share what is left equally, at the level. So the sharing ones end in the order of their goals: the
-virtual bits, of a flow that has shared since ever, at which they will have got all of theirs. A change costs
-O(log n), however many flows share.
+Every flow on the link has a limit of its own. The flows whose limit is below the level go at their limit; the
+others share equally what is left, at the level. So the sharing flows end in the order of their goals: a
+goal is the virtual bits at which the flow will have got all its bits, where the virtual bits are those of
+a flow that has always shared. A change costs O(log n), however many flows share.
 
 Sources: A. Demers, S. Keshav and S. Shenker, Analysis and Simulation of a Fair Queueing Algorithm, SIGCOMM
 1989; A. Parekh and R. Gallager, A Generalized Processor Sharing Approach to Flow Control in Integrated
@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 from heapq import heapify, heappop, heappush
 
-from slsim.network.solver import Entry, FlowHeap, Solver, by_number
-from slsim.network.state import FlowState, LinkState
+from slsim.network.flow_heap import Entry, FlowHeap, by_number
+from slsim.network.state import FlowState, LinkState, Solver
 
 
 class FairQueue(Solver):
@@ -97,7 +97,7 @@ class FairQueue(Solver):
             sharing_s = self._since_s + (by_goal.first() - self._clock) / self._level
         for flow in flows:
             flow.solver = None
-        return by_number(flows) if len(flows) > 1 else flows
+        return by_number(flows)
 
     def bits_left(self, flow: FlowState, now_s: float) -> float:
         if flow.is_sharing:
@@ -139,7 +139,7 @@ class FairQueue(Solver):
         return flow.solver is self and flow.is_sharing is is_sharing and flow.limit_bps == abs(limit_bps)
 
     def _sort_by_limit(self, level: float, now_s: float) -> float:
-        """Move flows between the limited and the sharing until each is where it belongs: the new level."""
+        """Move flows between the limited and the sharing until each is where it belongs; return the level."""
         highest = self._highest
         while highest:
             limit_bps, _, flow = highest[0]
@@ -165,7 +165,10 @@ class FairQueue(Solver):
         return level
 
     def _level_now(self) -> float:
-        """What each sharing flow has if all stay where they are; without any, whether the limited fit."""
+        """Return the rate of each sharing flow, in bit/s, with the limited flows as they are.
+
+        Without sharing flows, return inf if the limited flows fit, else 0.
+        """
         limited = self._limited
         if not self._link.rate_bps:
             return 0.0  # exactly: the sum of limits may be a little off

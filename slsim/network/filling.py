@@ -1,228 +1,126 @@
 """Max-min fair rates by progressive filling, compiled.
 
-The flows are given in groups: those of one group cross the same pools and have the same limit, so they have
-the same rate for ever and need one virtual clock (see `fair_queue.py`).
+The flows are given in groups: the flows of one group cross the same pools and have the same limit, so they
+have the same rate at all times and need one virtual clock (see `fair_queue.py`).
 
-All rates rise together from 0. A group that reaches its limit stays there; when a pool is full, all groups
-on it stay where they are; the others go on. So every flow ends at its limit or has a bottleneck: a full pool
-on which no other flow is faster.
+All rates rise together from 0. A group that reaches its limit keeps that rate; when a pool is full, all
+groups on it keep the rate that they have; the others rise further. So every flow ends at its limit or has a
+bottleneck: a full pool on which no other flow is faster.
 
 Source: D. Bertsekas and R. Gallager, Data Networks, 2nd ed., section 6.5.2 (Max-Min Flow Control).
-
-A change leaves alone what was fixed at lower rates than those it concerns. So the filling leaves marks, and
-the next one goes back only to the last of them that still holds.
-
-`filling_changes.py` has the bookkeeping, and `filling_arrays.py` says what is where.
 """
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heapreplace
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
-from slsim.network.filling_arrays import (
-    BY_LIMIT,
-    CLOCK,
-    COUNT,
-    DUE,
-    FILLED,
-    FINISH,
-    FIRST,
-    FIXED,
-    FLOWING,
-    GOAL,
-    LAST_MARK,
-    LENGTH,
-    LEVEL,
-    LEVELS,
-    LIMIT,
-    LIMITED,
-    MARKS,
-    NEXT,
-    NOW,
-    NUM_FIXED,
-    NUM_MARKS,
-    ORDER,
-    POOL,
-    RISING,
-    SINCE,
-    SIZE,
-    SPARE,
-    SPEED,
-    Floats,
-    Groups,
-    Hops,
-    Ints,
-    inlined,
-    kernel,
+from slsim.compiled import compiled
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Groups: TypeAlias = Any  # an array of GROUP: mypy knows no fields
+
+GROUP = np.dtype(
+    [
+        ("count", np.float64),  # flows
+        ("limit_bps", np.float64),
+        ("speed_bps", np.float64),
+        ("clock_bits", np.float64),  # what a flow of the group has got at since_s
+        ("since_s", np.float64),
+        ("goal_bits", np.float64),  # the clock at which the first flow ends; inf without flows
+        ("finish_s", np.float64),  # when that is
+    ]
 )
-from slsim.network.filling_changes import change
 
 
-@kernel
-def fill(
-    now_s: float,
-    pool_floats: Floats,
-    pool_ints: Ints,
-    members: Groups,
-    group_floats: Floats,
-    group_ints: Ints,
-    hops: Hops,
-    marks: Floats,
-    changes: Ints,
-    totals: Ints,
-) -> float:
-    """Count what has come and gone, and let all groups flow at their fair rate from `now_s` on.
+@compiled()
+def settle(now_s: float, groups: Groups, hops: Ints, by_limit: Ints, pools_bps: Floats, anew: bool) -> float:
+    """Let all groups flow at their fair rates from `now_s` on; return when the first flow ends, in seconds.
 
-    Returns what `first_finish` does. The level of a pool is the rate at which it fills up if nothing stops
-    before; it rises as groups are fixed, so an old one is a lower bound.
+    `hops[group]` are the pools that a group crosses; 0, which is no pool, fills up the row of a group that
+    crosses fewer than others. `by_limit` has all groups in any order; `settle` sorts it by limit.
+    `pools_bps` are the rates of pools. Where `anew` is False, rates stay what they are.
     """
-    change(pool_floats, pool_ints, members, group_floats, group_ints, hops, marks, changes, totals)
-    _go_back(pool_floats, pool_ints, group_floats, group_ints, marks, totals)
-    size, flowing, num_limited, mark = totals[SIZE], totals[FLOWING], totals[LIMITED], totals[LAST_MARK]
-    filled, limits, by_limit = group_floats[FILLED], group_floats[LIMIT], group_ints[BY_LIMIT]
-    now, levels, lowest = pool_floats[NOW], _levels(pool_floats), _lowest(pool_ints)
-    counts, pools, order = group_ints[COUNT], hops[POOL], group_ints[ORDER]
-    num_fixed, next_limited, reached = int(marks[mark, FIXED]), int(marks[mark, NEXT]), marks[mark, LEVEL]
-    apart = 1 + max(flowing // (NUM_MARKS - 1), now.shape[0])
-    next_mark = num_fixed + apart
-    while num_fixed < flowing:
-        pool, level = lowest[1], levels[1]
-        if next_limited < num_limited:
-            group = by_limit[next_limited]
-            if limits[group] <= level:
-                reached = max(reached, limits[group])
-                next_limited += 1
-                if filled[group] < 0:
-                    _fix(group, limits[group], now, filled, counts, pools)
-                    order[num_fixed] = group
-                    num_fixed += 1
-                continue
-        rate = now[pool, SPARE] / now[pool, RISING] if now[pool, RISING] > 0 else np.inf
-        if rate > level:
-            _rise(levels, lowest, pool, rate)
-            continue
-        if num_fixed >= next_mark and mark + 1 < NUM_MARKS:
-            mark += 1
-            next_mark = num_fixed + apart
-            _copy(now, pool_floats[MARKS + mark])
-            marks[mark, LEVEL], marks[mark, FIXED], marks[mark, NEXT] = reached, num_fixed, next_limited
-        reached = max(reached, rate)
-        first, end = num_fixed, pool_ints[FIRST, pool] + pool_ints[LENGTH, pool]
-        for place in range(pool_ints[FIRST, pool], end):
-            order[num_fixed] = members[place]  # without a branch, which nobody could predict
-            num_fixed += filled[members[place]] < 0
-        for place in range(first, num_fixed):
-            _fix(order[place], rate, now, filled, counts, pools)
-    totals[LAST_MARK], totals[NUM_FIXED] = mark, num_fixed
-    _set_speeds(now_s, group_floats, size)
-    return _first(group_floats, group_ints, size)
-
-
-@kernel
-def _go_back(
-    pool_floats: Floats, pool_ints: Ints, group_floats: Floats, group_ints: Ints, marks: Floats, totals: Ints
-) -> None:
-    """All is as it was at the last mark."""
-    mark, now = totals[LAST_MARK], pool_floats[NOW]
-    filled, counts, order = group_floats[FILLED], group_ints[COUNT], group_ints[ORDER]
-    for place in range(int(marks[mark, FIXED]), totals[NUM_FIXED]):
-        filled[order[place]] = -1.0 if counts[order[place]] > 0 else 0.0
-    _copy(pool_floats[MARKS + mark], now)
-    levels, lowest, num_pools = _levels(pool_floats), _lowest(pool_ints), now.shape[0]
-    for pool in range(num_pools):
-        is_rising = pool > 0 and now[pool, RISING] > 0
-        levels[num_pools + pool] = now[pool, SPARE] / now[pool, RISING] if is_rising else np.inf
-        lowest[num_pools + pool] = pool
-    for node in range(num_pools - 1, 0, -1):
-        left, right = levels[2 * node], levels[2 * node + 1]
-        levels[node] = min(left, right)
-        lowest[node] = lowest[2 * node] if left <= right else lowest[2 * node + 1]
-
-
-@inlined
-def _copy(source: Floats, target: Floats) -> None:
-    """Faster than an assignment, for which one of unknown layout has to be ready."""
-    old, new = source.reshape(source.size), target.reshape(target.size)
-    for i in range(len(old)):
-        new[i] = old[i]
-
-
-@inlined
-def _levels(pool_floats: Floats) -> Floats:
-    """A tree of pools, the one that would be full first at the top: a node has the lower level of the two
-    nodes below, `2 * node` and the next. The number of columns is a power of two; the last nodes are they."""
-    levels: Floats = pool_floats[LEVELS].reshape(2 * pool_floats.shape[1])
-    return levels
-
-
-@inlined
-def _lowest(pool_ints: Ints) -> Ints:
-    """The pool that has the level of each node of the tree."""
-    return pool_ints[:FIRST].reshape(2 * pool_ints.shape[1])
-
-
-@inlined
-def _rise(levels: Floats, lowest: Ints, pool: int, level: float) -> None:
-    """A pool has another level. This needs no branches, which nobody could predict."""
-    node = len(levels) // 2 + pool
-    levels[node] = level
-    while node > 1:
-        other, other_level = lowest[node ^ 1], levels[node ^ 1]
-        is_other = other_level < level
-        pool = other if is_other else pool
-        level = other_level if is_other else level
-        node >>= 1
-        lowest[node], levels[node] = pool, level
-
-
-@inlined
-def _fix(group: int, rate: float, now: Floats, filled: Floats, counts: Ints, pools: Hops) -> None:
-    """The flows of `group` rise no further."""
-    filled[group] = rate
-    count = float(counts[group])
-    taken = rate * count
-    for i in range(pools.shape[1]):
-        pool = pools[group, i]
-        if pool == 0:
-            break
-        now[pool, SPARE] -= taken
-        now[pool, RISING] -= count
-
-
-@kernel
-def _set_speeds(now_s: float, group_floats: Floats, size: int) -> None:
-    """A group that keeps its rate is not touched, so nothing is rounded."""
-    filled, speed, finish = group_floats[FILLED], group_floats[SPEED], group_floats[FINISH]
-    clock, since, goal = group_floats[CLOCK], group_floats[SINCE], group_floats[GOAL]
-    for group in range(size):
-        new, old, bits, since_s = filled[group], speed[group], clock[group], since[group]
-        bits_now = bits + old * (now_s - since_s)
-        bits = bits_now if new != old else bits
-        since_s = now_s if new != old else since_s
-        clock[group], since[group], speed[group] = bits, since_s, new
-        finish[group] = since_s + (goal[group] - bits) / new if new > 0 else np.inf
-
-
-@kernel
-def first_finish(group_floats: Floats, group_ints: Ints, size: int) -> float:
-    """When the first flow ends (s); DUE lists the groups in which one does, up to a -1."""
-    finish, goal, speed = group_floats[FINISH], group_floats[GOAL], group_floats[SPEED]
-    clock, since = group_floats[CLOCK], group_floats[SINCE]
-    for group in range(size):
-        rate = speed[group]
-        finish[group] = since[group] + (goal[group] - clock[group]) / rate if rate > 0 else np.inf
-    return _first(group_floats, group_ints, size)
-
-
-@inlined
-def _first(group_floats: Floats, group_ints: Ints, size: int) -> float:
-    finish, goal, due = group_floats[FINISH], group_floats[GOAL], group_ints[DUE]
-    first_s, count = np.inf, 0
-    for group in range(size):
-        if finish[group] <= first_s and goal[group] < np.inf:
-            if finish[group] < first_s:
-                first_s, count = finish[group], 0
-            due[count] = group
-            count += 1
-    due[count] = -1
+    if anew:
+        rates_bps = _fair_rates(groups, hops, by_limit, pools_bps)
+        for i in range(groups.size):
+            group = groups[i]
+            if rates_bps[i] != group.speed_bps:  # otherwise nothing is rounded
+                group.clock_bits += group.speed_bps * (now_s - group.since_s)
+                group.since_s, group.speed_bps = now_s, rates_bps[i]
+    first_s = np.inf
+    for i in range(groups.size):
+        group = groups[i]
+        left_bits = group.goal_bits - group.clock_bits
+        group.finish_s = group.since_s + left_bits / group.speed_bps if group.speed_bps > 0 else np.inf
+        first_s = min(first_s, group.finish_s)
     return first_s
+
+
+@compiled()
+def _fair_rates(groups: Groups, hops: Ints, by_limit: Ints, pools_bps: Floats) -> Floats:
+    """Return the rate of a flow of each group, in bit/s.
+
+    The heap has for each pool the rate at which it would be full if nothing held its groups before. That rate
+    rises as groups are fixed, so an old one is a lower bound, and is renewed when it comes to the top.
+    """
+    _sort_by_limit(by_limit, groups)
+    spare_bps = pools_bps.copy()  # what the fixed groups leave
+    rising = np.zeros(pools_bps.size)  # flows that are not fixed
+    sizes = np.zeros(pools_bps.size + 1, np.int64)
+    rates_bps = np.zeros(groups.size)
+    for group in range(groups.size):
+        count = groups[group].count
+        if count > 0:
+            rates_bps[group] = -1.0  # until it is fixed
+            for i in range(hops.shape[1]):  # iterating over hops[group] would take several times as long
+                rising[hops[group, i]] += count
+                sizes[hops[group, i]] += 1
+    begins = np.cumsum(sizes)  # members[begins[pool] : begins[pool + 1]] will be the groups on a pool
+    members = np.empty(begins[-1], np.int64)
+    for group in range(groups.size):
+        if rates_bps[group] < 0:
+            for i in range(hops.shape[1]):
+                begins[hops[group, i]] -= 1
+                members[begins[hops[group, i]]] = group
+
+    heap = [(spare_bps[pool] / rising[pool], pool) for pool in range(1, rising.size) if rising[pool] > 0]
+    heapify(heap)
+    num_limited = 0
+    while len(heap) > 0:
+        level_bps, pool = heap[0]
+        first = num_limited
+        while num_limited < by_limit.size and groups[by_limit[num_limited]].limit_bps <= level_bps:
+            num_limited += 1
+        if num_limited > first:
+            to_fix = by_limit[first:num_limited]
+        elif rising[pool] > 0 and spare_bps[pool] / rising[pool] > level_bps:
+            heapreplace(heap, (spare_bps[pool] / rising[pool], pool))
+            continue
+        else:  # the pool is full, or all its groups are fixed
+            heappop(heap)
+            to_fix = members[begins[pool] : begins[pool + 1]]
+        for i in range(to_fix.size):
+            group = to_fix[i]
+            if rates_bps[group] < 0:
+                count, rate_bps = groups[group].count, min(groups[group].limit_bps, level_bps)
+                rates_bps[group] = rate_bps
+                for k in range(hops.shape[1]):
+                    spare_bps[hops[group, k]] -= rate_bps * count
+                    rising[hops[group, k]] -= count
+    return rates_bps
+
+
+@compiled()
+def _sort_by_limit(by_limit: Ints, groups: Groups) -> None:
+    """Sort by insertion: few groups are new since the last time."""
+    for i in range(1, by_limit.size):
+        group, limit_bps, k = by_limit[i], groups[by_limit[i]].limit_bps, i
+        while k > 0 and groups[by_limit[k - 1]].limit_bps > limit_bps:
+            by_limit[k] = by_limit[k - 1]
+            k -= 1
+        by_limit[k] = group

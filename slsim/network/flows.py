@@ -2,7 +2,7 @@
 
 Between two events every flow has a constant rate, so its finish is known when its rate is set. Whenever
 flows start or end, or a link's rate changes, only the flows that may depend on it get new rates (see
-`solver.py`); then one event is scheduled for the first finish among them. When it fires, exactly the flows
+`state.Solver`); then one event is scheduled for the first finish among them. When it fires, exactly the flows
 that it was scheduled for have arrived: no remainder is compared with a tolerance, so nothing stalls, however
 large the clock is. The one exception is the beginning of an outage (see `_end_at_outage`).
 """
@@ -10,14 +10,14 @@ large the clock is. The one exception is the beginning of an outage (see `_end_a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Iterator, Mapping
 
 import simpy
-from simpy.events import NORMAL, EventPriority
 
 from slsim.errors import NetworkError
+from slsim.network.flow_heap import by_number
 from slsim.network.gates import Gate
+from slsim.network.instants import EndOfInstant
 from slsim.network.links import (
     Link,
     LinkUsage,
@@ -28,16 +28,13 @@ from slsim.network.links import (
     check_rate,
 )
 from slsim.network.placement import Placement
-from slsim.network.solver import Solver, by_number
-from slsim.network.state import FlowState, LinkState, Path
-
-_AFTER_ALL_OTHERS = EventPriority(2)  # SimPy's own: URGENT is 0, NORMAL is 1
+from slsim.network.state import FlowState, LinkState, Path, Solver
 
 
 class Flows:
     """A network at work in `env`; `Network.attach` makes one.
 
-    `links` are all there are, by name; those that are never used cost nothing. `rate_changes` are sorted by
+    `links` are all links, by name; a link that is never used costs nothing. `rate_changes` are sorted by
     time; they may be endless. Rate changes that are due before `env.now` are in force from the start. Rate
     changes to come, and finishes that have become void, stay in the queue of `env`: run it until an event of
     yours, not until it is empty, if `env.now` is to be the time of the last delivery.
@@ -62,15 +59,12 @@ class Flows:
         self._placement = Placement()
         self._reached: list[FlowState] = []  # at this instant, after their latency
         self._entering: dict[FlowState, None] = {}  # ordered sets: what else happens at this instant
-        self._going_on: list[FlowState] = []  # with their next segment
+        self._resuming: list[FlowState] = []  # with their next segment
         self._limits_changed: dict[FlowState, None] = {}
         self._passing: dict[LinkState, None] = {}  # opportunity links that may let something pass
         self._dead: list[LinkState] = []  # down, and no rate change is to come
         self._will_settle = False
-        self._end_of_instant = simpy.Event(env)  # one for all instants
-        self._end_of_instant._ok, self._end_of_instant._value = True, None
-        self._at_end_of_instant: list[Callable[[Any], None]] = [self._settle]
-        self._deliveries: list[Callable[[Any], None]] = [self._deliver]
+        self._end_of_instant = EndOfInstant.of(env)
         if rate_changes is not None:
             env.process(self._play(rate_changes))
 
@@ -87,34 +81,33 @@ class Flows:
         """
         flow = self._new_flow(route, num_bytes, rate_cap_bps)
         if flow.path.latency_s:
-            _At(self._env, self._after_latency, flow, flow.path.latency_s)
-        elif flow.num_bits and self._will_settle:
-            self._reached.append(flow)  # as _reach does
+            self._env.timeout(flow.path.latency_s).callbacks.append(lambda _: self._reach(flow))
         else:
             self._reach(flow)
         return flow
 
     def flow(self, route: tuple[str, ...], num_bytes: int, rate_cap_bps: float | None = None) -> simpy.Event:
-        """As `send`, without the latency: for who has waited `latency_s` already, and sends in pieces."""
+        """Do what `send` does, without the latency: for a sender that has waited `latency_s` already, and
+        sends in pieces."""
         flow = self._new_flow(route, num_bytes, rate_cap_bps)
         self._reach(flow)
         return flow
 
     def latency_s(self, route: tuple[str, ...]) -> float:
-        """The sum of a route's latencies, in seconds. Raises NetworkError as `send` does."""
+        """Return the sum of a route's latencies, in seconds. Raises NetworkError as `send` does."""
         return self._path(Transfer(route, 0).route).latency_s
 
     @property
     def in_flight(self) -> int:
-        """How many have been sent and have not arrived."""
+        """The number of transfers that have been sent and have not arrived."""
         return self._num_sent - self._num_arrived
 
     def usage(self) -> dict[str, LinkUsage]:
-        """What every link has carried, and how long it was busy, from the beginning to `env.now`."""
+        """Return what every link has carried, and how long it was busy, from the beginning to `env.now`."""
         return {name: LinkUsage(0.0, 0.0, 0.0) for name in self._links} | self.used()
 
     def used(self) -> dict[str, LinkUsage]:
-        """`usage` of the links that were on a route so far."""
+        """Return the `usage` of the links that were on a route so far."""
         return {name: state.usage(self._now_s()) for name, state in self._states.items()}
 
     def _state(self, name: str) -> LinkState:
@@ -155,7 +148,7 @@ class Flows:
             check_change(change, self._links)
             self._change_rate(self._state(change.link), change.rate_bps)
         self._dead = [link for link in self._states.values() if not link.rate_bps and link not in self._gates]
-        if self._dead and not self._will_settle:
+        if self._dead:
             self._settle_later()
 
     def _change_rate(self, link: LinkState, rate_bps: float) -> None:
@@ -170,8 +163,7 @@ class Flows:
             self._limits_changed[link.sole] = None
         else:
             self._limits_changed.update(link.flowing)
-        if not self._will_settle:
-            self._settle_later()
+        self._settle_later()
 
     def _end_at_outage(self, link: LinkState) -> None:
         """Let flows end that end when the outage of `link` begins, but for a rounding error: it must not hold
@@ -184,42 +176,33 @@ class Flows:
                 solver.remove(flow, now_s)
                 self._placement.changed[solver] = None
                 self._end_segment(flow, now_s)
-                if not self._will_settle:
-                    self._settle_later()
-
-    def _after_latency(self, latency: simpy.Event) -> None:
-        self._reach(latency._value)
+                self._settle_later()
 
     def _reach(self, flow: FlowState) -> None:
-        """The latency is over."""
+        """Let `flow`, whose latency is over, begin to flow; or arrive, if it has no bytes."""
         if flow.num_bits:
             self._reached.append(flow)
-            if not self._will_settle:
-                self._settle_later()
+            self._settle_later()
         else:
             self._num_arrived += 1
             flow.succeed(float(self._env.now))
 
     def _settle_later(self) -> None:
-        self._will_settle = True
-        self._end_of_instant.callbacks = self._at_end_of_instant  # SimPy takes them off when it calls them
-        self._env.schedule(self._end_of_instant, _AFTER_ALL_OTHERS)
+        """Settle at the end of this instant, once."""
+        if not self._will_settle:
+            self._will_settle = True
+            self._end_of_instant.call(self._settle)
 
-    def _settle(self, _: simpy.Event) -> None:
-        """Everything that happens at this instant has happened: let flow what may, then find rates once."""
+    def _settle(self) -> None:
+        """At the end of an instant, let flow what may, then find rates once."""
         now_s = float(self._env.now)
         self._will_settle = False
-        if self._going_on or self._entering:
-            self._go_on(now_s)
+        if self._resuming or self._entering:
+            self._resume(now_s)
         if self._reached:
             reached, self._reached = self._reached, []
-            for flow in by_number(reached) if len(reached) > 1 else reached:
-                path = flow.path
-                if path.is_plain:  # as _enter does
-                    for link in path.links:
-                        link.enter(flow, now_s)
-                    self._placement.enter(flow, flow.num_bits, now_s)
-                elif not path.fifo or self._is_first_after_queueing(flow):
+            for flow in by_number(reached):
+                if not flow.path.fifo or self._is_first_after_queueing(flow):
                     self._enter(flow, now_s)
         if self._limits_changed:
             for flow in self._limits_changed:
@@ -236,16 +219,17 @@ class Flows:
                 self._wait_for_first(solver, now_s)
         changed.clear()
 
-    def _go_on(self, now_s: float) -> None:
-        """Flows that are here already: the next segment of those that flow, and who is first in a queue."""
-        for flow in self._going_on:
+    def _resume(self, now_s: float) -> None:
+        """Start the next segment of flows that have ended one, and the flows that are now first in queues."""
+        for flow in self._resuming:
             self._start_segment(flow, now_s)
-        self._going_on = []
+        self._resuming = []
         for flow in sorted(self._entering, key=lambda flow: flow.turn):
             self._enter(flow, now_s)
         self._entering = {}
 
     def _is_first_after_queueing(self, flow: FlowState) -> bool:
+        """Put `flow` into the queues of its FIFO links; return whether it is first in all of them."""
         self._num_queued += 1
         flow.turn = self._num_queued
         for link in flow.path.fifo:
@@ -253,6 +237,7 @@ class Flows:
         return _is_first(flow)
 
     def _enter(self, flow: FlowState, now_s: float) -> None:
+        """Let `flow` begin to flow over its links."""
         path = flow.path
         for link in path.links:
             link.enter(flow, now_s)
@@ -264,12 +249,13 @@ class Flows:
             self._placement.enter(flow, flow.num_bits, now_s)
 
     def _start_segment(self, flow: FlowState, now_s: float) -> None:
+        """Place `flow` with the bits of its next segment."""
         bits, fair = flow.next_segment()
-        self._placement.go_on(flow, fair, bits, now_s)
+        self._placement.resume(flow, fair, bits, now_s)
 
     def _let_pass(self, link: LinkState, now_s: float) -> None:
-        """What an opportunity link may let pass at this instant; then wait for the next opportunity if
-        somebody does."""
+        """Let an opportunity link pass what it may at this instant; then wait for the next opportunity, if a
+        flow waits at the link."""
         gate = self._gates[link]
         for flow in gate.let_pass(link, now_s):
             gates = flow.path.gates
@@ -279,59 +265,46 @@ class Flows:
                 self._start_segment(flow, now_s)
         if not gate.is_awaited and any(link.wanted(flow) for flow in link.flowing):
             gate.is_awaited = True
-            _At(self._env, self._at_opportunity, link, max(0.0, gate.next_s() - now_s))
+            wake = self._env.timeout(max(0.0, gate.next_s() - now_s))
+            wake.callbacks.append(lambda _: self._at_opportunity(link))
 
-    def _at_opportunity(self, wake: simpy.Event) -> None:
-        link: LinkState = wake._value
+    def _at_opportunity(self, link: LinkState) -> None:
+        """Let `link` pass at the end of this instant what it may."""
         self._gates[link].is_awaited = False
         self._passing[link] = None
-        if not self._will_settle:
-            self._settle_later()
+        self._settle_later()
 
     def _wait_for_first(self, solver: Solver, now_s: float) -> None:
-        """Schedule the delivery of what ends first."""
+        """Schedule the delivery of the flows of `solver` that end first."""
         solver.wake_s = solver.first_s
-        delay_s = solver.first_s - now_s
-        if solver.fired is None:
-            solver.wake = _At(self._env, self._deliver, solver, delay_s if delay_s > 0 else 0.0)
-        else:  # the event can be used again: SimPy has taken off its callbacks
-            solver.wake, solver.fired = solver.fired, None
-            solver.wake.callbacks = self._deliveries
-            self._env.schedule(solver.wake, NORMAL, delay_s if delay_s > 0 else 0.0)
+        solver.wake = self._env.timeout(max(0.0, solver.first_s - now_s))
+        solver.wake.callbacks.append(lambda wake: self._deliver(solver, wake))
 
-    def _deliver(self, wake: simpy.Event) -> None:
-        solver: Solver = wake._value
+    def _deliver(self, solver: Solver, wake: simpy.Event) -> None:
+        """End the flows of `solver` that are due, or wait again if the first is due later by now."""
         if wake is not solver.wake:
-            return  # there was one for an earlier time
+            return  # void: another event was scheduled for an earlier time
         wake_s = solver.wake_s
-        solver.wake, solver.wake_s, solver.fired = None, math.inf, wake
+        solver.wake, solver.wake_s = None, math.inf
         now_s = float(self._env.now)
         if solver.first_s > wake_s:
             if solver.first_s < math.inf:
                 self._wait_for_first(solver, now_s)
             return
-        is_awaited = False
         for flow in solver.due():
-            if flow.callbacks:
-                is_awaited = True
             self._end_segment(flow, now_s)
-        if is_awaited or self._will_settle or self._going_on or self._entering:
-            self._placement.changed[solver] = None
-            if not self._will_settle:
-                self._settle_later()
-        else:  # nobody waits for it, so nothing follows at this instant: save an event
-            solver.settle(now_s)
-            if solver.first_s < math.inf:
-                self._wait_for_first(solver, now_s)
+        self._placement.changed[solver] = None
+        self._settle_later()
 
     def _end_segment(self, flow: FlowState, now_s: float) -> None:
+        """Resume `flow` with its next segment at the end of this instant, or finish it if there is none."""
         if flow.bits_after:
-            self._going_on.append(flow)
+            self._resuming.append(flow)
         else:
             self._finish(flow, now_s)
 
     def _finish(self, flow: FlowState, now_s: float) -> None:
-        """The last byte has arrived: free the links, and let the next in the queues flow."""
+        """Free the links of `flow`, whose last byte has arrived; let the next flows in the queues enter."""
         path = flow.path
         for link in path.links:
             link.leave(flow, now_s)
@@ -346,8 +319,7 @@ class Flows:
                 if link.queue and _is_first(link.queue[0]):
                     self._entering[link.queue[0]] = None
         self._num_arrived += 1
-        flow._value = now_s  # as succeed does, which would look whether it is the first time
-        self._env.schedule(flow)
+        flow.succeed(now_s)
 
 
 def _is_first(flow: FlowState) -> bool:
@@ -361,17 +333,3 @@ def _check_alive(link: LinkState, now_s: float) -> None:
             f"link {link.link.name!r} is down (0 bit/s) for ever at {now_s:g} s, with {len(link.flowing)} "
             "transfers on it that can never arrive; let a rate change end the outage."
         )
-
-
-class _At(simpy.Event):
-    """Calls `callback` after `delay_s`, with itself; it has the value given. Lighter than a process."""
-
-    _ok = True
-
-    def __init__(
-        self, env: simpy.Environment, callback: Callable[[simpy.Event], None], value: object, delay_s: float
-    ) -> None:
-        self.env = env
-        self.callbacks = [callback]
-        self._value = value
-        env.schedule(self, NORMAL, delay_s)

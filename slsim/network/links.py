@@ -38,6 +38,8 @@ class Link:
     given to the first of them (`"fifo"`). A transfer passes the opportunity links of its route in their
     order, then flows over the other links, at most as far as it has passed.
 
+    `role` says what the link is for, such as "uplink" (see `topology.build`); the model does not look at it.
+
     Raises NetworkError for a rate that is not > 0 and finite, a latency or a burst that is negative or not
     finite, an empty name, an unknown `sharing`, or opportunities with a burst or with `"per_flow"`.
     """
@@ -48,6 +50,7 @@ class Link:
     sharing: Sharing = "fair"
     burst_bytes: float = 0.0
     opportunities: Opportunities | None = None
+    role: str = ""
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -1,33 +1,17 @@
-"""Several shared links at once, where flows cross two of them or more: all rates are filled anew whenever
-one may change, in compiled code."""
+"""The solver of flows that cross two shared links or more, and of the flows that share links with these.
+
+All rates are filled anew, in compiled code, whenever one may change.
+"""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from slsim.network import filling
-from slsim.network.filling_arrays import (
-    CHANGES,
-    CLOCK,
-    DUE,
-    GOAL,
-    GROUP,
-    LAST_MARK,
-    LIMIT,
-    MARKS,
-    MORE,
-    NUM_MARKS,
-    POOL,
-    SINCE,
-    SIZE,
-    SPARE,
-    SPEED,
-)
-from slsim.network.solver import FlowHeap, Solver, by_number
-from slsim.network.state import FlowState, LinkState
+from slsim.network.flow_heap import FlowHeap, by_number
+from slsim.network.state import FlowState, LinkState, Solver
 
 Key = tuple[tuple[LinkState, ...], float]  # pools and limit
 
@@ -35,41 +19,36 @@ Key = tuple[tuple[LinkState, ...], float]  # pools and limit
 class Group:
     """Flows of equal pools and equal limit, by the virtual bits at which they end.
 
-    It has a column of the mesh's arrays for ever; when it has been empty for a while, it may get another key.
+    `column` is the place of the group in the arrays of a mesh.
     """
 
-    __slots__ = ("by_goal", "column", "key", "num_counted")
+    __slots__ = ("by_goal", "column", "key")
 
-    def __init__(self, column: int) -> None:
-        self.key: Key = ((), math.inf)
+    def __init__(self, key: Key, column: int) -> None:
+        self.key = key
         self.column = column
         self.by_goal = FlowHeap()
-        self.num_counted = 0  # flows at the last filling
 
 
 class Mesh(Solver):
     """The flows on pools that flows join, directly or by a chain of others.
 
-    A pool that has come stays until it is empty. The numbers are in arrays (see `filling_arrays.py`); single
-    elements are read and written by memoryviews, the fastest way from Python.
+    The numbers of groups are in an array (see `filling.GROUP`) for compiled code. Python reads and writes
+    single numbers by a memoryview of each field, which takes a tenth of the time.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._pools: dict[LinkState, int] = {}  # columns; 0 is no pool
+        self._pools: dict[LinkState, int] = {}  # places in _pools_bps; 0 is no pool
+        self._pools_bps = np.zeros(1)
         self._groups: dict[Key, Group] = {}
-        self._by_column: list[Group] = []
-        self._unused: list[Group] = []
+        self._by_column: dict[int, Group] = {}
+        self._unused: list[int] = []  # columns
         self._changed: dict[Group, None] = {}  # an ordered set
-        self._empty: dict[Group, None] = {}  # have no flows, and keep their key for a while
         self._must_fill = False
-        self._pool_floats, self._pool_ints = np.zeros((MARKS + NUM_MARKS, 8, 2)), np.zeros((5, 8), np.int64)
-        self._members = np.zeros(0, np.uint32)
-        self._group_floats, self._group_ints = np.zeros((7, 0)), np.zeros((4, 1), np.int64)
-        self._hops = np.zeros((2, 0, 2), np.uint32)
-        self._marks = np.zeros((NUM_MARKS, 3))
-        self._changes, self._totals = np.zeros((8, 2), np.int64), np.zeros(7, np.int64)
-        self._floats = _elements(self._group_floats)
+        self._array, self._hops = np.zeros(0, filling.GROUP), np.zeros((0, 2), np.int64)
+        self._by_limit = np.zeros(0, np.int64)
+        self._make_room(0)
 
     def flows(self) -> list[FlowState]:
         return by_number([flow for group in self._groups.values() for flow in group.by_goal.flows()])
@@ -78,29 +57,22 @@ class Mesh(Solver):
         return [link for link in self._pools if link.solver is self]
 
     def join(self, link: LinkState) -> None:
-        """From now on the flows on this pool are here."""
-        column = self._pools.setdefault(link, len(self._pools) + 1)
-        if column >= self._pool_floats.shape[1]:
-            self._pool_floats = np.pad(self._pool_floats, ((0, 0), (0, column), (0, 0)))
-            self._pool_ints = np.pad(self._pool_ints, ((0, 0), (0, column)))
-            self._make_room()
+        """Take over the flows on this pool from now on."""
+        if link not in self._pools:
+            self._pools[link] = len(self._pools) + 1
+            self._pools_bps = np.append(self._pools_bps, 0.0)
         link.solver = self
         self.rate_changed(link)
 
     def rate_changed(self, link: LinkState) -> None:
-        self._pool_floats[MARKS, self._pools[link], SPARE] = link.rate_bps
-        self._totals[LAST_MARK] = 0
+        self._pools_bps[self._pools[link]] = link.rate_bps
         self._must_fill = True
 
     def add(self, flow: FlowState, bits: float, now_s: float) -> None:
         key = (flow.pools, flow.limit_bps)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._new_group(key)
-        if not group.by_goal.size and not group.num_counted:
-            self._floats[CLOCK, group.column] = 0.0  # it stands still; a small number is a more exact one
+        group = self._groups.get(key) or self._new_group(key)
         flow.solver, flow.group = self, group
-        group.by_goal.push(self._clock_at(group, now_s) + bits, flow)
+        group.by_goal.push(self._clock_bits(group, now_s) + bits, flow)
         self._changed[group] = None
 
     def remove(self, flow: FlowState, now_s: float) -> float:
@@ -112,33 +84,27 @@ class Mesh(Solver):
 
     def settle(self, now_s: float) -> None:
         """Fill, unless as many flows of each group have come as have gone."""
-        num_changes = self._count_changes()
-        size = len(self._by_column) - len(self._unused)
-        if not num_changes and not self._must_fill:
-            self.first_s = filling.first_finish(self._group_floats, self._group_ints, size)
-            return
-        self._must_fill = False
-        self._totals[SIZE], self._totals[CHANGES] = size, num_changes
-        self.first_s = filling.fill(
-            now_s,
-            self._pool_floats,
-            self._pool_ints,
-            self._members,
-            self._group_floats,
-            self._group_ints,
-            self._hops,
-            self._marks,
-            self._changes,
-            self._totals,
+        for group in self._changed:
+            size = group.by_goal.size
+            self._goal[group.column] = group.by_goal.first()
+            if self._count[group.column] != size:
+                self._count[group.column] = size
+                self._must_fill = True
+            if not size:
+                del self._groups[group.key]
+                self._unused.append(group.column)
+        self._changed.clear()
+        self.first_s = filling.settle(
+            now_s, self._array, self._hops, self._by_limit, self._pools_bps, self._must_fill
         )
+        self._must_fill = False
 
     def due(self) -> list[FlowState]:
         flows = []
-        for column in self._due_columns():
+        for column in np.flatnonzero(self._array["finish_s"] <= self.first_s).tolist():
             group = self._by_column[column]
-            since_s, clock = self._floats[SINCE, column], self._floats[CLOCK, column]
-            speed_bps = self._floats[SPEED, column]
-            while since_s + (group.by_goal.first() - clock) / speed_bps <= self.first_s:
+            since_s, clock_bits, speed_bps = self._since[column], self._clock[column], self._speed[column]
+            while since_s + (group.by_goal.first() - clock_bits) / speed_bps <= self.first_s:
                 flow = group.by_goal.pop()
                 flow.solver = flow.group = None
                 flows.append(flow)
@@ -147,86 +113,36 @@ class Mesh(Solver):
 
     def bits_left(self, flow: FlowState, now_s: float) -> float:
         assert flow.entry is not None
-        return flow.entry[0] - self._clock_at(flow.group, now_s)
+        return flow.entry[0] - self._clock_bits(flow.group, now_s)
 
-    def _count_changes(self) -> int:
-        """Write what has changed into the arrays; the number of groups that are larger or smaller."""
-        if len(self._changed) > self._changes.shape[0]:
-            self._changes = np.pad(self._changes, ((0, 2 * len(self._changed)), (0, 0)))
-        floats, changes, row = self._floats, _elements(self._changes), 0
-        for group in self._changed:
-            size = group.by_goal.size
-            floats[GOAL, group.column] = group.by_goal.first()
-            if size != group.num_counted:
-                changes[row, GROUP] = group.column
-                changes[row, MORE] = size - group.num_counted
-                group.num_counted = size
-                row += 1
-            if size:
-                self._empty.pop(group, None)
-            else:
-                self._empty[group] = None
-        self._changed.clear()
-        return row
-
-    def _due_columns(self) -> list[int]:
-        ints = _elements(self._group_ints)
-        columns = [ints[DUE, 0]]
-        while (column := ints[DUE, len(columns)]) >= 0:
-            columns.append(column)
-        return columns
-
-    def _clock_at(self, group: Group, now_s: float) -> float:
-        floats, column = self._floats, group.column
-        clock: float = floats[CLOCK, column] + floats[SPEED, column] * (now_s - floats[SINCE, column])
-        return clock
+    def _clock_bits(self, group: Group, now_s: float) -> float:
+        """Return the virtual bits of `group` now."""
+        column = group.column
+        bits: float = self._clock[column] + self._speed[column] * (now_s - self._since[column])
+        return bits
 
     def _new_group(self, key: Key) -> Group:
+        """Return a group without flows, at a column that no other has."""
         pools, limit_bps = key
-        if len(pools) > self._hops.shape[2]:
-            self._hops = np.pad(self._hops, ((0, 0), (0, 0), (0, len(pools) - self._hops.shape[2])))
-            self._make_room()
-        group = self._unused_group()
-        group.key = key
-        self._groups[key] = group
-        self._floats[LIMIT, group.column] = limit_bps
-        hops, column = _elements(self._hops), group.column
-        for i in range(len(pools)):
-            hops[POOL, column, i] = self._pools[pools[i]]
-        for i in range(len(pools), hops.shape[2]):
-            hops[POOL, column, i] = 0
+        if not self._unused or len(pools) > self._hops.shape[1]:
+            self._make_room(len(pools))
+        column = self._unused.pop()
+        group = self._groups[key] = self._by_column[column] = Group(key, column)
+        self._limit[column] = limit_bps
+        self._clock[column] = 0.0  # a small number is more exact
+        self._hops[column] = 0
+        self._hops[column, : len(pools)] = [self._pools[link] for link in pools]
         return group
 
-    def _unused_group(self) -> Group:
-        """One that has been empty for longest, if there are many; or else a new one."""
-        if len(self._empty) > 64 + len(self._groups) // 8:
-            for group in self._empty:
-                if not group.by_goal.size:
-                    del self._empty[group], self._groups[group.key]
-                    return group
-        if not self._unused:
-            self._double()
-        return self._unused.pop()
-
-    def _double(self) -> None:
-        """Make room for twice as many groups."""
-        old = len(self._by_column)
-        more = max(64, old)
-        self._group_floats = np.pad(self._group_floats, ((0, 0), (0, more)))
-        self._group_ints = np.pad(self._group_ints, ((0, 0), (0, more)))
-        self._hops = np.pad(self._hops, ((0, 0), (0, more), (0, 0)))
-        self._make_room()
-        self._floats = _elements(self._group_floats)
-        groups = [Group(column) for column in range(old, old + more)]
-        self._by_column += groups
-        self._unused += reversed(groups)
-
-    def _make_room(self) -> None:
-        """For the members of pools: enough for twice as many as there can be, so they seldom move."""
-        room = 4 * (self._hops[0].size + self._pool_ints.shape[1])
-        self._members = np.pad(self._members, (0, max(0, room - self._members.size)))
-
-
-def _elements(array: Any) -> Any:
-    """For single elements from Python, ten times as fast as the array."""
-    return memoryview(array)
+    def _make_room(self, num_pools: int) -> None:
+        """Make room for twice as many groups, and for routes of `num_pools` pools."""
+        size, (_, width) = self._array.size, self._hops.shape
+        more = max(64, size)
+        self._array = np.append(self._array, np.zeros(more, filling.GROUP))
+        self._hops = np.pad(self._hops, ((0, more), (0, max(0, num_pools - width))))
+        self._by_limit = np.append(self._by_limit, np.arange(size, size + more))
+        self._unused += reversed(range(size, size + more))
+        fields: Any = self._array
+        names = ("count", "limit_bps", "speed_bps", "clock_bits", "since_s", "goal_bits")
+        views: list[Any] = [memoryview(fields[name]) for name in names]
+        self._count, self._limit, self._speed, self._clock, self._since, self._goal = views

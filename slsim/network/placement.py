@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
+from slsim.network.apart import Apart
 from slsim.network.fair_queue import FairQueue
-from slsim.network.solver import Apart, Solver
-from slsim.network.state import FlowState, LinkState
+from slsim.network.state import FlowState, LinkState, Solver
 
 
 class Placement:
@@ -22,7 +22,7 @@ class Placement:
         self._apart = Apart()
 
     def enter(self, flow: FlowState, bits: float, now_s: float) -> None:
-        """`flow` has `bits` to go, and enters all its fair links."""
+        """Place `flow`, which has `bits` to go and enters all its fair links."""
         limit_bps = _own_limit_bps(flow) if flow.limits else flow.cap_bps
         pools: tuple[LinkState, ...] = ()
         for link in flow.fair:
@@ -35,16 +35,13 @@ class Placement:
                 if link.solver is None:
                     self._make_pool(link, now_s)
                 pools += (link,)
-        if len(pools) == 1 and (solver := pools[0].solver):  # as _add does
-            flow.limit_bps, flow.pools = limit_bps, pools
-            solver.add(flow, bits, now_s)
-            self.changed[solver] = None
-        else:
-            self._add(flow, limit_bps, pools, bits, now_s)
+        self._add(flow, limit_bps, pools, bits, now_s)
 
-    def go_on(self, flow: FlowState, links: tuple[LinkState, ...], bits: float, now_s: float) -> None:
-        """`flow` has `bits` to go until its next segment; of its fair links, it enters `links` just now.
-        Without bits to go it waits, and is with no solver."""
+    def resume(self, flow: FlowState, links: tuple[LinkState, ...], bits: float, now_s: float) -> None:
+        """Place `flow`, which has `bits` to go until its next segment and of its fair links enters `links`.
+
+        A flow without bits to go waits, and is with no solver.
+        """
         for link in links:
             link.num_sharing += 1
             if link.num_sharing == 1:
@@ -55,7 +52,7 @@ class Placement:
             self._place(flow, bits, now_s)
 
     def replace(self, flow: FlowState, now_s: float) -> None:
-        """One of the limits of `flow` has changed, or one of its links has become a pool."""
+        """Place `flow` anew, since a limit of it has changed or one of its links has become a pool."""
         solver = flow.solver
         if solver is not None:  # otherwise it is about to be placed, or has arrived
             bits = solver.remove(flow, now_s)
@@ -63,13 +60,13 @@ class Placement:
             self._place(flow, bits, now_s)
 
     def change_rate(self, link: LinkState) -> None:
-        """The rate of a pool has changed."""
+        """Tell the solver of a pool that the pool's rate has changed."""
         assert link.solver is not None
         link.solver.rate_changed(link)
         self.changed[link.solver] = None
 
     def _make_pool(self, link: LinkState, now_s: float) -> None:
-        """A second flow enters `link`."""
+        """Make a pool of `link`, which a second flow enters."""
         link.solver = FairQueue(link)
         if link.sole is not None:
             self.replace(link.sole, now_s)
@@ -87,9 +84,6 @@ class Placement:
         flow.limit_bps, flow.pools = limit_bps, pools
         if not pools:
             solver: Solver = self._apart
-        elif len(pools) == 1:
-            assert pools[0].solver is not None
-            solver = pools[0].solver
         else:
             assert pools[0].solver is not None
             solver = pools[0].solver
@@ -101,7 +95,7 @@ class Placement:
         self.changed[solver] = None
 
     def _joined(self, pools: tuple[LinkState, ...], now_s: float) -> Solver:
-        """One mesh for all these pools: one that is there, or a new one."""
+        """Return one mesh for all these pools: the largest of theirs, or a new one."""
         from slsim.network.mesh import Mesh  # compiles; most networks do without
 
         solvers = dict.fromkeys(link.solver for link in pools)
@@ -120,7 +114,7 @@ class Placement:
 
 
 def _own_limit_bps(flow: FlowState) -> float:
-    """The most that `flow` can go whatever the others do, but for its folded links."""
+    """Return the rate that `flow` does not exceed whatever the others do, without its folded links."""
     limit_bps = flow.cap_bps
     for link in flow.limits:
         if link.rate_bps < limit_bps:

@@ -1,22 +1,21 @@
-"""Where the transfers of a live network stand: one `LinkState` a link, one `FlowState` a transfer.
+"""The state of a live network: one `LinkState` for each link, one `FlowState` for each transfer, and what a
+`Solver` does with them.
 
-Bookkeeping without a clock of its own: whoever calls says what time it is (`now_s`, seconds).
+Nothing here has a clock of its own: the caller gives the time (`now_s`, seconds).
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import simpy
 
 from slsim.network.links import Link, LinkUsage
-
-if TYPE_CHECKING:
-    from slsim.network.solver import Solver
 
 
 class LinkState:
@@ -62,62 +61,50 @@ class LinkState:
         self._is_shaped = link.burst_bytes > 0
 
     def enter(self, flow: FlowState, now_s: float) -> None:
-        """`flow` begins to flow over this link."""
-        flowing = self.flowing
-        if flowing:
-            if self._is_per_flow:
-                self._account(now_s)
-        elif self._is_shaped:
+        """Let `flow` begin to flow over this link."""
+        if self._is_per_flow or not self.flowing:
             self._account(now_s)
-        else:
-            self._since_s = now_s
-        flowing[flow] = None
+        self.flowing[flow] = None
 
     def leave(self, flow: FlowState, now_s: float) -> None:
-        """`flow` has carried all its bytes over this link."""
-        flowing = self.flowing
-        if self._is_per_flow:
+        """Let `flow` go, which has carried all its bytes over this link."""
+        if self._is_per_flow or len(self.flowing) == 1:
             self._account(now_s)
-        elif len(flowing) == 1:
-            elapsed_s = now_s - self._since_s
-            self._since_s = now_s
-            self._busy_s += elapsed_s
-            self._capacity_bits += self.rate_bps * elapsed_s
-        del flowing[flow]
+        del self.flowing[flow]
         self.passed.pop(flow, None)
         self._carried_bits += flow.num_bits
 
     def take_credit(self, num_bits: int) -> float:
-        """Tokens (bits) for a flow of `num_bits` that has just entered: what those before have left."""
+        """Return the tokens (bits) that a flow of `num_bits` takes as it enters: at most what is left."""
         taken = min(self._credit_bits, num_bits)
         self._credit_bits -= taken
         self._capacity_bits += taken
         return taken
 
     def wanted(self, flow: FlowState) -> int:
-        """Bits of `flow` that wait at this opportunity link: those that have passed the one before."""
+        """Return the bits of `flow` that wait at this opportunity link, having passed the one before."""
         place = flow.path.gates.index(self)
         before = flow.path.gates[place - 1].passed.get(flow, 0) if place else flow.num_bits
         return before - self.passed.get(flow, 0)
 
     def let_pass(self, flow: FlowState, num_bits: int) -> None:
-        """So many more bits of `flow` pass this opportunity link."""
+        """Let `num_bits` more bits of `flow` pass this opportunity link."""
         self.passed[flow] = self.passed.get(flow, 0) + num_bits
         self._capacity_bits += num_bits
 
     def set_rate(self, rate_bps: float, now_s: float) -> None:
-        """From now on the link has another rate; whoever divides it has to be told."""
+        """Change the rate of the link from now on; the caller has to tell the solver that divides it."""
         self._account(now_s)
         self.rate_bps = rate_bps
 
     def usage(self, now_s: float) -> LinkUsage:
-        """Bytes carried, seconds busy, and bytes that could have been carried then, up to now."""
+        """Return the bytes carried, the seconds busy, and the bytes that could have been carried then."""
         bits = self._carried_bits + sum(flow.num_bits - flow.bits_left(now_s) for flow in self.flowing)
         self._account(now_s)
         return LinkUsage(bits / 8, self._busy_s, self._capacity_bits / 8)
 
     def _account(self, now_s: float) -> None:
-        """Until now: what a busy link could have carried, or what an idle one's bucket got."""
+        """Count up to now what a busy link could have carried, or what the bucket of an idle link got."""
         elapsed_s = now_s - self._since_s
         bits = self.rate_bps * elapsed_s
         self._since_s = now_s
@@ -131,7 +118,7 @@ class LinkState:
 class Path:
     """The links of a route, sorted by what they do to a flow."""
 
-    __slots__ = ("fair", "fifo", "gates", "is_plain", "latency_s", "limits", "links", "shaped")
+    __slots__ = ("fair", "fifo", "gates", "latency_s", "limits", "links", "shaped")
 
     def __init__(self, links: Iterable[LinkState]) -> None:
         self.links = tuple(links)
@@ -142,7 +129,6 @@ class Path:
         self.fifo = tuple(state for state in self.links if state.link.sharing == "fifo")
         self.limits = tuple(state for state in rated if state.link.sharing != "fair")
         self.shaped = tuple(state for state in self.links if state.link.burst_bytes)
-        self.is_plain = not self.fifo and not self.shaped and not self.gates
 
 
 class FlowState(simpy.Event):
@@ -154,7 +140,6 @@ class FlowState(simpy.Event):
     end that have passed the opportunity links of its route.
     """
 
-    _ok = True
     turn = 0  # the order of arrival at FIFO links
     credits: Sequence[tuple[float, LinkState]] = ()
     bits_done = 0.0  # at the end of this segment
@@ -173,8 +158,7 @@ class FlowState(simpy.Event):
     def __init__(
         self, env: simpy.Environment, path: Path, num_bytes: int, cap_bps: float, number: int
     ) -> None:
-        self.env = env  # as simpy.Event does
-        self.callbacks: list[Any] = []
+        super().__init__(env)
         self.path = path
         self.num_bits = 8 * num_bytes
         self.cap_bps = cap_bps  # math.inf is none
@@ -183,14 +167,16 @@ class FlowState(simpy.Event):
         self.fair = path.fair
 
     def take_credits(self) -> None:
-        """It has just entered its links: take what tokens are in their buckets."""
+        """Take the tokens in the buckets of the links that the flow has just entered."""
         credits = [(link.take_credit(self.num_bits), link) for link in self.path.shaped]
         self.credits = sorted((credit for credit in credits if credit[0]), key=itemgetter(0))
         self.fair = ()
 
     def next_segment(self) -> tuple[float, tuple[LinkState, ...]]:
-        """The bits of the segment that begins, and the fair links that limit the flow from now on. No bits:
-        the flow waits for opportunities."""
+        """Return the bits of the segment that begins, and the fair links that limit the flow from now on.
+
+        Without bits, the flow waits for opportunities.
+        """
         start = self.bits_done
         self.credits = [credit for credit in self.credits if credit[0] > start]
         free = {link for _, link in self.credits}
@@ -203,6 +189,55 @@ class FlowState(simpy.Event):
         return self.bits_done - start, tuple(link for link in self.fair if link not in before)
 
     def bits_left(self, now_s: float) -> float:
-        """What has not crossed yet, in bits."""
+        """Return the bits that have not crossed yet."""
         bits = self.solver.bits_left(self, now_s) if self.solver else 0.0
         return self.bits_after + max(0.0, bits)
+
+
+class Solver(ABC):
+    """Some flows whose rates depend on one another, and on no other flow.
+
+    Rates are in bit/s, times in seconds, sizes in bits. Flows come and go (`add`, `remove`) and limits
+    change while a time `now_s` lasts; at its end `settle` finds the rates that hold from then on, which sets
+    `first_s`, the time at which the first flow ends (inf if none does, as in an outage). At that time `due`
+    hands out those that do. `wake` is the event that waits for it, scheduled for `wake_s`.
+    """
+
+    __slots__ = ("first_s", "wake", "wake_s")
+
+    def __init__(self) -> None:
+        self.first_s = math.inf
+        self.wake: simpy.Event | None = None
+        self.wake_s = math.inf
+
+    @abstractmethod
+    def add(self, flow: FlowState, bits: float, now_s: float) -> None:
+        """Take `flow`, which has `bits` to go; its `limit_bps` and `pools` are set. Set `flow.solver`."""
+
+    @abstractmethod
+    def remove(self, flow: FlowState, now_s: float) -> float:
+        """Give `flow` away; return the bits that it still has to go."""
+
+    @abstractmethod
+    def settle(self, now_s: float) -> None:
+        """Find the rates from `now_s` on and `first_s`, when nothing more happens at `now_s`."""
+
+    @abstractmethod
+    def due(self) -> list[FlowState]:
+        """Give away and return the flows that end at `first_s`, in the order in which they were sent."""
+
+    @abstractmethod
+    def bits_left(self, flow: FlowState, now_s: float) -> float:
+        """Return the bits that `flow` has to go; rounding may make it slightly negative."""
+
+    @abstractmethod
+    def flows(self) -> list[FlowState]:
+        """Return all flows, in the order in which they were sent."""
+
+    @abstractmethod
+    def pools(self) -> list[LinkState]:
+        """Return the links that are divided here."""
+
+    @abstractmethod
+    def rate_changed(self, link: LinkState) -> None:
+        """Note that one of `pools` has another rate."""

@@ -32,7 +32,8 @@ MATHIS = math.sqrt(3 / 2)
 @dataclass(frozen=True)
 class Topology:
     """A network, each client's route up to the server and down from it (names of links), and what messages
-    are sent with. `rate_caps_bps` are what loss leaves each client, up and down; None without loss."""
+    are sent with. `rate_caps_bps` are the rates that loss leaves each client, up and down; None without loss.
+    """
 
     network: Network
     uplinks: tuple[Route, ...]
@@ -50,12 +51,16 @@ class Topology:
         return {link.name: link for link in self.network.links}
 
     def round_trip_s(self, client: int) -> float:
-        """There and back, in seconds."""
+        """Return the latency of a client's routes, up and down together, in seconds."""
         return self._latency_s(self.uplinks[client]) + self._latency_s(self.downlinks[client])
 
 
 def build(table: NetworkTable, clients: int, seed: int = 0) -> Topology:
-    """The topology that a scenario's [network] describes, for that many clients. `seed` is for jitter."""
+    """Return the topology that a scenario's [network] describes, for that many clients. `seed` is for jitter.
+
+    The role of each link is "uplink" or "downlink" (access links), "medium" (of a cell), "access point",
+    "ingress" or "egress".
+    """
     access_up, access_down = (_Access(table, name, clients, seed) for name in ("uplink", "downlink"))
     above_up, above_down = _Above(table, "up"), _Above(table, "down")
     lines = [
@@ -79,9 +84,12 @@ def build(table: NetworkTable, clients: int, seed: int = 0) -> Topology:
 
 
 def _mathis_bps(packet_bits: int, round_trip_s: float, loss: float) -> float:
-    """What TCP keeps up where a share `loss` of its packets is lost, in bit/s on the wire: a packet a round
-    trip, times √(3/2) / √loss. Source: Mathis, Semke, Mahdavi and Ott, "The macroscopic behavior of the
-    TCP congestion avoidance algorithm", Computer Communication Review 27(3), 1997."""
+    """Return the rate that TCP sustains where a share `loss` of its packets is lost, in bit/s on the wire: a
+    packet a round trip, times √(3/2) / √loss.
+
+    Source: Mathis, Semke, Mahdavi and Ott, "The macroscopic behavior of the TCP congestion avoidance
+    algorithm", Computer Communication Review 27(3), 1997.
+    """
     return packet_bits / round_trip_s * MATHIS / math.sqrt(loss)
 
 
@@ -94,8 +102,8 @@ class _Line:
 
 
 def _line(name: str, rate: float | RateTable, number: int = 0, **of_link: Any) -> _Line:
-    """A link of a constant rate, or one that follows the trace that is due to `number`; `of_link` is what a
-    `Link` has besides."""
+    """Return a link of a constant rate, or one that follows the trace that is due to `number`; `of_link` has
+    the other fields of the `Link`."""
     trace = rate.trace_of(number) if isinstance(rate, RateTable) else None
     if trace is None:
         rate_bps = rate.rate if isinstance(rate, RateTable) else rate
@@ -112,7 +120,7 @@ def _line(name: str, rate: float | RateTable, number: int = 0, **of_link: Any) -
 
 
 def _follow(link: str, trace: Trace, shift_s: float) -> Iterator[RateChange]:
-    """The changes of a link that has the trace's first rate already, if that is above 0."""
+    """Yield the changes of a link that has the trace's first rate already, if that is above 0."""
     for number, (time_s, rate_bps) in enumerate(trace.changes(shift_s)):
         if number or not rate_bps:
             yield RateChange(time_s, link, rate_bps)
@@ -136,7 +144,15 @@ class _Access:
         self.lines: list[_Line] = []
         for client, one in enumerate(assign([(one, one.share) for one in table.access(direction)], count)):
             name, latency_s = self.name(client), table.latency_s(one)
-            line = _line(name, one, client, latency_s=latency_s, sharing=sharing, burst_bytes=table.burst)
+            line = _line(
+                name,
+                one,
+                client,
+                latency_s=latency_s,
+                sharing=sharing,
+                burst_bytes=table.burst,
+                role=direction,
+            )
             if table.jitter:
                 line = replace(line, stream=partial(_jitter, name, line.link.rate_bps, table.jitter, seed))
             self.lines.append(line)
@@ -149,9 +165,9 @@ class _Above:
     """What lies between the access links and the server, in one direction, from the clients upward."""
 
     def __init__(self, table: NetworkTable, direction: str) -> None:
-        edge = table.ingress if direction == "up" else table.egress
-        self._edge = [_line("ingress" if direction == "up" else "egress", edge)] if edge else []
-        self._medium = [_line("medium", table.medium)] if table.medium else []
+        edge, name = (table.ingress, "ingress") if direction == "up" else (table.egress, "egress")
+        self._edge = [_line(name, edge, role=name)] if edge else []
+        self._medium = [_line("medium", table.medium, role="medium")] if table.medium else []
         self._levels = [
             [_tree_line(level, number, place, direction) for place in range(level.count)]
             for number, level in enumerate(table.access_points, start=1)
@@ -162,7 +178,10 @@ class _Above:
         return [*self._medium, *itertools.chain(*self._levels), *self._edge]
 
     def route(self, client: int) -> Route:
-        """Clients are dealt out to access points in turn, these to what is above them, and so on."""
+        """Return the links above a client's access link.
+
+        Clients are dealt out to access points in turn, and each level of access points to the next in turn.
+        """
         places, place = [], client
         for level in self._levels:
             place %= len(level)
@@ -172,4 +191,4 @@ class _Above:
 
 def _tree_line(level: TreeLevel, number: int, place: int, direction: str) -> _Line:
     name = f"tree{number}.{place}" + ("" if level.duplex == "half" else f".{direction}")
-    return _line(name, level.rate, place, latency_s=level.latency)
+    return _line(name, level.rate, place, latency_s=level.latency, role="access point")

@@ -176,6 +176,22 @@ def test_all_that_follows_in_one_instant_is_filled_once(env, fills):
     assert fills == [("a", 10)] * 3
 
 
+def test_two_networks_find_the_same_end_of_an_instant(env, fills):
+    one, other = Network([Link("a", 8e6)]).attach(env), Network([Link("b", 8e6)]).attach(env)
+
+    def client(num_detours):
+        yield one.send(("a",), MB) & other.send(("b",), MB)
+        for _ in range(num_detours):
+            yield env.timeout(0)
+        yield one.send(("a",), MB) & other.send(("b",), MB)
+
+    for num_detours in range(3):
+        env.process(client(num_detours))
+    env.run()
+    assert env.now == 6.0
+    assert fills == [("a", 3), ("b", 3)] * 2
+
+
 def test_only_those_that_share_links_with_a_change_are_filled(env, fills):
     flows = Network([Link("a", 8e6), Link("b", 8e6)]).attach(env)
     for client in range(3):

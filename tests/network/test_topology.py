@@ -64,6 +64,16 @@ def test_access_points_in_a_tree_are_dealt_out_in_turn() -> None:
     assert topology.round_trip_s(0) == pytest.approx(0.006, rel=1e-12)
 
 
+def test_each_link_says_what_it_is_for() -> None:
+    tree = [{"count": 2, "rate": "1 Gbps"}]
+    table = NetworkTable(access_points=tree, medium="54 Mbps", ingress="1 Gbps", egress="1 Gbps")
+    topology = build(table, clients=2)
+    up = [topology.links[name].role for name in topology.uplinks[1]]
+    down = [topology.links[name].role for name in topology.downlinks[1]]
+    assert up == ["uplink", "medium", "access point", "ingress"]
+    assert down == ["egress", "access point", "medium", "downlink"]
+
+
 def test_one_level_of_access_points_needs_no_list() -> None:
     table = NetworkTable(access_points={"count": 2, "rate": "54 Mbps"})
     assert build(table, clients=3).uplinks[2] == ("uplink2", "tree1.0.up")

@@ -16,7 +16,6 @@ from slsim.codecs.kernels.packing import (
     BLOCK,
     Codes,
     copy,
-    kernel,
     pack_1,
     pack_block,
     unpack_block,
@@ -24,6 +23,7 @@ from slsim.codecs.kernels.packing import (
 from slsim.codecs.kernels.selection import MAGNITUDE, Bits, Magnitude, Values
 from slsim.codecs.kernels.tables import unpack_table
 from slsim.codecs.sizes import packed_bytes
+from slsim.compiled import compiled
 
 FEW = 30  # edges: with as many or more, it pays to find out between which an element lies
 
@@ -56,7 +56,7 @@ def pack_levels(
     _pack_levels(x, before, behind, split, bits, out)
 
 
-@kernel
+@compiled()
 def _pack_few_levels(x: Bits, edges: Bits, top: Magnitude, split: int, bits: int, out: Codes) -> None:
     """As `_pack_levels`, where each element is compared with each bound."""
     before, behind = np.empty(edges.size + 1, np.uint32), np.empty(edges.size + 1, np.uint32)
@@ -101,7 +101,7 @@ def _buckets(bounds: Bits) -> _Buckets:
     return _Buckets(bounds, below, bound, equal, np.uint32(shift))
 
 
-@kernel
+@compiled()
 def _pack_levels(x: Bits, before: _Buckets, behind: _Buckets, split: int, bits: int, out: Codes) -> None:
     codes, stretches = np.empty(BLOCK + 8, np.uint8), np.empty(BLOCK, np.uint16)
     for start in range(0, x.size, BLOCK):
@@ -112,7 +112,7 @@ def _pack_levels(x: Bits, before: _Buckets, behind: _Buckets, split: int, bits: 
         pack_block(codes, block.size, bits, out[start * bits // 8 :])
 
 
-@kernel
+@compiled()
 def _count_bounds(x: Bits, buckets: _Buckets, stretches: NDArray[np.uint16], codes: Codes) -> None:
     """codes[i] = the number of bounds at or below |x[i]|."""
     bounds = buckets.bounds
@@ -123,7 +123,7 @@ def _count_bounds(x: Bits, buckets: _Buckets, stretches: NDArray[np.uint16], cod
         _count_few(x, bounds, codes)
 
 
-@kernel
+@compiled()
 def _count_few(x: Bits, bounds: Bits, codes: Codes) -> None:
     if bounds.size == 1:
         for i in range(x.size):
@@ -136,7 +136,7 @@ def _count_few(x: Bits, bounds: Bits, codes: Codes) -> None:
             _add_eight(x, bounds[j:], codes)
 
 
-@kernel
+@compiled()
 def _find_stretches(
     x: Bits, low: Magnitude, high: Magnitude, shift: np.uint32, out: NDArray[np.uint16]
 ) -> None:
@@ -144,7 +144,7 @@ def _find_stretches(
         out[i] = np.uint32(min(max(x[i] & MAGNITUDE, low), high) - low) >> shift
 
 
-@kernel
+@compiled()
 def _count_in_stretches(
     x: Bits, stretches: NDArray[np.uint16], below: Codes, bound: Bits, equal: Codes, codes: Codes
 ) -> None:
@@ -153,7 +153,7 @@ def _count_in_stretches(
         codes[i] = below[j] + equal[j] * np.uint8((x[i] & MAGNITUDE) >= bound[j])
 
 
-@kernel
+@compiled()
 def _count_three(x: Bits, bounds: Bits, codes: Codes) -> None:
     a, b, c = bounds[0], bounds[1], bounds[2]
     for i in range(x.size):
@@ -161,7 +161,7 @@ def _count_three(x: Bits, bounds: Bits, codes: Codes) -> None:
         codes[i] = np.uint8(m >= a) + np.uint8(m >= b) + np.uint8(m >= c)
 
 
-@kernel
+@compiled()
 def _count_seven(x: Bits, bounds: Bits, codes: Codes) -> None:
     a, b, c, d = bounds[0], bounds[1], bounds[2], bounds[3]
     e, f, g = bounds[4], bounds[5], bounds[6]
@@ -171,7 +171,7 @@ def _count_seven(x: Bits, bounds: Bits, codes: Codes) -> None:
         codes[i] = low + np.uint8(m >= e) + np.uint8(m >= f) + np.uint8(m >= g)
 
 
-@kernel
+@compiled()
 def _add_eight(x: Bits, bounds: Bits, codes: Codes) -> None:
     a, b, c, d = bounds[0], bounds[1], bounds[2], bounds[3]
     e, f, g, h = bounds[4], bounds[5], bounds[6], bounds[7]
@@ -205,7 +205,7 @@ def collect_signs(
     return count, packed[: packed_bytes(count, 1)]
 
 
-@kernel
+@compiled()
 def _collect_signs(x: Bits, first: Magnitude, top: Magnitude, split: int, packed: Codes) -> int:
     pending = np.zeros(BLOCK + 16, np.uint8)
     done, waiting = 0, 0
@@ -223,7 +223,7 @@ def _collect_signs(x: Bits, first: Magnitude, top: Magnitude, split: int, packed
     return done + waiting
 
 
-@kernel
+@compiled()
 def _append_signs(x: Bits, first: Magnitude, top: Magnitude, pending: Codes, count: int) -> int:
     for i in range(x.size):
         magnitude = x[i] & MAGNITUDE
@@ -237,7 +237,7 @@ def apply_signs(packed: Codes, bits: int, signs: Codes, out: Values) -> int:
     return _apply_signs(packed, bits, np.append(signs, np.uint8(0)), out.view(np.uint32))
 
 
-@kernel
+@compiled()
 def _apply_signs(packed: Codes, bits: int, signs: Codes, out: Bits) -> int:
     codes = np.empty(BLOCK, np.uint8)
     count, last, ones = 0, signs.size - 1, (1 << bits) - 1
@@ -262,7 +262,7 @@ def extent(values: Values) -> tuple[np.float32, np.float32]:
     return low, high
 
 
-@kernel
+@compiled()
 def _extent(x: NDArray[np.int32]) -> tuple[np.int32, np.int32]:
     """Extremes of the bits, changed to integers that order as the floats do, minus zero below zero."""
     low, high = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
@@ -278,7 +278,7 @@ def pack_uniform(values: Values, low: float, scale: float, bits: int, out: Codes
     _pack_uniform(values, float(low), float(scale), bits, out)
 
 
-@kernel
+@compiled()
 def _pack_uniform(values: Values, low: float, scale: float, bits: int, out: Codes) -> None:
     codes = np.empty(BLOCK + 8, np.uint8)
     for start in range(0, values.size, BLOCK):

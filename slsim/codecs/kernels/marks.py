@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from slsim.codecs.kernels.packing import BLOCK, Codes, Positions, kernel, positions_of_ones, scratch, take
+from slsim.codecs.kernels.packing import BLOCK, Codes, Positions, positions_of_ones, scratch, take
 from slsim.codecs.kernels.selection import Values
+from slsim.compiled import compiled
 
 
-@kernel
+@compiled()
 def pack_marks(places: Positions, out: Codes) -> None:
     """A mask of one bit an element into `out`, set at `places` (all below 8 · out.size)."""
     for i in range(out.size):
@@ -21,7 +22,7 @@ def pack_marks(places: Positions, out: Codes) -> None:
         out[places[i] >> np.uint32(3)] |= np.uint32(128) >> (places[i] & np.uint32(7))
 
 
-@kernel
+@compiled()
 def gather_marked(values: Values, mask: Codes, out: Values) -> int:
     """The marked elements in order, as many as `out` takes. Returns how many are marked."""
     codes, words, positions = scratch()
@@ -71,7 +72,7 @@ def exchange(
     return _merge_placed(kept, places, dropped.view(np.uint8), new, new_places)
 
 
-@kernel
+@compiled()
 def _places_in_rest(places: Positions, ranks: NDArray[np.int64]) -> Positions:
     """The element of rank r among the rest lies at r + the number of `places` before it."""
     out, before = np.empty(ranks.size, np.uint32), 0
@@ -83,7 +84,7 @@ def _places_in_rest(places: Positions, ranks: NDArray[np.int64]) -> Positions:
     return out
 
 
-@kernel
+@compiled()
 def _merge_placed(
     kept: Values, places: Positions, dropped: Codes, new: Values, new_places: Positions
 ) -> tuple[Values, Positions]:

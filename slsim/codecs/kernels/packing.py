@@ -9,15 +9,13 @@ Slices are copied in plain loops: numba's `a[:] = b` does not become a memcpy.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias
 
-import numba
 import numpy as np
-from numba.cpython.unsafe.numbers import leading_zeros
 from numpy.typing import NDArray
 
 from slsim.codecs.sizes import packed_bytes
+from slsim.compiled import compiled
 
 assert sys.byteorder == "little"
 
@@ -25,27 +23,16 @@ Codes: TypeAlias = NDArray[np.uint8]  # a code a byte, or packed
 Positions: TypeAlias = NDArray[np.uint32]
 Words: TypeAlias = NDArray[np.uint64]
 Word: TypeAlias = np.uint64
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
-
-
-def kernel(function: AnyFunction) -> AnyFunction:
-    """Compiles `function` at its first call, keeps the code on disk, and runs it without the GIL.
-
-    No fastmath (comparisons and infinities are exact), no parallel threads, no bounds checks. numba renews
-    what it kept when the function's own file changes, but not when a kernel that it calls does, in another
-    file: after an edit, remove __pycache__.
-    """
-    return cast(AnyFunction, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
-
 
 BLOCK = 16384  # elements a stage works on: 64 KiB of values, 16 KiB of codes; a multiple of 64
 SPARE = 3  # `positions_of_bits` writes up to so many behind its result
-ZERO, HIGHEST = np.uint64(0), np.uint64(1 << 63)
+ZERO, ONE = np.uint64(0), np.uint64(1)
 BYTES, PAIRS, QUADS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF), np.uint64(0xFFFFFFFF)
+MIRROR = (np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F))
 LOWEST = np.array([2**64 - 1, 0x5555555555555555, 0x1111111111111111, 0x0101010101010101], np.uint64)
 
 
-@kernel
+@compiled()
 def copy(source: Codes, out: Codes) -> None:
     for i in range(source.size):
         out[i] = source[i]
@@ -62,7 +49,7 @@ def pack_codes(codes: Codes, count: int, bits: int) -> Codes:
     return out
 
 
-@kernel
+@compiled()
 def pack_block(codes: Codes, count: int, bits: int, out: Codes) -> None:
     """Packs the first `count` codes into `out`. Overwrites the codes up to the next multiple of 8."""
     whole, size = (count + 7) // 8 * 8, (count * bits + 7) // 8
@@ -76,7 +63,7 @@ def pack_block(codes: Codes, count: int, bits: int, out: Codes) -> None:
         copy(padded[:size], out)
 
 
-@kernel
+@compiled()
 def _pack(codes: Codes, bits: int, out: Codes) -> None:
     """`codes.size` is a multiple of 8, `out.size` is `bits` / 8 of it."""
     if bits == 1:
@@ -93,7 +80,7 @@ def _pack(codes: Codes, bits: int, out: Codes) -> None:
         _pack_any(codes, bits, out)
 
 
-@kernel
+@compiled()
 def pack_1(codes: Codes, out: Codes) -> None:
     """The product brings code i to bit 63 - i; no two terms meet, so nothing carries."""
     groups = codes.view(np.uint64)
@@ -101,21 +88,21 @@ def pack_1(codes: Codes, out: Codes) -> None:
         out[i] = groups[i] * np.uint64(0x8040201008040201) >> np.uint64(56)
 
 
-@kernel
+@compiled()
 def _pack_2(codes: Codes, out: Codes) -> None:
     groups = codes.view(np.uint32)
     for i in range(groups.size):
         out[i] = np.uint32(groups[i] * np.uint32(0x40100401)) >> np.uint32(24)
 
 
-@kernel
+@compiled()
 def _pack_4(codes: Codes, out: Codes) -> None:
     groups = codes.view(np.uint16)
     for i in range(groups.size):
         out[i] = groups[i] << np.uint16(4) | groups[i] >> np.uint16(8)
 
 
-@kernel
+@compiled()
 def _pack_3(codes: Codes, out: Codes) -> None:
     groups = codes.view(np.uint64)
     for i in range(groups.size):
@@ -125,7 +112,7 @@ def _pack_3(codes: Codes, out: Codes) -> None:
         out[3 * i + 2] = group
 
 
-@kernel
+@compiled()
 def _pack_any(codes: Codes, bits: int, out: Codes) -> None:
     groups = codes.view(np.uint64)
     for i in range(groups.size):
@@ -134,7 +121,7 @@ def _pack_any(codes: Codes, bits: int, out: Codes) -> None:
             out[bits * i + j] = group >> np.uint64(8 * (bits - 1 - j))
 
 
-@kernel
+@compiled()
 def _merge(group: Word, bits: Word) -> Word:
     """Eight codes of one byte each as one number of 8 · `bits` bits, the first highest. 8 swaps the bytes."""
     group = (group & BYTES) << bits | (group >> np.uint64(8)) & BYTES
@@ -145,7 +132,7 @@ def _merge(group: Word, bits: Word) -> Word:
 # --- unpacking -----------------------------------------------------------------------------------------
 
 
-@kernel
+@compiled()
 def unpack_block(packed: Codes, bits: int, codes: Codes) -> None:
     """The codes in `packed`, one a byte; zeros behind them, up to a multiple of 8."""
     if bits == 8:
@@ -167,14 +154,14 @@ def unpack_block(packed: Codes, bits: int, codes: Codes) -> None:
         groups[whole] = _split(group, np.uint64(bits))
 
 
-@kernel
+@compiled()
 def _unpack_3(packed: Codes, groups: Words) -> None:
     for i in range(packed.size // 3):
         a, b, c = np.uint64(packed[3 * i]), np.uint64(packed[3 * i + 1]), np.uint64(packed[3 * i + 2])
         groups[i] = _split(a << np.uint64(16) | b << np.uint64(8) | c, np.uint64(3))
 
 
-@kernel
+@compiled()
 def _split(group: Word, bits: Word) -> Word:
     """The inverse of `_merge`."""
     one, two = ~(~ZERO << bits), ~(~ZERO << (bits << np.uint64(1)))
@@ -190,13 +177,13 @@ def _split(group: Word, bits: Word) -> Word:
 # --- positions -----------------------------------------------------------------------------------------
 
 
-@kernel
+@compiled()
 def scratch() -> tuple[Codes, Words, Positions]:
     """For a block: flags, one a byte, all zero; room for 64 bits of packed codes an entry; and positions."""
     return np.zeros(BLOCK, np.uint8), np.empty(BLOCK // 8, np.uint64), np.empty(BLOCK + SPARE, np.uint32)
 
 
-@kernel
+@compiled()
 def positions_of_flags(flags: Codes, words: Words, positions: Positions) -> int:
     """The positions of the flags set in a block, ascending; returns their number."""
     used = words[: BLOCK // 64]
@@ -204,7 +191,7 @@ def positions_of_flags(flags: Codes, words: Words, positions: Positions) -> int:
     return _positions_of_bits(used, 0, positions)
 
 
-@kernel
+@compiled()
 def positions_of_ones(
     packed: Codes, bits: int, codes: Codes, words: Words, positions: Positions, limit: int
 ) -> int:
@@ -226,7 +213,7 @@ def positions_of_ones(
     return found
 
 
-@kernel
+@compiled()
 def _mark_ones(packed: Codes, bits: int, words: Words) -> int:
     """In each code of 1, 2, 4 or 8 bits, the lowest bit becomes the and of all. Returns log2(bits)."""
     words[words.size - 1 :] = ZERO
@@ -241,12 +228,13 @@ def _mark_ones(packed: Codes, bits: int, words: Words) -> int:
     return shift
 
 
-@kernel
+@compiled()
 def _positions_of_bits(words: Words, shift: int, positions: Positions) -> int:
-    """The bits set, counted from the highest of the first byte, divided by 1 << shift; returns their number.
+    """Write the places of the bits that are set, counted from the highest bit of the first byte and divided
+    by 1 << `shift`, into `positions`; return their number.
 
-    First a list of the words that have any, then three bits at a time, both without a branch: one on each
-    bit would be mispredicted about as often as there are bits.
+    First list the words that have any, then take three bits at a time, both without a branch: a branch on
+    each bit would be mispredicted about as often as there are bits.
     """
     used, some = np.empty(words.size, np.uint32), 0
     for i in range(words.size):
@@ -255,23 +243,36 @@ def _positions_of_bits(words: Words, shift: int, positions: Positions) -> int:
     count = 0
     for j in range(some):
         base = 64 * np.int64(used[j])
-        word = _merge(words[used[j]], np.uint64(8))
+        word = _mirror(words[used[j]])
         while word != ZERO:
             for _ in range(SPARE):
-                place = leading_zeros(word)  # type: ignore[call-arg, var-annotated]
-                positions[count] = (base + np.int64(place)) >> shift
+                positions[count] = (base + _exponent(word & (~word + ONE))) >> shift
                 count += word != ZERO
-                word &= ~(HIGHEST >> place)
+                word &= word - ONE
     return count
 
 
-@kernel
+@compiled()
+def _mirror(word: Word) -> Word:
+    """Reverse the order of the bits in each byte."""
+    word = (word & MIRROR[0]) << np.uint64(1) | (word >> np.uint64(1)) & MIRROR[0]
+    word = (word & MIRROR[1]) << np.uint64(2) | (word >> np.uint64(2)) & MIRROR[1]
+    return (word & MIRROR[2]) << np.uint64(4) | (word >> np.uint64(4)) & MIRROR[2]
+
+
+@compiled()
+def _exponent(power: Word) -> np.int64:
+    """Return e of 2**e, which a float64 holds in bits 52 to 62; of 0, any number."""
+    return ((np.float64(np.int64(power)).view(np.int64) >> 52) & 0x7FF) - 1023
+
+
+@compiled()
 def take(x: NDArray[Any], positions: Positions, out: NDArray[Any]) -> None:
     for i in range(positions.size):
         out[i] = x[positions[i]]
 
 
-@kernel
+@compiled()
 def scatter(kept: NDArray[np.float32], positions: Positions, out: NDArray[np.float32]) -> None:
     for i in range(min(kept.size, positions.size)):
         out[positions[i]] = kept[i]

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from slsim.codecs.kernels.packing import BLOCK, Codes, Positions, kernel, positions_of_flags, scratch, take
+from slsim.codecs.kernels.packing import BLOCK, Codes, Positions, positions_of_flags, scratch, take
+from slsim.compiled import compiled
 
 Values: TypeAlias = NDArray[np.float32]
 Bits: TypeAlias = NDArray[np.uint32]
@@ -48,7 +49,7 @@ def select(values: Values, k: int, placed: bool = False) -> Selection:
     return Selection(np.uint32(threshold).view(np.float32), split, kept, places, finite, negative)
 
 
-@kernel
+@compiled()
 def _select(
     values: Values, k: int, placed: bool
 ) -> tuple[Magnitude, int, Values, Positions, Magnitude, np.uint32]:
@@ -76,7 +77,7 @@ def _select(
     return threshold, split if k else 0, kept.view(np.float32), places, largest, raw
 
 
-@kernel
+@compiled()
 def _sampled_bound(x: Bits, k: int) -> tuple[Magnitude, int]:
     """A magnitude that is probably below the threshold, by little, and room for what exceeds it.
 
@@ -97,7 +98,7 @@ def _sampled_bound(x: Bits, k: int) -> tuple[Magnitude, int]:
     return _kth_largest(sample, rank, np.uint32(0), largest)[0], min(room, x.size)
 
 
-@kernel
+@compiled()
 def _filter(
     x: Bits, lower: Magnitude, candidates: Bits, places: Positions
 ) -> tuple[int, Magnitude, np.uint32]:
@@ -121,14 +122,14 @@ def _filter(
     return count, largest, raw
 
 
-@kernel
+@compiled()
 def _place(positions: Positions, start: int, places: Positions) -> None:
     if places.size:
         for i in range(positions.size):
             places[i] = start + np.int64(positions[i])
 
 
-@kernel
+@compiled()
 def _flag_above(
     x: Bits, bound: Magnitude, flags: Codes, largest: Magnitude, raw: np.uint32
 ) -> tuple[Magnitude, np.uint32]:
@@ -141,7 +142,7 @@ def _flag_above(
     return largest, raw
 
 
-@kernel
+@compiled()
 def _kth_largest(x: Bits, k: int, low: Magnitude, high: Magnitude) -> tuple[Magnitude, int, int]:
     """The k-th largest magnitude; it must lie within low … high, and nothing may exceed `high`.
 
@@ -166,7 +167,7 @@ def _kth_largest(x: Bits, k: int, low: Magnitude, high: Magnitude) -> tuple[Magn
         x = _within(x, low, np.uint32(high - low), counts[place])
 
 
-@kernel
+@compiled()
 def _histogram(x: Bits, low: Magnitude, span: np.uint32, shift: np.uint32, counts: NDArray[np.int64]) -> None:
     counts[:] = 0
     for i in range(x.size):
@@ -175,7 +176,7 @@ def _histogram(x: Bits, low: Magnitude, span: np.uint32, shift: np.uint32, count
             counts[above >> shift] += 1
 
 
-@kernel
+@compiled()
 def _within(x: Bits, low: Magnitude, span: np.uint32, size: int) -> Bits:
     """Those of low … low + span, of which there are `size`."""
     out, count = np.empty(size + 1, np.uint32), 0
@@ -186,7 +187,7 @@ def _within(x: Bits, low: Magnitude, span: np.uint32, size: int) -> Bits:
     return out[:size]
 
 
-@kernel
+@compiled()
 def _keep_first(x: Bits, by: Bits, threshold: Magnitude, ties: int, equal: int, k: int) -> Bits:
     """The k of `x` whose `by` is above the threshold or among the first `ties` at it; of no `x`, none."""
     if x.size == 0:
@@ -206,7 +207,7 @@ def _keep_first(x: Bits, by: Bits, threshold: Magnitude, ties: int, equal: int, 
     return out[:k]
 
 
-@kernel
+@compiled()
 def count_equal(x: Bits, magnitude: Magnitude) -> int:
     count = 0
     for start in range(0, x.size, BLOCK):
@@ -217,7 +218,7 @@ def count_equal(x: Bits, magnitude: Magnitude) -> int:
     return count
 
 
-@kernel
+@compiled()
 def _after_nth_equal(x: Bits, threshold: Magnitude, n: int) -> int:
     """The position behind the n-th element whose magnitude is the threshold."""
     for start in range(0, x.size, BLOCK):
@@ -233,7 +234,7 @@ def _after_nth_equal(x: Bits, threshold: Magnitude, n: int) -> int:
     return x.size
 
 
-@kernel
+@compiled()
 def _flag_top(x: Bits, threshold: Magnitude, split: int, flags: Codes) -> None:
     """flags[i]: x[i] is among the top, `split` counted from the start of x."""
     cut = min(max(split, 0), x.size)
@@ -245,7 +246,7 @@ def _flag_top(x: Bits, threshold: Magnitude, split: int, flags: Codes) -> None:
         flags_behind[i] = (behind[i] & MAGNITUDE) > threshold
 
 
-@kernel
+@compiled()
 def _gather_top(x: Bits, threshold: Magnitude, split: int, k: int, placed: bool) -> tuple[Bits, Positions]:
     flags, words, positions = scratch()
     out, places = np.empty(k, np.uint32), np.empty(k if placed else 0, np.uint32)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from slsim.codecs.kernels.packing import (
     BLOCK,
     Codes,
-    kernel,
     positions_of_ones,
     scatter,
     scratch,
@@ -21,6 +20,7 @@ from slsim.codecs.kernels.packing import (
 )
 from slsim.codecs.kernels.selection import Values
 from slsim.codecs.sizes import packed_bytes
+from slsim.compiled import compiled
 
 
 def unpack_table(packed: Codes, table: Values, bits: int, out: Values, kept: Values | None = None) -> int:
@@ -32,7 +32,7 @@ def unpack_table(packed: Codes, table: Values, bits: int, out: Values, kept: Val
     return _unpack_table(packed, table, wide, none if kept is None else kept, bits, out, kept is not None)
 
 
-@kernel
+@compiled()
 def _wide_table(table: Values, bits: int) -> Values:
     """The floats of a whole byte (for 3 bits: of 6) for each value it has; empty above 4 bits."""
     if bits > 4:
@@ -45,7 +45,7 @@ def _wide_table(table: Values, bits: int) -> Values:
     return wide
 
 
-@kernel
+@compiled()
 def _unpack_table(
     packed: Codes, table: Values, wide: Values, kept: Values, bits: int, out: Values, marks: bool
 ) -> int:
@@ -66,13 +66,13 @@ def _unpack_table(
     return count
 
 
-@kernel
+@compiled()
 def _look_up(codes: Codes, table: Values, out: Values) -> None:
     for i in range(out.size):
         out[i] = table[codes[i]]
 
 
-@kernel
+@compiled()
 def _look_up_wide(source: Codes, wide: Values, bits: int, out: Values) -> None:
     """`out.size` is a multiple of 8. Complex numbers are how numba moves 16 bytes at once."""
     if bits == 1:
@@ -85,13 +85,13 @@ def _look_up_wide(source: Codes, wide: Values, bits: int, out: Values) -> None:
         _look_up_one(source, wide.view(np.uint64), out.view(np.uint64))
 
 
-@kernel
+@compiled()
 def _look_up_one(source: Codes, wide: NDArray[Any], out: NDArray[Any]) -> None:
     for i in range(out.size):
         out[i] = wide[source[i]]
 
 
-@kernel
+@compiled()
 def _look_up_two(source: Codes, wide: NDArray[Any], out: NDArray[Any]) -> None:
     for i in range(out.size // 2):
         place = 2 * np.uint64(source[i])
@@ -99,7 +99,7 @@ def _look_up_two(source: Codes, wide: NDArray[Any], out: NDArray[Any]) -> None:
         out[2 * i + 1] = wide[place + 1]
 
 
-@kernel
+@compiled()
 def _look_up_sixths(source: Codes, wide: NDArray[Any], out: NDArray[Any]) -> None:
     """Four times 6 bits from three bytes."""
     for i in range(out.size // 4):
