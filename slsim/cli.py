@@ -51,6 +51,29 @@ class Kind(StrEnum):
     transports = "transports"
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from slsim.results import CODE, environment
+
+        versions = environment()["versions"]
+        console.print(f"slsim {versions['slsim']} (code {versions[CODE]})", highlight=False)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version, and which code."
+    ),
+]
+
+
+@app.callback()
+def options(version: Version = False) -> None:
+    """The options that stand before a command."""
+    del version  # it has been printed by now
+
+
 StudyPath = Annotated[Path, typer.Argument(help="A results folder, such as results/quickstart.")]
 Settings = Annotated[
     list[str] | None,

@@ -19,7 +19,11 @@ class UnitError(SlsimError, ValueError):
 
 
 class UnknownNameError(SlsimError, ValueError):
-    """A codec, model, data set, device or protocol of that name does not exist."""
+    """A component cannot be had by that name: there is none, several claim it, or it cannot be loaded."""
+
+
+class InstallationError(SlsimError):
+    """slsim's own components cannot be found, because slsim is not installed."""
 
 
 class CodecError(SlsimError, ValueError):

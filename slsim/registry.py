@@ -2,41 +2,33 @@
 and transports are found, listed, checked and extended.
 
 A component is a frozen pydantic model: its fields are the parameters that a scenario may set, its
-docstring's first line is what `slsim list` prints. A third party adds one by decorator
-(`@slsim.codecs.register("mine")`), by an entry point of the group `slsim.codec` (`.model`, `.data`,
-`.device`, `.protocol`, `.transport`), or by writing `"path/to/file.py:Name"` where a scenario wants a name.
+docstring's first line is what `slsim list` prints. slsim's own are found by entry points (see
+`entry_points.py`), which `pyproject.toml` states; each is imported when it is first named. A third party adds
+one by an entry point too, by the decorator `register`, or by writing `"path/to/file.py:Name"` where a
+scenario wants a name.
 
-Rooms are found by name at the first look-up, never imported here, so this file stays on floor 0.
+The registries of the kinds are found by entry points as well: no module above floor 0 is named here.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeGuard, TypeVar, cast, get_args, get_origin
+from typing import Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from slsim import boundary, own_files
+from slsim import boundary, entry_points, own_files
 from slsim.errors import ComponentError, Fault, FaultsError, UnknownNameError
 from slsim.own_code import ask, is_own_code
 from slsim.units import nearest
-
-HOMES: Mapping[str, str] = {
-    "codec": "slsim.codecs.base",
-    "model": "slsim.learning.models",
-    "data": "slsim.learning.data",
-    "device": "slsim.devices",
-    "protocol": "slsim.protocols.base",
-    "transport": "slsim.network.transport",
-}
 
 
 class Component(BaseModel):
@@ -124,6 +116,11 @@ def _default_of(info: FieldInfo) -> Any:
     return "required" if info.is_required() else info.get_default(call_default_factory=True)
 
 
+FileType: TypeAlias = "tuple[type[C], Callable[[Path], dict[str, Any]]]"
+Adapter: TypeAlias = "tuple[Callable[[object], type[C] | None], str]"
+_KINDS: dict[type[Component], str] = {}  # of each abstract component that has a registry
+
+
 class Registry(Generic[C]):
     """The components of one kind, by name."""
 
@@ -131,9 +128,15 @@ class Registry(Generic[C]):
         self.kind = kind
         self._base = base
         self._entries: dict[str, Entry[C]] = {}
-        self._plugins_loaded = False
-        self._file_type: tuple[str, type[C], Callable[[Path], dict[str, Any]]] | None = None
-        self._adapter: tuple[Callable[[object], type[C] | None], str] | None = None
+        self._loaded: set[str] = set()  # the names whose entry points are in `_entries`
+        self._suffix: str | None = None
+        self._load_file_type: Callable[[], FileType[C]] | None = None
+        self._load_adapter: Callable[[], Adapter[C]] | None = None
+        _KINDS[base] = kind
+
+    @property
+    def _claims(self) -> dict[str, list[EntryPoint]]:
+        return entry_points.claims(f"slsim.{self.kind}")
 
     def register(self, name: str, **defaults: Any) -> Callable[[type[S]], type[S]]:
         """Class decorator: make the class known as `name`."""
@@ -145,66 +148,75 @@ class Registry(Generic[C]):
         return add
 
     def add(self, name: str, cls: type[C], summary: str = "", **defaults: Any) -> None:
-        """Make `cls` known as `name`, with `defaults` for some of its parameters."""
+        """Make `cls` known as `name`, with `defaults` for some of its parameters. Raises `UnknownNameError`
+        where another component has that name."""
         if not issubclass(cls, self._base) or inspect.isabstract(cls):
             raise TypeError(
                 f"{cls.__name__} must be a subclass of {self._base.__name__} without abstract methods"
             )
+        if boundary.is_outside(cls) and any(map(entry_points.is_own, self._claims.get(name, ()))):
+            taken = f"the {self.kind} {name!r} is slsim's own"
+            raise UnknownNameError(f"{taken}; register {cls.__name__} under another name")
         entry = Entry(name, cls, defaults, summary or first_line(cls))
         if self._entries.setdefault(name, entry) != entry:
-            raise ValueError(
+            raise UnknownNameError(
                 f"the {self.kind} {name!r} is already registered as {self._entries[name].cls.__name__}"
             )
 
-    def add_file_type(self, suffix: str, cls: type[C], read: Callable[[Path], dict[str, Any]]) -> None:
-        """From now on a name that ends in `suffix` is a file with the parameters of `cls`, among them its
-        `format`; `read` gives them, checked."""
-        self._file_type = (suffix, cls, read)
+    def add_file_type(self, suffix: str, load: Callable[[], FileType[C]]) -> None:
+        """From now on a name that ends in `suffix` is a file with the parameters of a class, among them its
+        `format`. `load` is called when such a file is first named; it gives the class, and a function that
+        reads and checks the parameters in a file."""
+        self._suffix, self._load_file_type = suffix, cache(load)
 
-    def add_adapter(self, adapt: Callable[[object], type[C] | None], what: str) -> None:
-        """From now on `"path/to/file.py:name"` may also name what is no component: `adapt` makes a class of
-        it. It gives None for what it does not know, and raises `ValueError` to say why something will not
-        do; `what` is what it takes, in words."""
-        self._adapter = (adapt, what)
+    def add_adapter(self, load: Callable[[], Adapter[C]]) -> None:
+        """From now on `"path/to/file.py:name"` may also name what is no component. `load` is called when such
+        a name is first met; it gives a function that makes a class of what is named, and what that function
+        takes, in words. The function gives None for what it does not know, and raises `ValueError` to say why
+        something will not do."""
+        self._load_adapter = cache(load)
 
     def is_file(self, name: str) -> bool:
         """Whether `name` is that of a file with parameters."""
-        return self._file_type is not None and name.endswith(self._file_type[0])
+        return self._suffix is not None and name.endswith(self._suffix)
 
     def read_file(self, path: Path) -> dict[str, Any]:
         """The parameters in the file at `path`. Raises `FaultsError` with every fault of the file."""
-        assert self._file_type is not None
-        return self._file_type[2](path)
+        assert self._load_file_type is not None
+        return self._load_file_type()[1](path)
 
     def names(self) -> list[str]:
-        """All names, sorted, third-party ones included."""
-        if not self._plugins_loaded:
-            for point in importlib.metadata.entry_points(group=f"slsim.{self.kind}"):
-                try:
-                    with boundary.around(f"the plug-in {point.name}"):
-                        self.add(point.name, point.load())
-                except ComponentError as error:
-                    raise UnknownNameError(
-                        f"the plug-in {point.value!r} cannot be loaded: {error.__cause__!r}"
-                    ) from error
-            self._plugins_loaded = True
-        return sorted(self._entries)
+        """All names, sorted, third-party ones included; nothing that they name is imported."""
+        return sorted({*self._entries, *self._claims})
 
     def entry(self, name: str) -> Entry[C]:
-        """The entry of `name`, or of `"path/to/file.py:Name"`. Raises `UnknownNameError`."""
+        """The entry of `name`, imported if need be, or of `"path/to/file.py:Name"`. Raises
+        `UnknownNameError` where there is none, and where a plug-in of that name cannot be loaded."""
+        if name in self._claims and name not in self._loaded:
+            self._load(name)
         if name in self._entries:
             return self._entries[name]
         if is_own_code(name):
             ask(self.kind, name)
             return self._from_file(name)
-        if self._file_type is not None and self.is_file(name):
-            return Entry(name, self._file_type[1], {}, first_line(self._file_type[1]))
+        if self._load_file_type is not None and self.is_file(name):
+            cls, _ = self._load_file_type()
+            return Entry(name, cls, {}, first_line(cls))
         names = self.names()
-        if name not in self._entries:
-            raise UnknownNameError(
-                f'there is no {self.kind} "{name}"; {nearest(name, names)}there are: {", ".join(names)}'
-            )
-        return self._entries[name]
+        raise UnknownNameError(
+            f'there is no {self.kind} "{name}"; {nearest(name, names)}there are: {", ".join(names)}'
+        )
+
+    def _load(self, name: str) -> None:
+        """Registers what the entry point of that name has."""
+        point = entry_points.only(self.kind, self._claims[name])
+        with entry_points.loading(point):
+            found = point.load()
+            if not isinstance(found, types.ModuleType):
+                self.add(name, found)
+            elif name not in self._entries:
+                raise TypeError(f"importing it registers no {self.kind} {name!r}")
+        self._loaded.add(name)
 
     def create(self, name: str, **params: Any) -> C:
         """The component called `name`. Raises `UnknownNameError`, or `FaultsError` for bad parameters."""
@@ -218,7 +230,7 @@ class Registry(Generic[C]):
         found = getattr(_load_file(path), attribute, None)
         cls = found if self._is_component(found) else self._adapted(name, found)
         if cls is None:
-            what = f" or {self._adapter[1]}" if self._adapter else ""
+            what = f" or {self._load_adapter()[1]}" if self._load_adapter else ""
             raise UnknownNameError(f'"{name}": {path} has no {self._base.__name__}{what} called {attribute}')
         if inspect.isabstract(cls):
             missing = ", ".join(sorted(cls.__abstractmethods__))
@@ -230,7 +242,7 @@ class Registry(Generic[C]):
 
     def _adapted(self, name: str, found: object) -> type[C] | None:
         try:
-            return self._adapter[0](found) if self._adapter else None
+            return self._load_adapter()[0](found) if self._load_adapter else None
         except ValueError as error:
             raise UnknownNameError(f'"{name}" {error}') from None
 
@@ -246,12 +258,7 @@ def _load_file(path: Path) -> types.ModuleType:
 
 def kind_of(cls: type[Component]) -> str:
     """The kind of a component's class, such as "codec"."""
-    homes = [(kind, home) for kind, home in HOMES.items() for one in cls.__mro__ if _is_in(one, home)]
-    return homes[0][0] if homes else "component"
-
-
-def _is_in(cls: type, home: str) -> bool:
-    return cls.__module__ in (home, f"{home}.base")
+    return next((_KINDS[base] for base in cls.__mro__ if base in _KINDS), "component")
 
 
 def full_name(cls: type[Component]) -> str:
@@ -268,11 +275,16 @@ def check_reads(component: Component) -> None:
             raise ComponentError(f"{full_name(type(component))}, in reads: {what}")
 
 
+def kinds() -> list[str]:
+    """The kinds of components, sorted."""
+    return sorted(entry_points.claims(entry_points.KINDS))
+
+
+@cache
 def registry_of(kind: str) -> Registry[Any]:
-    """The registry of a kind (a key of `HOMES`), its room imported on first use."""
-    home = importlib.import_module(HOMES[kind])
-    importlib.import_module(HOMES[kind].removesuffix(".base"))
-    return cast("Registry[Any]", home.registry)
+    """The registry of a kind, such as "codec", its module imported on first use."""
+    point = entry_points.only("kind", entry_points.claims(entry_points.KINDS)[kind])
+    return cast("Registry[Any]", point.load())
 
 
 def first_line(cls: type) -> str:

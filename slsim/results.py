@@ -32,6 +32,7 @@ import tomli_w
 from slsim import atomic, saved
 from slsim.atomic import describing_disk_errors
 from slsim.errors import RecordingError, StudyError
+from slsim.identity import code_hash
 from slsim.recording import Recording
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ DAMAGED = (
 LONGEST_SLUG = 60
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
+CODE = "slsim_code"  # among the versions: the hash of the code that learns
+LEARNS = ("codecs", "learning", "protocols", "seeds")  # the rooms whose code decides what is learned
 
 
 @dataclass(frozen=True)
@@ -190,8 +193,9 @@ def digest(value: Any) -> str:
 
 @cache
 def _versions() -> dict[str, str]:
-    """Versions of the packages that results depend on, read once: each checkpoint states them."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    """Versions of the packages that results depend on, and the hash of slsim's code that learns, read once:
+    each checkpoint states them."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES} | {CODE: code_hash(*LEARNS)}
 
 
 def environment() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
+import slsim
 from slsim.cli import app, parse_settings
 from slsim.report.figures import draw_runs
 from slsim.results import StudyFolder
@@ -283,3 +285,9 @@ def test_settings_are_toml_where_they_parse_and_repeat_to_sweep() -> None:
         "training.epochs": 3,
         "codec.uplink": {"name": "qu", "bits": 2},
     }
+
+
+def test_the_version_says_which_code(command: Command) -> None:
+    done = command("--version")
+    assert done.returncode == 0
+    assert re.fullmatch(rf"slsim {re.escape(slsim.__version__)} \(code [0-9a-f]{{8}}\)\n", done.stdout)

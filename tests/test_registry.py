@@ -1,13 +1,19 @@
 """The registry: how components are named, listed, checked and extended."""
 
-import importlib.metadata
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
 
 import pytest
 from pydantic import Field, ValidationError
 
+import slsim
+from slsim import entry_points
 from slsim.codecs import Codec
 from slsim.errors import FaultsError, UnknownNameError
-from slsim.registry import HOMES, Component, Registry, dotted, first_line, registry_of
+from slsim.registry import Component, Registry, dotted, first_line, kind_of, kinds, registry_of
 from slsim.units import Rate
 
 
@@ -146,26 +152,156 @@ def test_a_class_of_another_kind_is_refused(registry):
     assert "any" not in registry.names()
 
 
-class EntryPoint:
-    """As much of an installed package's entry point as the registry uses."""
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs a distribution: its entry points of one group, and the text of its module."""
+    monkeypatch.syspath_prepend(tmp_path)
 
-    name = "third-party"
+    def install(name, group, points, source="", version="1.0"):
+        folder = tmp_path / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = [f"{key} = {value}" for key, value in points.items()]
+        (folder / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines, ""]))
+        (tmp_path / f"{name}.py").write_text(source)
+        _look_again()
 
-    def load(self):
-        return High
+    yield install
+    monkeypatch.undo()
+    _look_again()
+    for name in [one for one in sys.modules if one.startswith("plug_")]:
+        del sys.modules[name]
 
 
-def test_an_entry_point_of_an_installed_package_is_found(registry, monkeypatch):
-    asked = []
+def _look_again():
+    entry_points._installed.cache_clear()
+    entry_points.claims.cache_clear()
 
-    def entry_points(group):
-        asked.append(group)
-        return [EntryPoint()]
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
-    assert registry.create("third-party", cutoff=1) == High(cutoff=1)
-    assert registry.names() == ["high-pass", "low-pass", "third-party"]
-    assert asked == ["slsim.filter"]  # looked for once
+@pytest.fixture
+def filters(registry, monkeypatch):
+    """Source of a plug-in's module, which finds this file's registry as it would find an installed one."""
+    here = types.ModuleType("tests_of_the_registry")
+    vars(here).update(Filter=Filter, registry=registry)
+    monkeypatch.setitem(sys.modules, "tests_of_the_registry", here)
+    return """
+from tests_of_the_registry import Filter, registry
+
+class Wide(Filter):
+    "Lets much pass."
+    width: int = 2
+
+registry.add("wider", Wide, "lets more pass", width=3)
+"""
+
+
+def test_a_plug_in_offers_classes_and_modules_and_is_imported_when_it_is_named(registry, filters, install):
+    install("plug_wide", "slsim.filter", {"wide": "plug_wide:Wide", "wider": "plug_wide"}, filters)
+    assert registry.names() == ["high-pass", "low-pass", "wide", "wider"]
+    with pytest.raises(UnknownNameError, match='no filter "wyde"; did you mean "wide"'):
+        registry.entry("wyde")
+    assert registry.create("low-pass").order == 2
+    assert "plug_wide" not in sys.modules
+    assert registry.create("wide").width == 2
+    assert (registry.create("wider").width, registry.entry("wider").summary) == (3, "lets more pass")
+
+
+def test_a_module_that_does_not_register_the_name_is_said_not_to(registry, filters, install):
+    install("plug_wide", "slsim.filter", {"widest": "plug_wide"}, filters)
+    with pytest.raises(UnknownNameError, match="'plug_wide' cannot be loaded: .* no filter 'widest'"):
+        registry.entry("widest")
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "reason"),
+    [
+        ("", "plug_bad_there_is_none:Mine", "ModuleNotFoundError"),
+        ("", "plug_bad:Mine", "AttributeError"),
+        ("raise SystemExit(3)", "plug_bad:Mine", "SystemExit"),
+        ("Mine = 3", "plug_bad:Mine", "TypeError"),
+        ("class Mine: pass", "plug_bad:Mine", "must be a subclass of Filter"),
+    ],
+)
+def test_a_plug_in_that_cannot_be_loaded_is_an_error_only_where_it_is_named(
+    registry, install, source, value, reason
+):
+    install("plug_bad", "slsim.filter", {"bad": value}, source)
+    assert registry.names() == ["bad", "high-pass", "low-pass"]
+    assert registry.create("low-pass").order == 2
+    for _ in range(2):
+        with pytest.raises(UnknownNameError, match=f"the plug-in '{value}' cannot be loaded: .*{reason}"):
+            registry.entry("bad")
+
+
+def test_a_name_that_two_distributions_claim_is_an_error_that_names_both(registry, filters, install):
+    install("plug_wide", "slsim.filter", {"wide": "plug_wide:Wide"}, filters)
+    install("plug_wide_too", "slsim.filter", {"wide": "plug_wide_too:Wide"}, filters, version="2.1")
+    assert "wide" in registry.names()
+    assert registry.create("low-pass").order == 2
+    with pytest.raises(UnknownNameError) as caught:
+        registry.entry("wide")
+    both = ("plug_wide 1.0 (plug_wide:Wide)", "plug_wide_too 2.1 (plug_wide_too:Wide)")
+    assert all(one in str(caught.value) for one in ('the filter "wide" is claimed by', *both))
+
+
+def test_a_plug_in_cannot_take_a_name_of_slsims_own(codecs, install):
+    install("plug_ms", "slsim.codec", {"ms": "plug_ms:Mine"})
+    assert codecs.create("qu", bits=3).bits == 3
+    with pytest.raises(UnknownNameError) as caught:
+        codecs.entry("ms")
+    both = (f"slsim {slsim.__version__} (slsim.codecs.ms:MS)", "plug_ms 1.0 (plug_ms:Mine)")
+    assert all(one in str(caught.value) for one in both)
+
+
+def test_code_cannot_register_a_name_of_slsims_own_even_before_it_is_loaded(codecs):
+    identity = codecs.entry("identity").cls
+
+    class Mine(identity):
+        """Another one."""
+
+    with pytest.raises(ValueError, match="the codec 'ms' is slsim's own; register Mine under another name"):
+        codecs.register("ms")(Mine)
+    with pytest.raises(ValueError, match="already registered as Identity"):
+        codecs.add("identity", identity, lossless="zstd")
+    codecs.add("qu", identity)
+    with pytest.raises(UnknownNameError, match="the codec 'qu' is already registered as Identity"):
+        codecs.entry("qu")
+
+
+def test_where_slsim_is_not_installed_one_line_says_what_to_do(tmp_path):
+    """slsim runs from a folder that holds its source and nothing else."""
+    (tmp_path / "slsim").symlink_to(Path(slsim.__file__).parent)
+    program = (
+        "import importlib.metadata as m; m.entry_points = lambda **_: m.EntryPoints()\n"
+        "from slsim.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "list"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("slsim is not installed, or an older version of it is")
+    assert line.endswith(f"run `pip install -e .` in {tmp_path}")
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_what_slsim_registers_is_what_its_entry_points_name(kind):
+    registry = registry_of(kind)
+    claims = entry_points.claims(f"slsim.{kind}")
+    own = {name for name in registry.names() if registry.entry(name).cls.__module__.startswith("slsim.")}
+    assert own == {name for name, points in claims.items() if any(map(entry_points.is_own, points))}
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_components_class_tells_its_kind(kind):
+    registry = registry_of(kind)
+    assert {kind_of(registry.entry(name).cls) for name in registry.names()} == {kind}
+    assert kind_of(Component) == "component"
 
 
 CODEC_FILE = '''
@@ -224,7 +360,7 @@ def test_a_component_is_named_by_its_file(codecs, codec_file):
     assert entry.summary == "Keeps a half."
     assert entry.source_file == codec_file
     assert codecs.create(f"{codec_file}:Halves", share=0.25).share == 0.25
-    assert codecs.names() == []  # named, not registered
+    assert not any("Halves" in name for name in codecs.names())  # named, not registered
 
 
 def test_a_file_is_relative_to_the_working_directory(codecs, codec_file, monkeypatch):
@@ -307,7 +443,7 @@ def test_every_kind_finds_its_room(kind, names):
     assert names <= set(registry_of(kind).names())
 
 
-@pytest.mark.parametrize("kind", HOMES)
+@pytest.mark.parametrize("kind", kinds())
 def test_everything_registered_has_a_line_about_it(kind):
     registry = registry_of(kind)
     for name in registry.names():
@@ -332,14 +468,6 @@ def test_an_unfinished_codec_is_refused_and_what_it_lacks_is_named(codecs, tmp_p
         codecs.create(f"{tmp_path / 'half.py'}:Half")
     with pytest.raises(TypeError, match="without abstract methods"):
         codecs.add("codec", Codec)
-
-
-def test_a_plug_in_that_cannot_be_loaded_is_named_every_time(registry, monkeypatch):
-    point = importlib.metadata.EntryPoint("mine", "no_such_package:Mine", "slsim.filter")
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
-    for _ in range(2):
-        with pytest.raises(UnknownNameError, match="plug-in 'no_such_package:Mine' cannot be loaded"):
-            registry.names()
 
 
 def test_a_file_that_exits_is_an_error_like_any_other(codecs, tmp_path):

@@ -116,9 +116,11 @@ def test_running_again_reuses_what_is_finished_and_fresh_does_not(
 def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
     study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
-    for folder in (study.path / "trainings").iterdir():
+    others = [{"slsim": "0.0.1"}, {"slsim_code": "00000000"}, {"slsim_code": None}]
+    for folder, other in zip((study.path / "trainings").iterdir(), others, strict=True):
         recording = Recording.load(folder)
-        recording.provenance["versions"]["slsim"] = "0.0.1"
+        versions = {**recording.provenance["versions"], **other}
+        recording.provenance["versions"] = {name: one for name, one in versions.items() if one is not None}
         recording.save(folder)
     pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
     log = Log()

@@ -1,18 +1,26 @@
-"""Codecs: activations ⇄ bytes. `create("ms", sparsity=0.99, bits=2)` gives one, `register` adds one."""
+"""Codecs: activations ⇄ bytes. `create("ms", sparsity=0.99, bits=2)` gives one, `register` adds one.
 
+A codec's module is imported when the codec is first named, or its class first asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from slsim import lazy
 from slsim.codecs.base import Codec, Rng, Values, check_finite, register, registry
-from slsim.codecs.cast import Cast
-from slsim.codecs.identity import Identity
-from slsim.codecs.kmeans import KMeans
 from slsim.codecs.lossless import Segment
-from slsim.codecs.ms import MS
 from slsim.codecs.payload import Payload
-from slsim.codecs.qsgd import QSGD
-from slsim.codecs.qu import QU
-from slsim.codecs.randk import RandK
-from slsim.codecs.rt import RT
 from slsim.codecs.sizes import Shape
-from slsim.codecs.sp import SP
+
+if TYPE_CHECKING:
+    from slsim.codecs.cast import Cast
+    from slsim.codecs.identity import Identity
+    from slsim.codecs.kmeans import KMeans
+    from slsim.codecs.ms import MS
+    from slsim.codecs.qsgd import QSGD
+    from slsim.codecs.qu import QU
+    from slsim.codecs.randk import RandK
+    from slsim.codecs.rt import RT
+    from slsim.codecs.sp import SP
 
 create = registry.create
 
@@ -37,3 +45,16 @@ __all__ = [
     "register",
     "registry",
 ]
+
+_HOMES = {
+    "cast": ("Cast",),
+    "identity": ("Identity",),
+    "kmeans": ("KMeans",),
+    "ms": ("MS",),
+    "qsgd": ("QSGD",),
+    "qu": ("QU",),
+    "randk": ("RandK",),
+    "rt": ("RT",),
+    "sp": ("SP",),
+}
+__getattr__ = lazy.attributes(__name__, _HOMES)

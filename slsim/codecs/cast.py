@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Rng, Values, check_finite, register
+from slsim.codecs.base import Codec, Rng, Values, check_finite
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 WIDTHS = {"float16": 2, "bfloat16": 2, "float8_e4m3": 1, "float8_e5m2": 1}
 
 
-@register("cast")
 class Cast(Codec):
     """A shorter floating-point type: float16, bfloat16, float8_e4m3 or float8_e5m2.
 

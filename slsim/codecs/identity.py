@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 
-from slsim.codecs.base import Codec, Content, Rng, Values, register
+from slsim.codecs.base import Codec, Content, Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
 
 
-@register("identity")
 class Identity(Codec):
     """The values as they are, little-endian float32: the baseline. NaN and infinity pass."""
 

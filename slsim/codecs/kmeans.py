@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received, register
+from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
 
 
-@register("kmeans")
 class KMeans(Codec):
     """Clustering quantization: 2^bits centroids by Lloyd's iterations, each element the nearest one.
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite, check_received, register
+from slsim.codecs.base import Rng, Values, check_finite, check_received
 from slsim.codecs.sizes import Shape, chunks, kept_elements, packed_bytes, parts
 from slsim.codecs.topk import Bytes, TopK, check_marked
 from slsim.errors import CodecError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from slsim.codecs.kernels import Selection
 
 
-@register("ms")
 class MS(TopK):
     """Mask-encoded sparsification: the top k exactly, all others as levels below the smallest of them.
 

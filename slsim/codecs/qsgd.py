@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite, register
+from slsim.codecs.base import Codec, Rng, Values, check_finite
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import CHUNK, Shape, chunks, packed_bytes
 from slsim.errors import CodecError
 
 
-@register("qsgd")
 class QSGD(Codec):
     """QSGD: each bucket by its l2 norm, a sign and a level for each element, rounded at random.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite, register
+from slsim.codecs.base import Codec, Rng, Values, check_finite
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
 from slsim.errors import CodecError
@@ -23,7 +23,6 @@ RANGE_BYTES = 8  # minimum and maximum, float32
 Grid = tuple[int, int, int]
 
 
-@register("qu")
 class QU(Codec):
     """Uniform quantization from the minimum to the maximum, 2^bits levels.
 

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite, register
+from slsim.codecs.base import Rng, Values, check_finite
 from slsim.codecs.topk import MaskedK, Positions
 
 if TYPE_CHECKING:
     import torch
 
 
-@register("randk")
 class RandK(MaskedK):
     """Random-k: k elements drawn uniformly, scaled by d / k, so that the mean over draws is the tensor.
 

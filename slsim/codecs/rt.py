@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite, register
+from slsim.codecs.base import Rng, Values, check_finite
 from slsim.codecs.topk import MaskedK, Positions
 
 if TYPE_CHECKING:
     import torch
 
 
-@register("rt")
 class RT(MaskedK):
     """Randomized top-k: each of k draws takes one of the top k, or with probability alpha one of the rest.
 

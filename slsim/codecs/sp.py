@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite, register
+from slsim.codecs.base import Rng, Values, check_finite
 from slsim.codecs.topk import MaskedK, Positions
 
 if TYPE_CHECKING:
     import torch
 
 
-@register("sp")
 class SP(MaskedK):
     """Top-k sparsification: the k elements of largest magnitude, the others decode to 0.
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from slsim import atomic
-from slsim.devices.base import Device, Number, Part, Work, registry
+from slsim.devices.base import Device, Number, Part, Work
 from slsim.errors import Fault, FaultsError, SlsimError
 from slsim.registry import faults_of, registry_of
 from slsim.units import DURATION, Duration
@@ -202,6 +202,3 @@ def save(device: Measured, path: Path) -> None:
         atomic.write(path, HEADER.format(name=f'"{path.name}"') + tomli_w.dumps(content))
     except OSError as error:
         raise FaultsError([Fault("", f"{path} cannot be written: {error.strerror}")]) from None
-
-
-registry.add_file_type(".toml", Measured, read)

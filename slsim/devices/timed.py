@@ -7,12 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
-from slsim.devices.base import Device, Number, Part, Work, register
+from slsim.devices.base import Device, Number, Part, Work
 from slsim.errors import Fault, FaultsError
 from slsim.units import Duration
 
 
-@register("timed")
 class Timed(Device):
     """Any device whose times are known: seconds per sample and pass, per element and codec call.
 

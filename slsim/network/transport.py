@@ -2,7 +2,8 @@
 
 `fluid` knows rate and latency only. `tcp` adds slow start: a connection's window of segments must be
 acknowledged before the next, larger one is sent, so a short message over a long path is mostly waiting.
-Framing, which both have, is `framing.py`; who gets which share of a link is the network's business.
+Framing, which both have, is `framing.py`; who gets which share of a link is the network's business. A
+transport is named and checked without SimPy, which only an open connection needs.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import simpy
 from pydantic import Field
 
-from slsim.network.flows import Flows
 from slsim.network.framing import Framing
 from slsim.registry import Component, Registry
 
-Sending = Generator[simpy.Event, Any, None]
+if TYPE_CHECKING:
+    import simpy
+
+    from slsim.network.flows import Flows
+
+Sending: TypeAlias = "Generator[simpy.Event, Any, None]"
 
 
 class Transport(Component, ABC):
@@ -62,7 +66,6 @@ registry: Registry[Transport] = Registry("transport", Transport)  # type: ignore
 register = registry.register
 
 
-@register("fluid")
 class Fluid(Transport):
     """Rate and latency only: a message waits the latency, then flows at its share of the links."""
 
@@ -83,7 +86,6 @@ class _FluidConnection(Connection):
         yield line.flows.send(line.route, line.framing.framed(num_bytes), line.rate_cap_bps)
 
 
-@register("tcp")
 class Tcp(Transport):
     """Slow start: a window of segments that doubles each round trip until the path is full.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from slsim import own_files, seeds
 from slsim.errors import TrainingDiverged
 from slsim.recording import Recording, RoundRecord, Status
-from slsim.results import environment, slug
+from slsim.results import CODE, environment, slug
 from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import told_by_cause
@@ -87,10 +86,12 @@ def training_key(scenario: Scenario) -> str:
 
 
 def made_by_this_version(recording: Recording) -> bool:
-    """Whether a run may reuse it: another version of slsim may learn differently. Any version's recording
-    can be opened, replayed and checked."""
-    made_by: Any = recording.provenance.get("versions", {}).get("slsim")
-    return bool(made_by == importlib.metadata.version("slsim"))
+    """Whether a run may reuse a recording: another version of slsim, or other code of the rooms that learn,
+    may learn differently. A recording that does not say by which code it was made counts as another
+    version's. Any version's recording can be opened, replayed and checked."""
+    made_by: Any = recording.provenance.get("versions", {})
+    now = environment()["versions"]
+    return all(made_by.get(name) == now[name] for name in ("slsim", CODE))
 
 
 def _strings(value: object) -> list[str]:

@@ -12,8 +12,9 @@ first call, which loads from numba's cache on disk where it can.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from slsim import lazy
 
 if TYPE_CHECKING:
     from slsim.codecs.kernels.levels import (
@@ -61,9 +62,4 @@ __all__ = [
     "unpack_table",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"slsim.codecs.kernels.{home}"), name)
-    raise AttributeError(f"there is no kernel {name!r}")
+__getattr__ = lazy.attributes(__name__, _HOMES)

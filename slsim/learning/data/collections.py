@@ -14,7 +14,7 @@ from pydantic import Field
 
 from slsim.errors import DataError
 from slsim.learning.data.arrays import channels_first
-from slsim.learning.data.base import Dataset, DataSource, register
+from slsim.learning.data.base import Dataset, DataSource
 
 FASHION_FILES = tuple(
     f"{split}-{content}-ubyte" for split in ("train", "t10k") for content in ("images-idx3", "labels-idx1")
@@ -80,7 +80,6 @@ class Collection(DataSource, ABC):
         )
 
 
-@register("fashion-mnist")
 class FashionMnist(Collection):
     """60,000 training and 10,000 test images of Fashion-MNIST, 28×28 grey, 10 classes."""
 
@@ -100,7 +99,6 @@ class FashionMnist(Collection):
             raise ValueError(f"{path.name} must be {due:,} bytes long by its header, it is {len(content):,}")
 
 
-@register("cifar10")
 class Cifar10(Collection):
     """50,000 training and 10,000 test images of CIFAR-10, 32×32 in colour, 10 classes."""
 
@@ -110,7 +108,6 @@ class Cifar10(Collection):
     address = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 
-@register("cifar100")
 class Cifar100(Collection):
     """50,000 training and 10,000 test images of CIFAR-100, 32×32 in colour, 100 classes."""
 

@@ -17,10 +17,9 @@ from pydantic import Field
 from slsim.errors import DataError
 from slsim.learning.data import arrays
 from slsim.learning.data.arrays import Array, Channels
-from slsim.learning.data.base import Dataset, DataSource, register
+from slsim.learning.data.base import Dataset, DataSource
 
 
-@register("fashion-mini")
 class FashionMini(DataSource):
     """6,000 training and 1,000 test images of Fashion-MNIST, 28×28 grey, 10 classes; ships with slsim."""
 
@@ -29,7 +28,6 @@ class FashionMini(DataSource):
             return read_npz(path)
 
 
-@register("npz")
 class Npz(DataSource):
     """Images and labels from a numpy file: x_train, y_train, x_test, y_test, or as docs/data.md says."""
 

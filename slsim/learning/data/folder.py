@@ -12,7 +12,7 @@ from pydantic import Field
 
 from slsim.errors import DataError
 from slsim.learning.data import decoding
-from slsim.learning.data.base import Dataset, DataSource, register
+from slsim.learning.data.base import Dataset, DataSource
 
 TESTS = ("val", "test")  # the first of these that exists holds the test images
 IN_MEMORY_BYTES = 4_000_000_000  # of decoded images; more are kept in a file and mapped into memory
@@ -36,14 +36,12 @@ class ImageTree(DataSource, ABC):
         return read_folder(self.root, self.size, self.cache, self.layout)
 
 
-@register("folder")
 class Folder(ImageTree):
     """Images in root/train/<class>/ and root/val/<class>/ (or test), resized and centre-cropped once."""
 
     layout = "images belong in train/<class>/ and in val/<class>/ or test/<class>/ below it"
 
 
-@register("imagenet")
 class ImageNet(ImageTree):
     """ImageNet: root/train/n01440764/ … and root/val/n01440764/ …, resized and centre-cropped once."""
 

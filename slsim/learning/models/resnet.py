@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from slsim.learning.models.base import register
 from slsim.learning.models.published import Published
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ class Resnet(Published):
         return {"0.0.": "conv1.", "0.1.": "bn1.", **names, f"{len(blocks) + 1}.2.": "fc."}
 
 
-@register("resnet18")
 class Resnet18(Resnet):
     """ResNet18, 3×3 stem for CIFAR; its shallow cut gives the client the whole first residual block."""
 
@@ -79,7 +77,6 @@ class Resnet18(Resnet):
         return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-@register("resnet34")
 class Resnet34(Resnet):
     """ResNet34, 7×7 stem for ImageNet; its shallow cut gives the client the whole first residual block."""
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from slsim.errors import DataError
-from slsim.learning.models.base import Model, register
+from slsim.learning.models.base import Model
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-@register("cnn")
 class Cnn(Model):
     """Three convolution blocks (3×3, ReLU, 2×2 max-pool) and two fully connected layers."""
 
@@ -45,7 +44,6 @@ class Cnn(Model):
         return nn.Sequential(*blocks, hidden, nn.Linear(128, num_classes))
 
 
-@register("mlp")
 class Mlp(Model):
     """Three fully connected layers, ReLU between them."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from slsim.learning.models.base import register
 from slsim.learning.models.published import Published
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ CHANNELS = (64,) * 2 + (128,) * 2 + (256,) * 4 + (512,) * 8
 POOLED = frozenset({2, 4, 8, 12, 16})  # the convolutions before a max-pool
 
 
-@register("vgg19")
 class Vgg19(Published):
     """VGG19 for images of 32×32: 16 convolutions with batch normalization, one linear layer.
 
