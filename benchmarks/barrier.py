@@ -23,13 +23,17 @@ from pathlib import Path
 import numpy as np
 import simpy
 
+from slsim.clock import Clock
 from slsim.network import Link, Network, barrier
-from slsim.recording import Costs, Message, RoundRecord, Turn, Turns
+from slsim.recording import Message, Piece, Recording, Rows, Script, Vocabulary
+from slsim.recording.kinds import CLIENT_BACKWARD, CLIENT_FORWARD, ENCODE
 from slsim.scenario import plan
-from slsim.simulation import Simulation
 
 LATENCY_S = 0.005
 RATES_BPS = np.geomspace(1e6, 1e9, 20)
+
+
+HALVES = ("client forward", "client backward", "server forward", "server backward")
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,9 @@ def many_rounds() -> None:
 def replay() -> None:
     """The same as a replay does it: a recording's records as columns, and for each rate a network, devices,
     all phases, what links carried, and the checks of the clock."""
-    records = [RoundRecord(tuple(_turn(client, number) for client in range(10))) for number in range(2000)]
-    turns = Turns.of(records)
-    costs = Costs(1e6, 2e6, 3e6, 6e6, *[{"activations": 9.0, "gradients": 8.0}] * 2)
+    recording = Recording("", {})
+    for number in range(2000):
+        recording.add_round(_round(recording.words, number))
     for rate_bps in RATES_BPS:
         document = {
             "name": "replay",
@@ -140,14 +144,29 @@ def replay() -> None:
             "network": {"uplink": f"{rate_bps:.0f} bps"},
         }
         (case,) = plan(document, "benchmark", Path()).cases
-        Simulation.of(case.scenario, costs).run(records, turns)
+        Clock.of(case.scenario).play(recording)
 
 
-def _turn(client: int, number: int) -> Turn:
-    up = Message("activations", "up", 4000 + (13 * number + client) % 1000, 62_720)
-    return Turn(
-        client, 10, (up, Message("labels", "up", 10, 10), Message("gradients", "down", 62_720, 62_720))
+def _round(words: Vocabulary, number: int) -> Rows:
+    """A round of ten clients of `splitfed`, whose activations take a size of their own."""
+    script, elements = Script(words), 15_680
+    work = {
+        name: Piece(name, samples=10, flops=flops)
+        for name, flops in zip(HALVES, (1e7, 2e7, 3e7, 6e7), strict=True)
+    }
+    encode, decode = (
+        Piece(name, elements=elements, codec="ms", core_s=1e-5) for name in ("encode", "decode")
     )
+    for client in range(10):
+        lane = script.lane(client)
+        lane.work(client, CLIENT_FORWARD, work["client forward"])
+        lane.work(client, ENCODE, encode)
+        size = 4000 + (13 * number + client) % 1000
+        lane.upload(client, Message("activations", size, 62_720), Message("labels", 10, 10))
+        lane.serve(client, decode, work["server forward"], work["server backward"])
+        lane.download(client, Message("gradients", 62_720, 62_720))
+        lane.work(client, CLIENT_BACKWARD, work["client backward"])
+    return script.rows()
 
 
 def in_simpy(clients: int) -> None:

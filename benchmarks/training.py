@@ -35,14 +35,20 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as slsim's command line does
 import torch
 from torch import func, nn
 
-from slsim.codecs import create
 from slsim.learning import ghost
+from slsim.learning.apart import Manner
 from slsim.learning.data import Dataset
+from slsim.learning.evaluation import evaluate
+from slsim.learning.exchange import Exchange
+from slsim.learning.images import Images
 from slsim.learning.models import Model
+from slsim.learning.parts import Parts
+from slsim.learning.sampling import Sampler
 from slsim.learning.split import SplitModel, halve
-from slsim.learning.trainer import Trainer
+from slsim.recording import Round
 from slsim.registry import registry_of
 from slsim.scenario import plan
+from slsim.study.training import exchange_of
 
 CLIENTS, BATCH_SIZE = 10, 10
 BATCH = CLIENTS * BATCH_SIZE
@@ -151,14 +157,16 @@ def slsim_loop(case: Case, data: Dataset, codec: str, bfloat16: bool, channels_l
     halves = halves_of(case, data)
     for half in (halves.client, halves.server):
         ghost.convert(half)
-    trainer = Trainer(scenario, data, halves, create(codec, **CODECS[codec]), create("identity"))
-    rounds = scenario.training.protocol.create().learn(trainer)
+    parts = Parts(halves, scenario.training, Manner(channels_last), torch.device("cpu"))
+    pictures = Images(data, None, parts.device, channels_last)
+    exchange = exchange_of(scenario, parts, pictures, Sampler.of(scenario, data), Exchange)
+    events = scenario.training.protocol.create().learn(exchange)
 
     def turn() -> None:
         for _ in range(case.steps):
-            record = next(rounds)
-            assert len(record.turns) == CLIENTS
-        trainer.evaluate()
+            done = next(events)
+            assert isinstance(done, Round)
+        evaluate(exchange, BATCH_SIZE, crosses_cut=True)
 
     return turn
 

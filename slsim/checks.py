@@ -10,32 +10,23 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from slsim import analysis, codecs
 from slsim.analysis import Run
 from slsim.codecs import Codec
 from slsim.network import LinkUsage
 from slsim.own_code import is_own_code
-from slsim.recording import (
-    ACTIVATIONS,
-    GRADIENTS,
-    LABELS,
-    STATISTICS,
-    WEIGHTS,
-    Direction,
-    Format,
-    Message,
-    Recording,
-    Turn,
-)
+from slsim.recording import ACTIVATIONS, CODEC_OF, LABELS, STATISTICS, Format, Recording, parse_shape
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
 ROUNDING = 1e-5  # of gradients, whose arithmetic is float32
 SHOWN_ROWS = 5
-FORMATS = {ACTIVATIONS: "uplink", GRADIENTS: "downlink", WEIGHTS: "weights", STATISTICS: "no codec"}
-DIRECTIONS: tuple[Direction, ...] = ("up", "down")
+LINKS = ("uplink", "downlink")
+SIZES = ("num_bytes", "raw_bytes", "extra_bytes")
 
 
 @dataclass(frozen=True)
@@ -62,31 +53,33 @@ def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
 
 def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
     """Every message of a training against its format's formula, to the byte."""
-    chosen = {**recording.learning["codec"], "no codec": {"name": "identity"}}
-    for kind, which in FORMATS.items():
-        if not any(_messages(recording, kind)):
+    tables = {**recording.learning["codec"], "no codec": {"name": "identity"}}
+    messages = _Messages.of(recording)
+    for kind in messages.kinds:
+        which = CODEC_OF.get(kind, "no codec" if kind == STATISTICS else "")
+        recorded = {one.shape: one for one in recording.formats if one.kind == kind}
+        if kind == LABELS or not (which or recorded):
             continue
-        formats = _formats(recording, kind, chosen[which])
+        own = messages.of_kind(kind)
+        formats = _formats(recorded, kind, tables.get(which, {"name": "identity"}), own)
         wrong = [
-            f"round {number}, client {turn.client}, {kind}: {_found(message)}, the format says {expected}"
-            for number, turn, message in _messages(recording, kind)
-            if not _agrees(message, expected := _expected(formats, recording, turn, message))
+            f"round {one.round}, client {one.client}, {kind}: {one.num_bytes, one.raw_bytes}, "
+            f"the format says {expected}"
+            for one in own
+            if not _agrees(one, expected := _expected(formats, one))
         ]
-        yield Check(
-            f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(formats, recording, kind), _first(wrong)
-        )
-    if not any(_messages(recording, LABELS)):
-        return
-    width = {message.num_bytes / turn.samples for _, turn, message in _messages(recording, LABELS)}
-    labels = " or ".join(f"{value:g}" for value in sorted(width))
-    one_width = len(width) <= 1 and all(value in (1, 2, 4, 8) for value in width)
-    yield Check(f"bytes of {name}, {LABELS}", one_width, f"{labels} bytes a sample, in every message")
+        yield Check(f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(formats, own), _first(wrong))
+    if labels := messages.of_kind(LABELS):
+        width = {one.num_bytes / math.prod(one.shape) for one in labels}
+        shown = " or ".join(f"{value:g}" for value in sorted(width))
+        one_width = len(width) <= 1 and all(value in (1, 2, 4, 8) for value in width)
+        yield Check(f"bytes of {name}, {LABELS}", one_width, f"{shown} bytes a sample, in every message")
 
 
 def check_bounds(name: str, recording: Recording) -> Iterator[Check]:
-    """What probes measured: the gradient errors against Lemma 2's bound, and whether biases stand out."""
+    """What the hook "theory" measured: gradient errors against Lemma 2's bound, and biases that stand out."""
     for part in ("client", "server"):
-        found = [one for one in recording.probes if one.part == part]
+        found = [one for one in recording.measurements if one.part == part]
         errors, bounds, norms, low = (
             [one.value for one in found if one.quantity == quantity]
             for quantity in ("error", "bound", "norm", "bias_low")
@@ -124,51 +117,82 @@ def format_of(codec: Codec, kind: str, shape: tuple[int, ...]) -> Format:
     )
 
 
-def _formats(recording: Recording, kind: str, table: Mapping[str, Any]) -> Formats:
+@dataclass(frozen=True)
+class _Message:
+    """Messages of a training that are alike: how many, one of them, and where that is."""
+
+    count: int
+    round: int
+    client: int
+    kind: str
+    shape: tuple[int, ...]
+    num_bytes: int
+    raw_bytes: int
+    extra_bytes: int
+
+
+@dataclass(frozen=True)
+class _Messages:
+    """The messages of a training that differ."""
+
+    messages: tuple[_Message, ...]
+
+    @classmethod
+    def of(cls, recording: Recording) -> _Messages:
+        steps = recording.steps
+        where = np.flatnonzero(steps.are_messages)
+        rows, round_of = steps.rows[where], steps.round_of[where]
+        columns = pd.DataFrame({name: rows[name] for name in ("kind", "shape", *SIZES)})
+        kind_of = columns.groupby(list(columns), sort=False).ngroup().to_numpy()
+        first = np.unique(kind_of, return_index=True)[1]
+        distinct = columns.iloc[first].to_numpy().tolist()
+        times = np.bincount(recording.rounds, minlength=len(steps))[round_of]
+        counts = np.bincount(kind_of, weights=times)
+        rounds = recording.firsts[round_of[first]]
+        kinds, shapes = (steps.words.texts[column] for column in ("kind", "shape"))
+        clients = steps.clients[where][first]
+        return cls(
+            tuple(
+                _Message(int(count), at, client, kinds[kind], parse_shape(shapes[shape] or "0"), *sizes)
+                for (kind, shape, *sizes), count, at, client in zip(
+                    distinct, counts, rounds.tolist(), clients.tolist(), strict=True
+                )
+            )
+        )
+
+    @property
+    def kinds(self) -> list[str]:
+        return list(dict.fromkeys(one.kind for one in self.messages))
+
+    def of_kind(self, kind: str) -> list[_Message]:
+        return [one for one in self.messages if one.kind == kind]
+
+
+def _formats(recorded: Formats, kind: str, table: Mapping[str, Any], messages: Sequence[_Message]) -> Formats:
     """By shape, what the codec of a kind of message says of its sizes: asked anew, or, of code that is not
     slsim's own, as it said when it was recorded."""
-    recorded = {one.shape: one for one in recording.formats if one.kind == kind}
     if is_own_code(table["name"]) and recorded:
         return recorded
     codec = codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
-    messages = _messages(recording, kind)
-    shapes = {message_shape(recording, turn, message) for _, turn, message in messages}
-    return {shape: format_of(codec, kind, shape) for shape in shapes}
-
-
-def _messages(recording: Recording, kind: str) -> Iterator[tuple[int, Turn, Message]]:
-    for number, record in enumerate(recording.rounds, start=1):
-        for turn in record.turns:
-            yield from ((number, turn, message) for message in turn.messages if message.kind == kind)
-
-
-def _found(message: Message) -> tuple[int, int]:
-    return message.num_bytes, message.raw_bytes
+    return {one.shape: format_of(codec, kind, one.shape) for one in messages}
 
 
 Expected = tuple[int | tuple[int, int], int]
 
 
-def _expected(formats: Formats, recording: Recording, turn: Turn, message: Message) -> Expected | None:
+def _expected(formats: Formats, message: _Message) -> Expected | None:
     """Encoded and raw bytes that the format's formula gives for a message, what it says of its signs
     included; a range where a lossless stage decides; None where the format is not known."""
-    shape = message_shape(recording, turn, message)
-    known = formats.get(shape)
+    known = formats.get(message.shape)
     if known is None:
         return None
+    raw = 4 * math.prod(message.shape)
     if known.lossless:
-        return (known.least, known.most), 4 * math.prod(shape)
-    return min(known.least + message.extra_bytes, known.most), 4 * math.prod(shape)
+        return (known.least, known.most), raw
+    return min(known.least + message.extra_bytes, known.most), raw
 
 
-def message_shape(recording: Recording, turn: Turn, message: Message) -> tuple[int, ...]:
-    """Of the tensor in a message: a mini-batch's activations or their gradients, or a state as a vector."""
-    if message.kind in (WEIGHTS, STATISTICS):
-        return (message.raw_bytes // 4,)
-    return turn.samples, *recording.activation_shape
-
-
-def _agrees(message: Message, expected: Expected | None) -> bool:
+def _agrees(message: _Message, expected: Expected | None) -> bool:
     if expected is None:
         return False
     encoded, raw = expected
@@ -176,16 +200,17 @@ def _agrees(message: Message, expected: Expected | None) -> bool:
     return low <= message.num_bytes <= high and message.raw_bytes == raw
 
 
-def _sizes_arithmetic(formats: Formats, recording: Recording, kind: str) -> str:
+def _sizes_arithmetic(formats: Formats, messages: Sequence[_Message]) -> str:
     """The formula with its numbers, for the commonest batch."""
-    messages = list(_messages(recording, kind))
-    shapes = Counter(message_shape(recording, turn, message) for _, turn, message in messages)
+    shapes: Counter[tuple[int, ...]] = Counter()
+    for one in messages:
+        shapes[one.shape] += one.count
     shape = next((shape for shape, _ in shapes.most_common() if shape in formats), None)
     if shape is None:
         return f"{shapes.total():,} messages, of whose shapes no format is known"
     elements, known = math.prod(shape), formats[shape]
-    measured = sum(message.num_bytes for _, _, message in messages)
-    raw = sum(message.raw_bytes for _, _, message in messages)
+    measured = sum(one.count * one.num_bytes for one in messages)
+    raw = sum(one.count * one.raw_bytes for one in messages)
     return (
         f"{shapes.total():,} messages; d = {elements:,}: "
         f"{known.formula} = {known.nominal - known.header:,} bytes + {known.header} of header; "
@@ -203,7 +228,7 @@ def check_multiplier(run: Run) -> Iterator[Check]:
     """A traffic multiplier against compression ratio × baseline's steps ÷ this run's steps."""
     if run.baseline is None or run.baseline_sent is None:
         return
-    if next(_messages(run.recording, ACTIVATIONS), None) is None:
+    if not run.recording.steps.sent(ACTIVATIONS).any():
         return  # no activations, no multiplier
     subject = f"traffic multiplier of {run.label}"
     measured, rounds = analysis.traffic_multiplier(run), analysis.rounds_of_both(run)
@@ -222,9 +247,10 @@ def check_multiplier(run: Run) -> Iterator[Check]:
 
 
 def _above_format(run: Run, measured: float) -> str:
-    turn, message = next((turn, one) for _, turn, one in _messages(run.recording, ACTIVATIONS))
-    shape = message_shape(run.recording, turn, message)
-    known = _formats(run.recording, ACTIVATIONS, run.scenario.codec.uplink.table()).get(shape)
+    first = min(_Messages.of(run.recording).of_kind(ACTIVATIONS), key=lambda one: (one.round, one.client))
+    recorded = {one.shape: one for one in run.recording.formats if one.kind == ACTIVATIONS}
+    shape = first.shape
+    known = _formats(recorded, ACTIVATIONS, run.scenario.codec.uplink.table(), [first]).get(shape)
     if known is None or known.nominal == known.header:
         return ""
     limit = 4 * math.prod(shape) / (known.nominal - known.header)
@@ -239,17 +265,17 @@ def _above_format(run: Run, measured: float) -> str:
 def check_time(run: Run) -> Iterator[Check]:
     """Simulated time against bytes and rates: what the access links carried, how long they were busy, and
     a lower bound of the makespan."""
-    for direction in DIRECTIONS:
-        yield _check_carried(run, direction)
+    for link in LINKS:
+        yield _check_carried(run, link)
     for link, usage, best_bps, burst_bytes in _slowest_links(run):
-        bound_s = 8 * (usage.num_bytes - burst_bytes * len(run.recording.rounds)) / best_bps
+        bound_s = 8 * (usage.num_bytes - burst_bytes * run.recording.num_rounds) / best_bps
         yield Check(
             f"busy time of {link}, {run.label}",
             usage.busy_s >= bound_s * (1 - RELATIVE_TOLERANCE),
             f"busy {usage.busy_s:.6f} s ≥ {bound_s:.6f} s = 8 × {usage.num_bytes:,.0f} bytes / "
             f"{best_bps:,.0f} bit/s" + (f", less {burst_bytes:,.0f} bytes a round" if burst_bytes else ""),
         )
-    bound_s = sum(_least_round_s(run))
+    bound_s = float(run.recording.totals(_least_round_s(run))[-1])
     yield Check(
         f"makespan of {run.label}",
         run.timeline.makespan_s >= bound_s * (1 - RELATIVE_TOLERANCE),
@@ -257,31 +283,39 @@ def check_time(run: Run) -> Iterator[Check]:
     )
 
 
-def _check_carried(run: Run, direction: Direction) -> Check:
+def _check_carried(run: Run, link: str) -> Check:
     """The bytes on the wire against the messages' own, in segments with their headers."""
     framing = run.scenario.network.framing
-    messages = [turn.num_bytes(direction) for record in run.recording.rounds for turn in record.turns]
-    sent, segments = sum(messages), sum(-(-message // framing.segment) for message in messages)
+    sizes, times = _transfers(run, link)
+    sent, segments = int((sizes * times).sum()), int((-(-sizes // framing.segment) * times).sum())
     due = sent + framing.header * segments
-    links = [usage for name, usage in run.timeline.links.items() if name.startswith(f"{direction}link")]
+    links = run.timeline.used_as(link).values()
     carried = sum(usage.num_bytes for usage in links)
     return Check(
-        f"bytes on the {direction}links of {run.label}",
+        f"bytes on the {link}s of {run.label}",
         math.isclose(carried, due, rel_tol=RELATIVE_TOLERANCE),
         f"{sent:,} bytes + {segments:,} segments × {framing.header} bytes of header = {due:,}; "
         f"carried {carried:,.0f} in {sum(usage.busy_s for usage in links):.6f} s",
     )
 
 
+def _transfers(run: Run, link: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bytes of each transfer that crosses links of a role, and how often it was done."""
+    steps = run.recording.steps
+    first = np.flatnonzero(~steps.rows["joined"])
+    sizes = np.add.reduceat(steps.rows["num_bytes"], first) if first.size else np.zeros(0, np.int64)
+    crossing = steps.crosses(link)[first]
+    times = np.bincount(run.recording.rounds, minlength=len(steps))[steps.round_of[first]]
+    return sizes[crossing], times[crossing]
+
+
 def _slowest_links(run: Run) -> Iterator[tuple[str, LinkUsage, float, float]]:
     """Of uplinks and of downlinks, the one that was busy longest: its name, what it did, the best rate that
     it ever had (bit/s), and what it let pass at once (bytes)."""
-    table = run.scenario.network
-    for direction in DIRECTIONS:
-        own = {name: use for name, use in run.timeline.links.items() if name.startswith(f"{direction}link")}
-        if own:
+    for link in LINKS:
+        if own := run.timeline.used_as(link):
             busiest = max(own, key=lambda name: own[name].busy_s)
-            yield busiest, own[busiest], _best_rate(run, f"{direction}link"), table.burst
+            yield busiest, own[busiest], _best_rate(run, link), run.scenario.network.burst
 
 
 def _best_rate(run: Run, name: str) -> float:
@@ -291,26 +325,22 @@ def _best_rate(run: Run, name: str) -> float:
     return max(one.best_bps for one in table.access(name)) * (1 + spread)
 
 
-def _least_round_s(run: Run) -> Iterator[float]:
-    """Of each round: the longest that one turn's own transfers and latencies must take, in seconds."""
-    table = run.scenario.network
-    latency_s = {
-        direction: min(table.latency_s(one) for one in table.access(f"{direction}link"))
-        for direction in DIRECTIONS
-    }
-    each_s = {direction: 8 / _best_rate(run, f"{direction}link") for direction in DIRECTIONS}
-    for record in run.recording.rounds:
-        yield max(
-            (
-                sum(
-                    latency_s[direction] + max(0.0, sent - table.burst) * each_s[direction]
-                    for direction in DIRECTIONS
-                    if (sent := turn.num_bytes(direction))
-                )
-                for turn in record.turns
-            ),
-            default=0.0,
-        )
+def _least_round_s(run: Run) -> NDArray[np.float64]:
+    """Of each of the rounds that differ: the longest that one client's own transfers and latencies must take,
+    in seconds."""
+    table, steps = run.scenario.network, run.recording.steps
+    first = np.flatnonzero(~steps.rows["joined"])
+    sizes = np.add.reduceat(steps.rows["num_bytes"], first) if first.size else np.zeros(0, np.int64)
+    least_s = np.zeros(len(first))
+    for link in LINKS:
+        latency_s = min(table.latency_s(one) for one in table.access(link))
+        transfer_s = latency_s + np.maximum(0.0, sizes - table.burst) * 8 / _best_rate(run, link)
+        least_s = np.maximum(least_s, np.where(steps.crosses(link)[first], transfer_s, 0.0))
+    clients = run.scenario.clients.count
+    keys = steps.round_of[first] * clients + steps.clients[first]
+    own = np.bincount(keys, weights=least_s, minlength=len(steps) * clients)
+    longest: NDArray[np.float64] = own.reshape(len(steps), clients).max(axis=1)
+    return longest
 
 
 def check_summary(computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check]:

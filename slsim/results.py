@@ -7,8 +7,8 @@ disk or a second run never damages what was finished.
         inputs/           the rate traces that it was timed with
         summary.csv       one row a run
         curves.csv        one row an evaluation and run: what the figures are drawn from
-        probes.csv        what theory probes found, one row a number; only where the scenario asked
-        trainings/<codec>-<key>/    one folder a training: recording.json, messages and evaluations (Parquet)
+        measurements.csv  what hooks measured, one row a number; only where the scenario has hooks
+        trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/files.py)
         replays/<what changed>/     re-timings of these trainings: the same files, no trainings
         figures/          PNG and SVG
 """
@@ -30,7 +30,9 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from slsim import atomic, saved
+from slsim import recording as recordings
 from slsim.atomic import describing_disk_errors
+from slsim.codecs.costs import with_core_seconds
 from slsim.errors import RecordingError, StudyError
 from slsim.identity import code_hash
 from slsim.recording import Recording
@@ -101,7 +103,7 @@ class StudyFolder:
 
     def load_training(self, name: str) -> Recording:
         """Its recording. Raises `RecordingError` when it is damaged, or another training's."""
-        recording = Recording.load(self.training(name))
+        recording = with_core_seconds(recordings.load(self.training(name)))
         if not name.endswith(f"-{recording.key}"):
             raise RecordingError(
                 f"the recording {self.training(name)} is of another training: its folder is called {name}, "
@@ -125,7 +127,7 @@ class StudyFolder:
         """Write the recording whole or not at all; an older one of that name is deleted last. Raises
         `DiskError`."""
         with describing_disk_errors(self.training(name)):
-            recording.save(self.training(name))
+            recordings.save(recording, self.training(name))
 
     def save_scenario(self, document: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> None:
         """Write the resolved scenario, and copy the `files` that it reads, by path in this folder."""

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from slsim.protocols.steps import PHASES, phase_column
+from slsim.recording.kinds import PHASES, phase_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # A number may be infinite or missing (what was never reached); a finite one may not. "any" is a number where
 # all values are, else text: a swept key may be either.
 Kind = Literal["text", "number", "finite", "flag", "any"]
-MAY_BE_EMPTY = ("curves", "probes")  # of trainings that ended before anything was evaluated or measured
+MAY_BE_EMPTY = ("curves", "measurements")  # of trainings that ended before anything was evaluated or measured
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
 _SUMMARY: dict[str, Kind] = {
@@ -30,7 +30,7 @@ _CURVES: dict[str, Kind] = {
 }
 _BREAKDOWN: dict[str, Kind] = {
     "run": "text",
-    **{phase_column(phase): "finite" for phase in PHASES},
+    **{phase_column(phase.name): "finite" for phase in PHASES},
     "round_s": "finite",
     "bottleneck": "text",
     "bottleneck_share": "finite",
@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
     "summary": _SUMMARY,
     "curves": _CURVES,
     "breakdown": _BREAKDOWN,
-    "probes": {
+    "measurements": {
         "run": "text",
         "round": "finite",
         "client": "finite",
@@ -83,7 +83,7 @@ def parse(name: str, text: str) -> pd.DataFrame:
 
 def _other(name: str, column: str) -> Kind:
     """The kind of a column that a table need not have."""
-    if name == "partition":
+    if name in ("partition", "breakdown"):
         return "finite"
     return "text" if column in _TEXTS or "." in column or column.endswith("_series") else "any"
 

@@ -59,7 +59,7 @@ def test_whatever_a_method_raises_is_one_line_that_names_it(
 ) -> None:
     monkeypatch.setattr(Own, "does", raising(error))
     with pytest.raises(ComponentError) as caught:
-        Own().seconds(Work("encode"))
+        Own().seconds(Work.of("encode"))
     assert str(caught.value) == f"device test_boundary.py:Own, in piece_seconds: {words}"
     assert caught.value.__cause__ is error
 
@@ -68,7 +68,7 @@ def test_whatever_a_method_raises_is_one_line_that_names_it(
 def test_an_error_of_slsims_and_ctrl_c_pass(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Own, "does", raising(error))
     with pytest.raises(type(error)):
-        Own().seconds(Work("encode"))
+        Own().seconds(Work.of("encode"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_device_that_gives_no_time_is_named(
 ) -> None:
     monkeypatch.setattr(Own, "does", lambda _: given)
     with pytest.raises(ComponentError) as caught:
-        Own().seconds(Work("client forward"))
+        Own().seconds(Work.of("client forward"))
     assert f"device test_boundary.py:Own, in piece_seconds: {words}" in str(caught.value)
     assert "for client forward; seconds must be at least 0 and finite" in str(caught.value)
 
@@ -120,7 +120,7 @@ def test_what_is_around_a_component_is_as_before(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Own, "does", meddles)
     torch.manual_seed(1)  # another seed than the component's, whatever ran before
     before = Path.cwd(), torch.get_num_threads(), torch.get_rng_state().tolist()
-    Own().seconds(Work("encode"))
+    Own().seconds(Work.of("encode"))
     assert (Path.cwd(), torch.get_num_threads(), torch.get_rng_state().tolist()) == before
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() == torch.float32
@@ -128,13 +128,13 @@ def test_what_is_around_a_component_is_as_before(monkeypatch: pytest.MonkeyPatch
 
 def test_what_a_component_draws_from_torch_counts_as_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Own, "does", lambda _: float(torch.rand(())))
-    assert Own().seconds(Work("encode")) != Own().seconds(Work("encode"))
+    assert Own().seconds(Work.of("encode")) != Own().seconds(Work.of("encode"))
 
 
 class Stubborn(SplitFed):
     """A protocol whose generator fails at its second item, and answers what it is sent."""
 
-    def learn(self, trainer: Any) -> Iterator[Any]:
+    def learn(self, exchange: Any, resumed: Any = None) -> Iterator[Any]:
         yield (yield 1)
         raise KeyError("second")
 
@@ -147,7 +147,7 @@ def test_a_generator_is_guarded_from_item_to_item() -> None:
 
 
 def test_a_method_that_is_inherited_from_slsim_is_left_alone() -> None:
-    assert Stubborn.chain is SplitFed.chain
+    assert Stubborn.rounds_per_epoch is SplitFed.rounds_per_epoch
 
 
 def test_around_names_who_and_what() -> None:

@@ -78,8 +78,8 @@ def test_every_registered_model_can_be_measured(name: str) -> None:
     entry = models.registry.entry(name)
     cut = next(iter(entry.cls.cuts))
     device = calibrate(Request(model_table(name, cut, {}), (), batch_size=2, repeats=1))
-    work = Work("server backward", flops=3 * device.server_backward.flops, samples=3)
-    assert device.seconds(work) == pytest.approx(3 * device.server_backward.seconds)
+    work = Work.of("server backward", flops=3 * device.server_backward.flops, samples=3)
+    assert device.seconds(work) == pytest.approx([3 * device.server_backward.seconds])
 
 
 def test_every_registered_codec_is_measured_unless_some_are_named() -> None:
@@ -91,13 +91,14 @@ def test_the_file_gives_the_device_back_and_its_seconds_add_up(device: Measured,
     again = Measured.model_validate(measured.read(file))
     assert again == device
     samples, elements = 10, 10 * 8
-    seconds = again.seconds(
-        Work("client forward", flops=samples * 2 * 64 * 8, samples=samples),
-        Work("encode", elements=elements, codec="ms"),
-        Work("decode", elements=elements, codec="identity"),
-        Work("client backward", flops=samples * device.client_backward.flops, samples=samples),
+    works = (
+        Work.of("client forward", flops=samples * 2 * 64 * 8, samples=samples),
+        Work.of("encode", elements=elements, codec="ms"),
+        Work.of("decode", elements=elements, codec="identity"),
+        Work.of("client backward", flops=samples * device.client_backward.flops, samples=samples),
     )
-    assert seconds == pytest.approx(2e-3 + 2e-3 + 2e-3 + 2e-3)  # twice the batch that took 1 ms each
+    seconds = [again.seconds(work).item() for work in works]
+    assert seconds == pytest.approx([2e-3] * 4)  # twice the batch that took 1 ms each
 
 
 def test_the_file_says_what_was_measured_in_text_that_a_reader_understands(file: Path) -> None:
@@ -121,18 +122,34 @@ def test_a_time_is_read_as_it_was_written(seconds: float) -> None:
 
 def test_many_turns_at_once(device: Measured) -> None:
     samples = np.array([5.0, 10.0])
-    seconds = device.seconds(Work("client forward", flops=samples * 1024, samples=samples))
+    seconds = device.seconds(Work.of("client forward", flops=samples * 1024, samples=samples))
     assert seconds == pytest.approx([1e-3, 2e-3])
 
 
 def test_other_images_than_the_measured_ones_are_an_error(device: Measured) -> None:
     with pytest.raises(FaultsError, match="measured on images of 1×8×8 with 4 classes, 1,024 FLOPs a sample"):
-        device.seconds(Work("client forward", flops=10 * 2048, samples=10))
+        device.seconds(Work.of("client forward", flops=10 * 2048, samples=10))
 
 
 def test_an_unmeasured_codec_is_an_error(device: Measured) -> None:
     with pytest.raises(FaultsError, match='no times for the codec "qu", only for: identity, ms'):
-        device.seconds(Work("encode", elements=10, codec="qu"))
+        device.seconds(Work.of("encode", elements=10, codec="qu"))
+
+
+def test_a_head_on_the_client_was_not_measured(device: Measured) -> None:
+    message = "was not measured for head forward; use a rated device, or one that is timed"
+    head = {"head forward": MODEL, "client forward": MODEL}
+    assert [fault.message for fault in device.faults(head)] == [message]
+    with pytest.raises(FaultsError, match=message):
+        device.seconds(Work.of("head forward", flops=10, samples=10))
+
+
+def test_a_server_half_without_its_head_was_not_measured(device: Measured) -> None:
+    """What a client computes below the first cut is the same with a head and without."""
+    cut_twice = {"name": "mlp", "hidden": 8, "cut": 1, "head_cut": 2}
+    assert device.faults({"client forward": cut_twice, "client backward": cut_twice}) == []
+    (fault,) = device.faults({"server forward": cut_twice, "server backward": cut_twice})
+    assert "with a head on the server" in fault.message
 
 
 MODEL = {"name": "mlp", "hidden": 8, "cut": "shallow"}

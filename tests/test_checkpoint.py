@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import math
 import os
 import re
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import tomli_w
 import torch
 
 from slsim.errors import StudyError
-from slsim.learning.trainer import Trainer
-from slsim.recording import Recording, Status
+from slsim.learning.exchange import Exchange
+from slsim.learning.loop import Loop
+from slsim.recording import STEP, Recording, Status, load, tables_of
 from slsim.results import StudyFolder
 from slsim.scenario import plan
 from slsim.study import Silent, checkpoint, run
@@ -35,8 +40,7 @@ from torch import nn
 
 def net(image_shape, num_classes):
     block = nn.Sequential(nn.Conv2d(image_shape[0], 4, 3), nn.BatchNorm2d(4, momentum=None), nn.ReLU())
-    rest = nn.Sequential(nn.Dropout(0.3), nn.Flatten(), nn.Linear(144, num_classes))
-    return nn.Sequential(block, rest)
+    return nn.Sequential(block, nn.Dropout(0.3), nn.Sequential(nn.Flatten(), nn.Linear(144, num_classes)))
 """
 PROTOCOLS: dict[str, Any] = {
     "splitfed": "splitfed",
@@ -45,23 +49,33 @@ PROTOCOLS: dict[str, Any] = {
     "sequential": "sequential",
     "fedavg": "fedavg",
     "centralized": "centralized",
+    "u-shaped": "u-shaped",
 }
+ONE_STEP = ("splitfed", "centralized", "u-shaped")  # a round, which has no pause
 
 
 def document_of(tiny: dict[str, Any], protocol: str, **tables: Any) -> dict[str, Any]:
     """Random draws wherever there can be some: participants, codec, augmentation, batches."""
     document = {key: value for key, value in tiny.items() if key != "sweep"}
+    draws = {"name": "rt", "sparsity": 0.5}
+    codecs: dict[str, Any] = {"uplink": draws, "weights": {"name": "qsgd"}}
+    model = tables.pop("model", {"name": "mlp", "hidden": 16, "cut": 1})
+    if protocol == "u-shaped":
+        codecs |= {"head_downlink": draws, "head_uplink": {"name": "qu", "bits": 4}}
+        model = {**model, "head_cut": 2}
     return {
         **document,
         "data": {**tiny["data"], "augment": {"flip": True}, "partition": {"dirichlet": 1.0}},
+        "model": model,
         "clients": {"count": 6, "per_round": 3, "batch_size": 10},
-        "codec": {"uplink": {"name": "rt", "sparsity": 0.5}, "weights": {"name": "qsgd"}},
+        "codec": codecs,
         "training": {
             "protocol": PROTOCOLS[protocol],
             "epochs": 3,
             "learning_rate": 0.02,
             "momentum": 0.9,
             "target_accuracy": 0.5,
+            "hooks": [{"name": "leakage", "every": 2, "samples": 8}],
         },
         **tables,
     }
@@ -72,16 +86,27 @@ def training_of(document: dict[str, Any]) -> Training:
 
 
 class Kept(Checkpoint):
-    """A checkpoint after every round and every step within one, each kept as a file of its own."""
+    """A checkpoint after every round and every step within one, each kept as a file of its own: "3-7.pt" is
+    seven steps into the fourth round. Their parts are in one folder."""
+
+    within = 0
 
     def due(self, epoch_ended: bool) -> bool:
         return True
 
-    def save(self, state: dict[str, Any], recording: Recording, wall_s: float) -> None:
-        super().save(state, recording, wall_s)
-        within = f"-{len(state['open_round']['turns'])}" if state["open_round"] else ""
-        name = f"{len(recording.rounds)}{within}.pt"  # "3-7.pt": seven turns into the fourth round
-        (self._path.parent / name).write_bytes(self._path.read_bytes())
+    def save(self, loop: Loop, wall_s: float) -> None:
+        super().save(loop, wall_s)
+        self.within = 0 if loop.state()["open"] is None else self.within + 1
+        step = f"-{self.within}" if self.within else ""
+        (self._path.parent / f"{loop.recording.num_rounds}{step}.pt").write_bytes(self._path.read_bytes())
+
+
+def copied(kept: Path, name: str, target: Path) -> Path:
+    """A checkpoint that `Kept` kept, with all parts, those that came later too; `target` is its new path."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes((kept / name).read_bytes())
+    shutil.copytree(kept / "c.parts", target.with_suffix(".parts"))
+    return target
 
 
 class Rounds(Silent):
@@ -94,45 +119,175 @@ class Rounds(Silent):
         self.done.append(rounds_done)
 
 
-def assert_same(one: tuple[Trainer, Recording], other: tuple[Trainer, Recording]) -> None:
-    """Messages, evaluations, weights, momentum and everything else that is kept."""
-    assert one[1].rounds == other[1].rounds
-    assert one[1].evaluations == other[1].evaluations
-    first, second = one[0].state(), other[0].state()
-    assert first.keys() == second.keys()
-    for key, value in first.items():
-        torch.testing.assert_close(value, second[key], rtol=0, atol=0, equal_nan=True)
+Trained = tuple[Exchange, Recording]
+
+
+def state_of(trained: Trained) -> dict[str, str]:
+    """Hashes over weights, momentum and everything else that is kept."""
+    state = Loop(trained[0], None, trained[1]).state()
+    return {key: checkpoint._hash(value) for key, value in state.items()}
+
+
+def assert_same(one: Trained, other: Trained) -> None:
+    """Steps in all columns, rounds, evaluations, measurements, and the state, bit for bit."""
+    first, second = one[1], other[1]
+    assert first.evaluations == second.evaluations
+    assert first.measurements == second.measurements
+    assert first.rounds.tolist() == second.rounds.tolist()
+    for name in STEP.names or ():
+        assert first.steps.rows[name].tobytes() == second.steps.rows[name].tobytes()
+    assert first.words == second.words
+    assert tables_of(first) == tables_of(second)
+    assert first.formats == second.formats
+    assert first.phases == second.phases
+    assert state_of(one) == state_of(other)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_going_on_from_any_rounds_checkpoint_ends_the_same(
+def test_resuming_from_any_checkpoint_ends_the_same(
     tiny: dict[str, Any], tmp_path: Path, protocol: str
 ) -> None:
     training = training_of(document_of(tiny, protocol))
     folder = tmp_path / "kept"
     whole = train(training, Silent(), Kept(folder / "c.pt"))
     total = whole[0].progress.total_rounds
-    assert len(whole[1].rounds) == total > 3
-    middle = total // 2  # in the midst of an epoch, for steps
-    for number in sorted({1, middle, middle + 1, total}):
-        observer = Rounds()
-        resumed = train(training, observer, Checkpoint(folder / f"{number}.pt"))
-        assert observer.done == list(range(number + 1, total + 1))
-        assert_same(resumed, whole)
+    assert whole[1].num_rounds == total > 3
+    assert {one.round for one in whole[1].measurements} == set(range(0, total + 1, 2))
     within = sorted(folder.glob("1-*.pt"), key=lambda path: int(path.stem.partition("-")[2]))
-    assert bool(within) == (protocol not in ("splitfed", "centralized"))
-    for path in within[:1] + within[len(within) // 2 :][:2] + within[-1:]:  # of one participant, and the next
+    assert bool(within) == (protocol not in ONE_STEP)
+    assert bool(list(folder.glob("0-*.pt"))) == bool(within)
+    paused = within[:1] + within[len(within) // 2 :][:2] + within[-1:]  # of one participant, and the next
+    middle = total // 2  # in the midst of an epoch, for steps
+    names = [f"{number}.pt" for number in sorted({1, middle, middle + 1, total})]
+    for name in [*names, *(path.name for path in paused)]:
         observer = Rounds()
-        resumed = train(training, observer, Checkpoint(path))
-        assert observer.done == list(range(2, total + 1))
+        resumed = train(training, observer, Checkpoint(copied(folder, name, tmp_path / name / "c.pt")))
+        assert observer.done == list(range(int(re.split(r"[-.]", name)[0]) + 1, total + 1))
         assert_same(resumed, whole)
+    parts = {entry.name for entry in (folder / "c.parts").iterdir()}
+    # None of a pause, beside one for what was measured before the first round, where that pauses.
+    assert parts == {f"{number:06}" for number in range(1, total + 1 + bool(within))}
 
 
-@pytest.mark.parametrize(
-    ("protocol", "kept"), [("splitfed", "5.pt"), ("splitfed local", "1-7.pt"), ("splitfed-v2", "2-9.pt")]
-)
+@pytest.mark.parametrize("protocol", ["splitfed", "splitfed-v2"])
+def test_a_training_that_is_interrupted_again_and_again_ends_the_same(
+    tiny: dict[str, Any], tmp_path: Path, protocol: str
+) -> None:
+    training = training_of(document_of(tiny, protocol))
+    whole = train(training, Silent())
+    file, stops = tmp_path / "c.pt", 0
+    while True:
+
+        class Stops(Silent):
+            left = 7
+
+            def step_finished(self, label: str, steps: int) -> None:
+                self.left -= 1
+                if not self.left:
+                    raise KeyboardInterrupt
+
+            def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
+                self.step_finished(label, 0)
+
+        try:
+            resumed = train(training, Stops(), Kept(file))
+        except KeyboardInterrupt:
+            stops += 1
+        else:
+            break
+    assert stops > 2
+    assert_same(resumed, whole)
+
+
+OWN_PROTOCOL = """
+from slsim.protocols import Protocol
+from slsim.recording import Pause, Piece
+
+class Pausing(Protocol):
+    "A step, a barrier, and two pieces of work at the server, with a pause before each of these."
+
+    def learn(self, exchange, resumed=None):
+        while not exchange.progress.is_over:
+            done = resumed["done"] if resumed else 0
+            resumed = None
+            if done < 1:
+                batches = exchange.sampler.one_each(exchange.progress.rounds)
+                at_server = exchange.upload(exchange.forward(batches))
+                exchange.server_learns(at_server)
+                exchange.return_gradients(at_server)
+                exchange.step(len(batches))
+                exchange.script.barrier()
+                yield Pause(lambda: {"done": 1})
+            if done < 2:
+                exchange.script.lane(0).serve(0, Piece("server forward", samples=5, flops=1e6))
+                yield Pause(lambda: {"done": 2})
+            exchange.script.lane(0).serve(0, Piece("server backward", samples=5, flops=1e6))
+            yield exchange.finish_round()
+"""
+
+
+def test_a_protocol_of_ones_own_may_pause_wherever_it_wants(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """Between two sections, and while the server is at work. That something is saved changes nothing."""
+    (tmp_path / "own.py").write_text(OWN_PROTOCOL)
+    document = document_of(tiny, "splitfed")
+    document["training"]["protocol"] = f"{tmp_path / 'own.py'}:Pausing"
+    training = training_of(document)
+    whole = train(training, Silent())
+    kept = tmp_path / "kept"
+    assert_same(train(training, Silent(), Kept(kept / "c.pt")), whole)
+    for name in ("2-1.pt", "2-2.pt"):
+        assert_same(
+            train(training, Silent(), Checkpoint(copied(kept, name, tmp_path / name / "c.pt"))), whole
+        )
+
+
+def test_rounds_that_repeat_those_before_an_interruption_are_kept_once(
+    checkpointed: tuple[Training, Path, Trained], tmp_path: Path
+) -> None:
+    training, kept, whole = checkpointed
+    assert len(whole[1].steps) < whole[1].num_rounds
+    assert_same(train(training, Silent(), Checkpoint(copied(kept, "12.pt", tmp_path / "c.pt"))), whole)
+
+
+def test_a_checkpoint_only_adds_what_is_new(tiny: dict[str, Any], tmp_path: Path) -> None:
+    """A lossless stage makes each round another one."""
+    states: list[int] = []
+    there: dict[Path, tuple[int, int, bytes]] = {}
+
+    class Adds(Checkpoint):
+        def due(self, epoch_ended: bool) -> bool:
+            return True
+
+        def save(self, loop: Loop, wall_s: float) -> None:
+            super().save(loop, wall_s)
+            number = loop.recording.num_rounds
+            assert {entry.name for entry in tmp_path.iterdir()} == {"c.pt", "c.parts"}
+            now = {
+                file: (file.stat().st_ino, file.stat().st_mtime_ns, file.read_bytes())
+                for file in (tmp_path / "c.parts").rglob("*.parquet")
+            }
+            new = now.keys() - there.keys()
+            assert {file.parent.name for file in new} == {f"{number:06}"}
+            assert {file: now[file] for file in there} == there
+            assert set(pq.read_table(tmp_path / "c.parts" / f"{number:06}" / "steps.parquet")["round"]) == {
+                pq.read_table(tmp_path / "c.parts" / f"{number:06}" / "rounds.parquet")["same_as"][0]
+            }
+            there.update(now)
+            states.append((tmp_path / "c.pt").stat().st_size)
+
+    tiny["codec"] = {"uplink": {"name": "identity", "lossless": "zstd"}}
+    tiny["training"]["evaluate_every"] = 1
+    training = training_of({key: value for key, value in tiny.items() if key != "sweep"})
+    recording = train(training, Silent(), Adds(tmp_path / "c.pt"))[1]
+    assert len(recording.steps) == recording.num_rounds == len(states) == 36
+    sizes = [sum(len(there[file][2]) for file in there if file.parent.name == f"{k:06}") for k in (2, 36)]
+    assert sizes[1] < 1.2 * sizes[0]
+    assert max(states) == min(states)
+
+
+@pytest.mark.parametrize("protocol", ["splitfed", "splitfed local", "splitfed-v2", "u-shaped"])
 def test_dropout_and_counted_statistics_go_on_too(
-    tiny: dict[str, Any], tmp_path: Path, protocol: str, kept: str
+    tiny: dict[str, Any], tmp_path: Path, protocol: str
 ) -> None:
     """Dropout draws from the scenario's seed; batch normalization without momentum counts its batches."""
     (tmp_path / "own.py").write_text(OWN)
@@ -142,22 +297,31 @@ def test_dropout_and_counted_statistics_go_on_too(
     torch.rand(5)  # somebody else draws in between
     again = train(training, Silent())
     assert_same(again, whole)
-    resumed = train(training, Silent(), Checkpoint(tmp_path / "kept" / kept))
+    name = {"splitfed local": "1-7.pt", "splitfed-v2": "2-9.pt"}.get(protocol, "5.pt")
+    resumed = train(training, Silent(), Checkpoint(copied(tmp_path / "kept", name, tmp_path / "c.pt")))
     assert_same(resumed, whole)
 
 
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys, warnings
+from importlib import import_module
 from pathlib import Path
+for name in ("admission", "data", "hooks.leakage", "loop", "models.small", "parts"):
+    import_module("slsim.learning." + name)  # once, before this process divides
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 from slsim.study import Silent, checkpoint, run
 
 class Killer(Silent):
+    def __init__(self, at):
+        self.at = at
+
     def round_finished(self, label, rounds_done, accuracy):
-        if str(rounds_done) == sys.argv[3]:
+        if str(rounds_done) == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-if "." in sys.argv[3]:  # within the round: after so many saves, of which every pause has one
-    checkpoint.LONGEST_S, left = 0, [int(sys.argv[3].partition(".")[2])]
+def kill_within_a_round(saves):
+    "After so many saves, of which every pause has one."
+    checkpoint.LONGEST_S, left = 0, [saves]
     save = checkpoint.Checkpoint.save
     def saving(*arguments):
         save(*arguments)
@@ -166,39 +330,70 @@ if "." in sys.argv[3]:  # within the round: after so many saves, of which every 
             os.kill(os.getpid(), signal.SIGKILL)
     checkpoint.Checkpoint.save = saving
 
-run(Path(sys.argv[1]), Path(sys.argv[2]), observer=Killer())
+for path, results, at in json.loads(sys.argv[1]):
+    if (child := os.fork()) == 0:
+        if "." in at:
+            kill_within_a_round(int(at.partition(".")[2]))
+        run(Path(path), Path(results), observer=Killer(at))
+        os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, (path, status)
 """
+KILLED_AT = {  # the round; or, within one, the rounds that are over and the number of saves
+    "splitfed": ("21", 16),
+    "splitfed local": ("2.31", 2),
+    "splitfed-v2": ("2.31", 2),
+    "sequential": ("1.17", 1),  # between a participant's last step and the hand-over
+    "fedavg": ("0.12", 0),
+    "centralized": ("17", 16),
+    "u-shaped": ("13", 8),
+}
 
 
-@pytest.mark.parametrize(
-    ("protocol", "killed_at", "kept"), [("splitfed", "21", 16), ("splitfed-v2", "2.31", 2)]
-)
+def short_document(tiny: dict[str, Any], protocol: str) -> dict[str, Any]:
+    """40 images each: 8 rounds of steps an epoch, or 2 of passes."""
+    clients = {"count": 6, "per_round": 3, "batch_size": 10}
+    return document_of(tiny, protocol, clients=clients, data={**tiny["data"], "augment": {"flip": True}})
+
+
+@pytest.fixture(scope="module")
+def killed(tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a scenario of each protocol, and its results when the system had killed the run."""
+    folder = tmp_path_factory.mktemp("killed")
+    runs = []
+    for protocol, (at, _) in KILLED_AT.items():
+        path = folder / f"{protocol}.toml"
+        path.write_text(tomli_w.dumps(short_document(tiny_document, protocol)), encoding="utf-8")
+        runs.append((str(path), str(folder / protocol), at))
+    command = [sys.executable, "-W", "error", "-c", KILLED, json.dumps(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_run_killed_by_the_system_goes_on(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, protocol: str, killed_at: str, kept: int
+    tiny: dict[str, Any], killed: Path, tmp_path: Path, protocol: str
 ) -> None:
     """SIGKILL, so many rounds, or checkpoints, into a training whose last checkpoint has `kept` rounds."""
-    clients = {"count": 6, "per_round": 3, "batch_size": 10}
-    even = {**tiny["data"], "augment": {"flip": True}}  # 40 images each: 8 rounds of steps an epoch
-    document = document_of(tiny, protocol, clients=clients, data=even)
-    path, results = write(document), tmp_path / "results"
-    command = [sys.executable, "-W", "error", "-c", KILLED, str(path), str(results), killed_at]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    training = training_of(document)
+    path, results, kept = killed / f"{protocol}.toml", killed / protocol, KILLED_AT[protocol][1]
+    training = training_of(short_document(tiny, protocol))
     file = StudyFolder.of(results / "tiny").checkpoint(training.name)
-    assert [entry.name for entry in file.parent.iterdir()] == [file.name]
+    parts = file.with_suffix(".parts")
+    assert {entry.name for entry in file.parent.iterdir()} == {file.name, parts.name}
     whole = train(training, Silent())
-    copied = tmp_path / "copied.pt"
-    copied.write_bytes(file.read_bytes())
-    assert_same(train(training, Silent(), Checkpoint(copied)), whole)
+    shutil.copy(file, tmp_path / "c.pt")
+    shutil.copytree(parts, tmp_path / "c.parts")
+    assert_same(train(training, Silent(), Checkpoint(tmp_path / "c.pt")), whole)
     observer = Rounds()
     study = run(path, results, observer=observer)
     assert observer.done == list(range(kept + 1, whole[0].progress.total_rounds + 1))
-    assert study.runs[0].recording.rounds == whole[1].rounds
-    assert study.runs[0].recording.evaluations == whole[1].evaluations
+    assert tables_of(study.runs[0].recording) == tables_of(whole[1])
+    assert tables_of(load(file.parent / training.name)) == tables_of(whole[1])
     assert [entry.name for entry in file.parent.iterdir()] == [training.name]  # the checkpoint is gone
-    unbroken = run(path, tmp_path / "unbroken")
-    pd.testing.assert_frame_equal(study.summary, unbroken.summary)
+    if protocol in ("splitfed", "splitfed-v2"):
+        unbroken = run(path, tmp_path / "unbroken")
+        pd.testing.assert_frame_equal(study.summary, unbroken.summary)
 
 
 @pytest.fixture
@@ -214,7 +409,8 @@ def interrupted(tiny: dict[str, Any], write: Write, tmp_path: Path) -> tuple[Pat
     path, results = write(tiny), tmp_path / "results"
     with pytest.raises(StudyError, match="1 of 2 trainings are finished"):
         run(path, results, observer=CtrlC())
-    (file,) = (results / "tiny" / "trainings").glob(".checkpoint-*")
+    (file,) = (results / "tiny" / "trainings").glob(".checkpoint-*.pt")
+    assert file.with_suffix(".parts").is_dir()
     return path, results, file
 
 
@@ -257,8 +453,15 @@ def changed(change: Callable[[dict[str, Any]], object], sealed: bool = True) -> 
     return of
 
 
-def into_a_file(values: dict[str, Any]) -> None:
-    values["recording"]["../../../../of-the-users"] = torch.zeros(3, dtype=torch.uint8)
+OTHER_HASH = "the hash of what is in .checkpoint-qu.parts is not the one in the file"
+
+
+def elsewhere(values: dict[str, Any]) -> None:
+    values["parts"] = "../../../of-the-users"
+
+
+def behind(values: dict[str, Any]) -> None:
+    values["state"]["rounds"] = 11
 
 
 def far_on(values: dict[str, Any]) -> None:
@@ -283,8 +486,11 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "text": (lambda _: b"nonsense", "zip"),
     "flipped": (flipped, "is wrong|zip|Bad|magic"),
     "edited": (changed(far_on, sealed=False), "its hash is not that of its content"),
-    "a file of the user's": (changed(into_a_file), "has a file '../../../../of-the-users' that no recording"),
-    "far on": (changed(far_on), "state.rounds: 1000000000; 12 of 36 were recorded"),
+    "a file of the user's": (changed(elsewhere), "str"),
+    "more parts than there are": (changed(lambda values: values.update(parts=10**9)), "000037"),
+    "fewer parts than there are": (changed(lambda values: values.update(parts=11)), OTHER_HASH),
+    "far on": (changed(far_on), "state.rounds: 1000000000 is no count up to 36"),
+    "behind": (changed(behind), "state.rounds: 11; 12 were recorded"),
     "not a number": (changed(with_nan), "state.client.weights: is not finite"),
     "another shape": (changed(smaller), r"state.server.weights: has the shape \(7,\), not"),
     "another training's": (changed(of_another_training), "it is of the training '01234567'"),
@@ -293,56 +499,123 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def checkpointed(
+    tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Training, Path, Trained]:
+    """A training, a folder with its checkpoints, and what came of it."""
+    document = {key: value for key, value in tiny_document.items() if key != "sweep"}
+    training, kept = training_of(document), tmp_path_factory.mktemp("kept")
+    return training, kept, train(training, Silent(), Kept(kept / "c.pt"))
+
+
+def assert_starts_anew(
+    checkpointed: tuple[Training, Path, Trained], tmp_path: Path, damage: Callable[[Path], object], why: str
+) -> None:
+    """The checkpoint after a third of the training, damaged, is set aside with a notice."""
+    training, kept, unbroken = checkpointed
+    file = copied(kept, "12.pt", tmp_path / "trainings" / ".checkpoint-qu.pt")
+    damage(file)
+    content, observer = file.read_bytes(), Notices()
+    again = train(training, observer, Checkpoint(file, notice=observer.notice))
+    assert_same(again, unbroken)
+    assert observer.done == list(range(1, 37))
+    (told,) = observer.told
+    assert told.startswith(f"the checkpoint {file} cannot be resumed (")
+    assert re.search(why, told)
+    assert told.endswith("it is kept as .checkpoint-qu.pt.damaged, and that training starts anew")
+    assert (file.parent / ".checkpoint-qu.pt.damaged").read_bytes() == content
+    assert (file.parent / ".checkpoint-qu.parts.damaged" / "000001").is_dir()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["trainings"]
+    assert_same(train(training, Silent(), Checkpoint(file)), unbroken)  # what was saved since is whole
+
+
 @pytest.mark.parametrize(("damage", "why"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_set_aside_and_the_training_starts_anew(
-    checkpointed: tuple[Training, bytes, Recording],
+    checkpointed: tuple[Training, Path, Trained],
     tmp_path: Path,
     damage: Callable[[bytes], bytes],
     why: str,
 ) -> None:
-    training, content, unbroken = checkpointed
-    file = tmp_path / "trainings" / ".checkpoint-qu.pt"
-    file.parent.mkdir()
-    file.write_bytes(damage(content))
-    observer = Notices()
-    _, recording = train(training, observer, Checkpoint(file, notice=observer.notice))
-    assert recording.evaluations == unbroken.evaluations
-    assert observer.done == list(range(1, 37))
-    (told,) = observer.told
-    assert told.startswith(f"the checkpoint {file} cannot be gone on from (")
-    assert re.search(why, told)
-    assert told.endswith("it is kept as .checkpoint-qu.pt.damaged, and that training starts anew")
-    assert not (tmp_path / "of-the-users").exists()
+    def file_alone(file: Path) -> None:
+        file.write_bytes(damage(file.read_bytes()))
+
+    assert_starts_anew(checkpointed, tmp_path, file_alone, why)
 
 
-@pytest.fixture(scope="module")
-def checkpointed(
-    tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Training, bytes, Recording]:
-    """A training, the checkpoint after a third of it, and its recording."""
-    document = {key: value for key, value in tiny_document.items() if key != "sweep"}
-    training, kept = training_of(document), tmp_path_factory.mktemp("kept")
-    _, recording = train(training, Silent(), Kept(kept / "c.pt"))
-    return training, (kept / "12.pt").read_bytes(), recording
+def a_byte_changed(name: str) -> Callable[[Path], object]:
+    def change(part: Path) -> None:
+        content = bytearray((part / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (part / name).write_bytes(content)
+
+    return change
+
+
+def rewritten(part: Path) -> None:
+    """With the same rows, by another writer."""
+    pq.write_table(pq.read_table(part / "steps.parquet"), part / "steps.parquet", compression="none")
+
+
+def exchanged(part: Path) -> None:
+    other = part.with_name("000007")
+    part.rename(part.with_name("aside"))
+    other.rename(part)
+    part.with_name("aside").rename(other)
+
+
+def with_measurements(part: Path) -> None:
+    schema = {"round": [6], "client": [0], "part": ["client"], "quantity": ["bias"], "value": [0.0]}
+    pq.write_table(pa.table(schema), part / "measurements.parquet")
+
+
+PART_DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (shutil.rmtree, "No such file or directory: .*000006"),
+    "steps missing": (lambda part: (part / "steps.parquet").unlink(), "No such file .*000006/steps.parquet"),
+    "rounds missing": (lambda part: (part / "rounds.parquet").unlink(), "No such .*000006/rounds.parquet"),
+    "steps halved": (lambda part: (part / "steps.parquet").write_bytes(b"PAR1"), "steps.parquet"),
+    "a byte of steps": (a_byte_changed("steps.parquet"), ""),
+    "a byte of rounds": (a_byte_changed("rounds.parquet"), ""),
+    "a byte of evaluations": (a_byte_changed("evaluations.parquet"), ""),
+    "rewritten": (rewritten, OTHER_HASH),
+    "exchanged": (exchanged, ""),
+    "a file more": (with_measurements, OTHER_HASH),
+}
+
+
+@pytest.mark.parametrize(("damage", "why"), PART_DAMAGES.values(), ids=PART_DAMAGES)
+def test_a_damaged_part_sets_the_checkpoint_aside_too(
+    checkpointed: tuple[Training, Path, Trained],
+    tmp_path: Path,
+    damage: Callable[[Path], object],
+    why: str,
+) -> None:
+    assert_starts_anew(
+        checkpointed, tmp_path, lambda file: damage(file.with_suffix(".parts") / "000006"), why
+    )
 
 
 def test_a_checkpoint_goes_on_where_it_was_and_fresh_ignores_it(
     interrupted: tuple[Path, Path, Path],
 ) -> None:
     path, results, file = interrupted
-    kept = file.read_bytes()
+    kept, parts = file.read_bytes(), file.with_suffix(".parts")
+    shutil.copytree(parts, results / "parts")
     resumed = Rounds()
     run(path, results, observer=resumed)
     assert resumed.done == list(range(13, 37))
     assert not file.exists()
+    assert not parts.exists()
     file.write_bytes(kept)
+    shutil.copytree(results / "parts", parts)
     fresh = Rounds()
     run(path, results, fresh=True, observer=fresh)
     assert fresh.done == [*range(1, 37)] * 2
     assert not file.exists()
+    assert not parts.exists()
 
 
-def test_a_checkpoint_of_another_version_is_not_gone_on_from(
+def test_a_checkpoint_of_another_version_is_not_resumed(
     interrupted: tuple[Path, Path, Path],
 ) -> None:
     path, results, file = interrupted
@@ -353,44 +626,50 @@ def test_a_checkpoint_of_another_version_is_not_gone_on_from(
     assert observer.done == list(range(1, 37))
 
 
+@pytest.mark.parametrize("full", ["part", "file"])
 def test_a_full_disk_while_saving_is_one_clear_error_and_harms_nothing(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
 ) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "qu", "bits": 3}]}
     path, results = write(tiny), tmp_path / "results"
-    save, saved = Checkpoint.save, []
+    save, saved, sync = Checkpoint.save, [], os.fsync
 
-    def full(*arguments: Any) -> None:
+    def filling(*arguments: Any) -> None:
         saved.append(arguments)
         if len(saved) == 5:  # three for the first training; the second checkpoint of the second
+            left = [0 if full == "part" else 4]  # syncs of a part: three files and their folder
             with monkeypatch.context() as patched:
-                patched.setattr(os, "fsync", no_space)
+                patched.setattr(os, "fsync", lambda descriptor: no_space(descriptor, left))
                 save(*arguments)
         save(*arguments)
 
-    def no_space(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def no_space(descriptor: int, left: list[int]) -> None:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left[0] -= 1
+        sync(descriptor)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", full)
+        patched.setattr(Checkpoint, "save", filling)
         with pytest.raises(StudyError, match=r"cannot write .*\.checkpoint-qu-3-.*: No space left on device"):
             run(path, results)
     names = sorted(entry.name for entry in (results / "tiny" / "trainings").iterdir())
-    assert [name.partition("-")[0] for name in names] == [".checkpoint", "identity"]  # and not half of one
+    assert [name.partition("-")[0] for name in names] == [".checkpoint", ".checkpoint", "identity"]
+    (parts,) = (results / "tiny" / "trainings").glob("*.parts")
+    found = sorted(entry.name for entry in parts.iterdir())
+    assert found == ["000001", "000002"][: 1 if full == "part" else 2]  # and not half of one
     observer = Rounds()
     run(path, results, observer=observer)
     assert observer.done == list(range(13, 37))  # the checkpoint before is whole
 
 
 def test_no_temporary_folder_is_used(
-    checkpointed: tuple[Training, bytes, Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpointed: tuple[Training, Path, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there is none"))
-    training, content, unbroken = checkpointed
-    file = tmp_path / "c.pt"
-    file.write_bytes(content)
-    resumed = train(training, Silent(), Kept(file))[1]
-    assert resumed.evaluations == unbroken.evaluations
+    training, kept, unbroken = checkpointed
+    resumed = train(training, Silent(), Kept(copied(kept, "12.pt", tmp_path / "c.pt")))
+    assert_same(resumed, unbroken)
 
 
 def test_one_that_diverges_after_an_interruption_keeps_its_curve_and_the_sweep_goes_on(
@@ -414,7 +693,7 @@ def test_one_that_diverges_after_an_interruption_keeps_its_curve_and_the_sweep_g
     assert log.statuses == ["diverged", "finished"]
     diverged = study.runs[0].recording
     assert diverged.status == "diverged"
-    assert 0 < len(diverged.evaluations) <= len(diverged.rounds) < 24
-    assert len(study.runs[1].recording.rounds) == 24
+    assert 0 < len(diverged.evaluations) <= diverged.num_rounds < 24
+    assert study.runs[1].recording.num_rounds == 24
     assert not list((study.path / "trainings").glob(".*"))
     assert Log().statuses == []

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import slsim
 from slsim.checks import Check
-from slsim.recording import Recording
+from slsim.recording import ACTIVATIONS, LABELS, STEP, load, save
 from slsim.study import run
 
 
@@ -26,22 +27,20 @@ def checked(path: Path) -> tuple[list[Check], list[Check]]:
     return checks, [check for check in checks if not check.passed]
 
 
-def change(study: slsim.Study, training: str, row: int, column: str, by: int) -> None:
-    """Changes one number of a recording's messages, and saves it as if it had been recorded so."""
+def change(study: slsim.Study, training: str, number: int, client: int, kind: str) -> None:
+    """Adds a byte to what a client sent in one round, and saves it as if it had been recorded so."""
     (folder,) = (study.path / "trainings").glob(f"{training}-*")
-    recording = Recording.load(folder)
-    place = 0
-    for number, record in enumerate(recording.rounds):
-        turns = []
-        for turn in record.turns:
-            messages = list(turn.messages)
-            for position, message in enumerate(messages):
-                if place == row:
-                    messages[position] = replace(message, **{column: getattr(message, column) + by})
-                place += 1
-            turns.append(replace(turn, messages=tuple(messages)))
-        recording.rounds[number] = replace(record, turns=tuple(turns))
-    recording.save(folder)
+    recording = load(folder)
+    changed = replace(recording)  # which has no rounds yet
+    for at, place in enumerate(recording.rounds, 1):
+        steps = recording.steps.only(place)
+        rows = np.zeros(len(steps.rows), STEP)
+        for name in STEP.names or ():
+            rows[name] = steps.rows[name]
+        if at == number:
+            rows["num_bytes"] += steps.sent(kind) & (steps.clients == client)
+        changed.add_round(rows)
+    save(changed, folder)
 
 
 def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsim.Study) -> None:
@@ -63,8 +62,7 @@ def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsi
 
 
 def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
-    # A round is 4 clients of 3 messages: row 12·16 + 3·2 is round 17, client 2, its activations.
-    change(study, "ms", 12 * 16 + 3 * 2, "num_bytes", 1)
+    change(study, "ms", 17, 2, ACTIVATIONS)
     failed = {check.subject: check.note for check in checked(study.path)[1]}
     (subject,) = (subject for subject in failed if subject.startswith("bytes of ms"))
     assert "round 17, client 2, activations: (63, 320), the format says (62, 320)" in failed[subject]
@@ -72,7 +70,7 @@ def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
 
 
 def test_a_changed_label_count_fails(study: slsim.Study) -> None:
-    change(study, "identity", 1, "num_bytes", 1)
+    change(study, "identity", 1, 0, LABELS)
     subjects = [check.subject for check in checked(study.path)[1]]
     assert any(subject.startswith("bytes of identity") and subject.endswith("labels") for subject in subjects)
 

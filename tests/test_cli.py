@@ -142,9 +142,9 @@ def importing(name, *rest, **more):
     if "import " + name == {moment!r}:
         builtins.__import__ = real
         twice()
-    if {moment!r} == "rounds" and name == "slsim.learning.trainer":
+    if {moment!r} == "rounds" and name == "slsim.learning.exchange":
         module = real(name, *rest, **more)
-        sys.modules[name].Trainer.exchange = lambda *_: twice()
+        sys.modules[name].Exchange.forward = lambda *_: twice()
         return module
     return real(name, *rest, **more)
 

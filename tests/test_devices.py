@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,31 +13,53 @@ import pytest
 from pydantic import ValidationError
 
 from slsim import codecs
+from slsim.clock import Stage
+from slsim.clock.program import Program
 from slsim.codecs.costs import cost_of
 from slsim.devices import Assumptions, Device, Rated, Timed, Work, registry
 from slsim.errors import ComponentError, FaultsError, UnknownNameError
+from slsim.network import topology
+from slsim.recording import Piece, Script, Steps, Vocabulary
+from slsim.recording.kinds import CLIENT_FORWARD
+from slsim.scenario.network import NetworkTable
 
+LINKS = topology.build(NetworkTable(), clients=1)
 BOX = Rated(peak="1 GFLOPS", efficiency=0.5, memory="2 GB/s", overhead="1 ms")
 SHIPPED = [name for name in registry.names() if registry.entry(name).cls is Rated]
 
 
+def steps_s(device: Device, *steps: list[Piece]) -> list[float]:
+    """Seconds of each step on the clock, the fixed cost included: pieces that are done in one go."""
+    script = Script(words := Vocabulary())
+    for pieces in steps:
+        script.lane(0).work(0, CLIENT_FORWARD, *pieces)
+    return Program.of(Steps.of([script.rows()], words), Stage([device], device, 1, LINKS)).seconds.tolist()
+
+
 @pytest.mark.parametrize(
-    ("works", "seconds"),
+    ("pieces", "seconds"),
     [
         ([], 0.0),  # nothing to do: not set to work
-        ([Work("encode", elements=1e9, codec="identity"), Work("decode")], 0.0),  # nor by codecs without work
-        ([Work("client forward", samples=10)], 0.001),  # a half whose FLOPs nobody counts is run all the same
-        ([Work("client forward", flops=1e9)], 0.001 + 2.0),  # 10⁹ / (10⁹ · 0.5)
-        ([Work("encode", memory_bytes=1e9)], 0.001 + 0.5),  # 10⁹ / (2 · 10⁹)
-        ([Work("decode", flops=1e9, memory_bytes=1e9)], 0.001 + 2.0 + 0.5),  # one after the other
+        ([Piece("encode", elements=10**9, codec="identity"), Piece("decode")], 0.0),  # nor by such codecs
         (
-            [Work("decode", memory_bytes=1e9), Work("server forward", 1e9), Work("server backward", 2e9)],
+            [Piece("client forward", samples=10)],
+            0.001,
+        ),  # a half without FLOPs is run all the same
+        ([Piece("client forward", flops=1e9)], 0.001 + 2.0),  # 10⁹ / (10⁹ · 0.5)
+        ([Piece("encode", memory_bytes=1e9)], 0.001 + 0.5),  # 10⁹ / (2 · 10⁹)
+        ([Piece("decode", flops=1e9, memory_bytes=1e9)], 0.001 + 2.0 + 0.5),  # one after the other
+        (
+            [
+                Piece("decode", memory_bytes=1e9),
+                Piece("server forward", flops=1e9),
+                Piece("server backward", flops=2e9),
+            ],
             0.001 + 0.5 + 2.0 + 4.0,  # the overhead once
         ),
     ],
 )
-def test_seconds_are_the_overhead_once_and_each_pieces_arithmetic_and_memory(works, seconds):
-    assert BOX.seconds(*works) == pytest.approx(seconds, rel=1e-12)
+def test_seconds_are_the_overhead_once_and_each_pieces_arithmetic_and_memory(pieces, seconds):
+    assert sum(steps_s(BOX, pieces)) == pytest.approx(seconds, rel=1e-12)
 
 
 TIMED = Timed(
@@ -44,6 +67,8 @@ TIMED = Timed(
     client_backward="6 ms",
     server_forward="1 ms",
     server_backward="2 ms",
+    head_forward="4 ms",
+    head_backward="8 ms",
     encode="1 ns",
     decode="2 ns",
     overhead="5 ms",
@@ -51,43 +76,46 @@ TIMED = Timed(
 
 
 @pytest.mark.parametrize(
-    ("work", "seconds"),
+    ("piece", "seconds"),
     [
-        (Work("client forward", samples=10, flops=1e9), 0.005 + 0.030),  # whatever the FLOPs
-        (Work("client backward", samples=10), 0.005 + 0.060),
-        (Work("server forward", samples=10), 0.005 + 0.010),
-        (Work("server backward", samples=10), 0.005 + 0.020),
-        (Work("encode", elements=1e6, codec="ms", memory_bytes=1e12), 0.005 + 0.001),  # whichever codec
-        (Work("decode", elements=1e6, codec="qu"), 0.005 + 0.002),
+        (Piece("client forward", samples=10, flops=1e9), 0.005 + 0.030),  # whatever the FLOPs
+        (Piece("client backward", samples=10), 0.005 + 0.060),
+        (Piece("server forward", samples=10), 0.005 + 0.010),
+        (Piece("server backward", samples=10), 0.005 + 0.020),
+        (Piece("head forward", samples=10), 0.005 + 0.040),
+        (Piece("head backward", samples=10), 0.005 + 0.080),
+        (Piece("encode", elements=10**6, codec="ms", memory_bytes=1e12), 0.005 + 0.001),  # whichever codec
+        (Piece("decode", elements=10**6, codec="qu"), 0.005 + 0.002),
     ],
 )
-def test_explicit_times_are_per_sample_and_per_element(work, seconds):
-    assert TIMED.seconds(work) == pytest.approx(seconds, rel=1e-12)
+def test_explicit_times_are_per_sample_and_per_element(piece, seconds):
+    assert steps_s(TIMED, [piece]) == pytest.approx([seconds], rel=1e-12)
 
 
 @pytest.mark.parametrize("device", [BOX, TIMED])
 def test_many_turns_at_once_take_what_each_of_them_takes(device):
     samples, elements = np.array([10.0, 3.0, 0.0]), np.array([5e5, 1.5e5, 0.0])
-    several = device.seconds(
-        Work("client forward", flops=1e6 * samples, samples=samples),
-        Work("encode", memory_bytes=9 * elements, elements=elements, codec="ms"),
-    )
+
+    def works(n, d):
+        return (
+            Work.of("client forward", flops=1e6 * n, samples=n),
+            Work.of("encode", memory_bytes=9 * d, elements=d, codec="ms"),
+        )
+
+    several = sum(map(device.seconds, works(samples, elements)))
     for seconds, n, d in zip(several, samples, elements, strict=True):
-        forward = Work("client forward", flops=1e6 * n, samples=n)
-        alone = device.seconds(forward, Work("encode", memory_bytes=9 * d, elements=d, codec="ms"))
-        assert seconds == pytest.approx(alone, rel=1e-12)
+        assert [seconds] == pytest.approx(sum(map(device.seconds, works(n, d))), rel=1e-12)
 
 
-def test_a_device_is_set_to_work_for_those_turns_that_have_some():
-    elements = np.array([1e9, 0.0])
-    assert BOX.seconds(Work("encode", memory_bytes=2 * elements, elements=elements)).tolist() == [1.001, 0.0]
+def test_a_device_is_set_to_work_for_those_steps_that_have_some():
+    assert steps_s(BOX, [Piece("encode", memory_bytes=2e9)], [Piece("encode")]) == [1.001, 0.0]
     given = Timed(encode="1 ns", overhead="5 ms")  # charges what it was given, whatever the codec
-    work = Work("encode", elements=elements, codec="identity")
-    assert given.seconds(work) == pytest.approx([1.005, 0.0])
+    steps = ([Piece("encode", elements=count, codec="identity")] for count in (10**9, 0))
+    assert steps_s(given, *steps) == pytest.approx([1.005, 0.0])
 
 
 # 1,000 elements: 9 kB of memory traffic, 40 µs on the core of reference, and 10 µs there of zstd.
-CODING = {"memory_bytes": 9e3, "core_s": 40e-6, "lossless_s": 10e-6, "elements": 1e3, "codec": "ms"}
+CODING = {"memory_bytes": 9e3, "core_s": 40e-6, "lossless_s": 10e-6, "elements": 1000, "codec": "ms"}
 
 
 @pytest.mark.parametrize(
@@ -104,18 +132,19 @@ CODING = {"memory_bytes": 9e3, "core_s": 40e-6, "lossless_s": 10e-6, "elements":
             CODING | {"memory_bytes": 0.0},
             80e-6 + 20e-6,
         ),  # not known there
-        ({"core": 0.5}, CODING | {"core_s": None}, 9e-6 + 20e-6),  # no seconds are known
+        ({"core": 0.5}, CODING | {"core_s": math.nan}, 9e-6 + 20e-6),  # no seconds are known
     ],
 )
 def test_codecs_take_a_cores_time_or_an_accelerators_memory(device, work, seconds):
     rated = Rated(peak="1 GFLOPS", memory="1 GB/s", **device)
-    assert rated.seconds(Work("encode", **work)) == pytest.approx(seconds, rel=1e-12)
+    assert rated.seconds(Work.of("encode", **work)) == pytest.approx([seconds], rel=1e-12)
 
 
 def test_a_backward_pass_may_be_less_efficient():
     device = Rated(peak="1 TFLOPS", efficiency=0.4, backward_efficiency=0.1, memory="1 GB/s")
-    assert device.seconds(Work("client forward", flops=1e12)) == pytest.approx(2.5)
-    assert device.seconds(Work("server backward", flops=1e12)) == pytest.approx(10.0)
+    assert device.seconds(Work.of("client forward", flops=1e12)) == pytest.approx([2.5])
+    for part in ("server backward", "head backward"):
+        assert device.seconds(Work.of(part, flops=1e12)) == pytest.approx([10.0])
     pi = registry.create("raspberry-pi-4")  # as VGG-19 was measured: 18.3 and 5.8 GFLOP/s
     assert pi.peak * pi.efficiency == pytest.approx(18.3e9, rel=0.01)
     assert pi.peak * pi.backward_efficiency == pytest.approx(5.8e9, rel=0.01)
@@ -125,27 +154,27 @@ def test_kmeans_on_a_phone_takes_what_was_measured_on_a_core():
     codec = codecs.create("kmeans")
     cost = cost_of(codec, (10, 32, 7, 7), sparse=True)
     phone = registry.create("snapdragon-865")
-    seconds = phone.seconds(
-        Work("encode", memory_bytes=cost.memory_bytes[0], core_s=cost.core_s[0], elements=1)
-    )
+    work = Work.of("encode", memory_bytes=cost.memory_bytes[0], core_s=cost.core_s[0], elements=1)
+    (seconds,) = phone.seconds(work)
     assert 100e-9 < seconds < 1e-6  # its memory traffic alone would be 2 ns
 
 
 def test_what_a_rated_device_assumes_can_be_scaled():
-    work = Work("encode", **CODING), Work("client forward", flops=1e9)
+    coding, forward = Piece("encode", **CODING), Piece("client forward", flops=1e9)
     for accelerator in (True, False):
         device = Rated(peak="1 TFLOPS", memory="1 GB/s", overhead="1 ms", accelerator=accelerator)
-        forward_s, coding_s = 1 / 300, device.seconds(work[0]) - 1e-3
+        forward_s, coding_s = 1 / 300, steps_s(device, [coding])[0] - 1e-3
         for overhead, factor in ((0.0, 1.0), (2.0, 1.0), (1.0, 0.5), (1.0, 2.0)):
             scaled = device.under(Assumptions(overhead, factor))
             expected = 1e-3 * overhead + factor * coding_s + forward_s
-            assert scaled.seconds(*work) == pytest.approx(expected, rel=1e-12)
+            assert steps_s(scaled, [coding, forward]) == pytest.approx([expected], rel=1e-12)
     assert TIMED.under(Assumptions(2.0, 2.0)) == TIMED  # nothing is assumed there
 
 
 MODEL, CODEC = {"name": "cnn", "channels": 16, "cut": "medium"}, {"name": "ms"}
 CLIENT_DUTIES = {"client forward": MODEL, "client backward": MODEL, "encode": CODEC, "decode": CODEC}
 SERVER_DUTIES = {"server forward": MODEL, "server backward": MODEL, "decode": CODEC, "encode": CODEC}
+HEAD_DUTIES = {"head forward": MODEL, "head backward": MODEL}
 
 
 # --- devices of one's own that misbehave
@@ -185,7 +214,7 @@ BAD_ANSWERS = {
 def test_a_time_that_makes_no_sense_is_named_with_its_device(what):
     device = own(BAD_ANSWERS[what])
     with pytest.raises(ComponentError, match=r"device \S*Mine, in piece_seconds: "):
-        device.seconds(Work("encode", elements=np.array([1.0, 2.0])))
+        device.seconds(Work.of("encode", elements=[1.0, 2.0]))
     (fault,) = device.all_faults(CLIENT_DUTIES)  # one reason, before anything runs
     assert "Mine, in piece_seconds: " in fault.message
 
@@ -216,12 +245,25 @@ def test_a_time_that_was_not_given_is_an_error_and_never_nothing():
     with pytest.raises(
         FaultsError, match='"timed" has no time for encode; give encode = "1 ns", per element'
     ):
-        registry.create("timed", client_forward="3 ms").seconds(Work("encode", elements=5, codec="ms"))
+        registry.create("timed", client_forward="3 ms").seconds(Work.of("encode", elements=5, codec="ms"))
+
+
+def test_a_head_on_the_client_needs_times_of_its_own():
+    halves = {f"{half}_{way}": "1 ms" for half in ("client", "server") for way in ("forward", "backward")}
+    device = registry.create("timed", encode="0 s", decode="0 s", **halves)
+    assert device.faults(CLIENT_DUTIES | SERVER_DUTIES) == []
+    assert [fault.message for fault in device.faults(HEAD_DUTIES)] == [
+        'the device "timed" has no time for head forward; give head_forward = "3 ms", per sample',
+        'the device "timed" has no time for head backward; give head_backward = "3 ms", per sample',
+    ]
+    assert TIMED.faults(HEAD_DUTIES) == []
+    with pytest.raises(FaultsError, match='"timed" has no time for head backward'):
+        device.seconds(Work.of("head backward", samples=1))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_rated_devices_take_any_work(name):
-    assert registry.create(name).all_faults(CLIENT_DUTIES | SERVER_DUTIES) == []
+    assert registry.create(name).all_faults(CLIENT_DUTIES | SERVER_DUTIES | HEAD_DUTIES) == []
 
 
 def test_an_explicit_time_has_a_unit():
@@ -232,15 +274,16 @@ def test_an_explicit_time_has_a_unit():
 def test_half_the_efficiency_takes_twice_as_long():
     device = Rated(peak="1 TFLOPS", efficiency=0.2, memory="1 GB/s")
     slower = Rated(peak="1 TFLOPS", efficiency=0.1, memory="1 GB/s")
-    assert device.seconds(Work("client forward", flops=1e12)) == pytest.approx(5.0)
-    assert slower.seconds(Work("client forward", flops=1e12)) == pytest.approx(10.0)
+    assert device.seconds(Work.of("client forward", flops=1e12)) == pytest.approx([5.0])
+    assert slower.seconds(Work.of("client forward", flops=1e12)) == pytest.approx([10.0])
 
 
 def test_efficiency_is_an_assumed_0_3_and_overhead_none_unless_given():
     device = Rated(peak="1 TFLOPS", memory="1 GB/s")
     assert device.efficiency == 0.3
     assert device.overhead == 0.0
-    assert device.seconds() == 0.0
+    assert steps_s(device, []) == []
+    assert steps_s(device, [Piece("client forward", samples=1)]) == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -276,8 +319,8 @@ def test_the_figures_of_the_devices_that_ship(name, peak, efficiency, memory, ov
     ],
 )
 def test_the_speed_of_the_devices_that_ship(name, flops, memory_bytes, seconds):
-    work = Work("client forward", flops, memory_bytes)
-    assert registry.create(name).seconds(work) == pytest.approx(seconds, rel=1e-12)
+    piece = Piece("client forward", flops=flops, memory_bytes=memory_bytes)
+    assert steps_s(registry.create(name), [piece]) == pytest.approx([seconds], rel=1e-12)
 
 
 def test_each_device_that_ships_says_what_it_is():

@@ -7,13 +7,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from rounds import Sent, Turn, costs, steps_of
 
+from slsim.clock import Clock
 from slsim.learning.data import load_data
 from slsim.learning.partition import partition_samples
 from slsim.network import topology
-from slsim.recording import Costs, Message, RoundRecord, Turn
 from slsim.scenario import load, plan
-from slsim.simulation import Simulation
 
 DOCS = Path(__file__).parents[1] / "docs"
 NETWORKS = re.findall(r"```toml\n(network = .*?)```", (DOCS / "network.md").read_text("utf-8"), re.DOTALL)
@@ -61,14 +61,14 @@ def test_the_recipe_of_an_lte_cell_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert [file.name for file in case.scenario.network.files()] == ["cell.csv"]
 
     messages = (
-        Message("activations", "up", 30_000, 320_000),
-        Message("labels", "up", 10, 10),
-        Message("gradients", "down", 320_000, 320_000),
+        Sent("activations", "up", 30_000, 320_000),
+        Sent("labels", "up", 10, 10),
+        Sent("gradients", "down", 320_000, 320_000),
     )
-    round_ = RoundRecord(tuple(Turn(client, 10, messages) for client in range(50)))
-    elements = {"activations": 8e4, "gradients": 8e4}
-    simulation = Simulation.of(case.scenario, Costs(1e6, 2e6, 3e6, 6e6, elements, elements))
-    timeline = simulation.run([round_, round_])
+    turns = [Turn(client, 10, messages) for client in range(50)]
+    traffic = {"activations": 8e4, "gradients": 8e4}
+    steps, rounds = steps_of([turns, turns], costs((1e6, 2e6, 3e6, 6e6), traffic, traffic))
+    timeline = Clock.of(case.scenario).run(steps, rounds)
     cell = timeline.links["tree1.0.down"]
     assert cell.num_bytes > 2 * 50 * 320_000
     assert timeline.makespan_s > 8 * cell.num_bytes / 75e6

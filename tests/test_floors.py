@@ -40,11 +40,11 @@ FLOORS = {
     "slsim.codecs": 2,
     "slsim.network": 2,
     "slsim.devices": 2,
+    "slsim.clock": 3,
     "slsim.learning": 3,
     "slsim.testing": 3,
     "slsim.calibration": 4,
     "slsim.protocols": 4,
-    "slsim.simulation": 5,
     "slsim.saved": 5,
     "slsim.results": 6,
     "slsim.analysis": 7,
@@ -74,13 +74,15 @@ WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
     "slsim.checks": {"slsim.analysis"},
     "slsim.validation": {"slsim.study"},
 }
-FORBIDDEN = {
+FORBIDDEN = {  # packages, and rooms on lower floors
     "slsim.scenario": {"torch", "simpy"},
     "slsim.recording": {"torch", "simpy"},
     "slsim.devices": {"torch", "simpy"},
     "slsim.network": {"torch"},
     "slsim.codecs": {"simpy"},
-    "slsim.learning": {"simpy"},
+    "slsim.clock": {"torch", "slsim.learning", "slsim.protocols"},
+    "slsim.learning": {"simpy", "slsim.clock"},
+    "slsim.protocols": {"simpy", "slsim.clock"},
 }
 
 
@@ -113,10 +115,10 @@ def violations(module: str, source: str) -> list[str]:
     room = room_of(module)
     wrong = []
     for imported in sorted(imports_of(source)):
-        top = imported.partition(".")[0]
-        if top in FORBIDDEN.get(room, set()):
-            wrong.append(f"{module} imports {top}")
-        other = room_of(imported)
+        top, other = imported.partition(".")[0], room_of(imported)
+        if forbidden := {top, other} & FORBIDDEN.get(room, set()):
+            wrong.append(f"{module} imports {forbidden.pop()}")
+            continue
         if top != "slsim" or other == room or imported == "slsim":
             continue
         if FLOORS[other] >= FLOORS[room] and other not in WITHIN_FLOOR.get(room, set()):
@@ -144,7 +146,14 @@ def test_every_file_is_in_a_room_with_a_floor() -> None:
     ("module", "source"),
     [
         ("slsim.codecs.ms", "import simpy"),
-        ("slsim.learning.trainer", "from simpy.events import Event"),
+        ("slsim.learning.exchange", "from simpy.events import Event"),
+        ("slsim.clock.events", "import torch"),
+        ("slsim.clock.program", "from slsim.protocols import SplitFed"),
+        ("slsim.clock.clock", "if TYPE_CHECKING:\n    from slsim.learning.exchange import Exchange"),
+        ("slsim.learning.loop", "from slsim.clock import Clock"),
+        ("slsim.protocols.local", "import simpy"),
+        ("slsim.protocols.base", "from slsim.clock import Timeline"),
+        ("slsim.devices.base", "from slsim.clock import Stage"),
         ("slsim.network.flows", "def f():\n    import torch.nn"),
         ("slsim.devices", "from slsim.study import run"),
         ("slsim.codecs.ms", "from slsim.network import Link"),
@@ -219,19 +228,6 @@ def test_a_circle_is_found() -> None:
 
 # What runs when a scenario is loaded.
 
-PENDING = {  # these go once slsim.protocols is imported without its stage, and without the other protocols
-    "simpy",
-    "slsim.network.fair_queue",
-    "slsim.network.flows",
-    "slsim.network.gates",
-    "slsim.network.network",
-    "slsim.network.placement",
-    "slsim.network.solver",
-    "slsim.network.state",
-    "slsim.network.topology",
-    "slsim.protocols.fedavg",
-    "slsim.protocols.sequential",
-}
 HEAVY = {
     "simpy",
     "torch",
@@ -272,14 +268,26 @@ OF_NETWORK = {
     "slsim.network.links",
     "slsim.network.transport",
 }
+ABOVE = {room for room, floor in FLOORS.items() if floor > FLOORS["slsim.protocols"]}
+
+
+def loaded_with(scenario: Path) -> set[str]:
+    """The modules that are imported once a scenario is loaded, in a process of its own."""
+    program = f"import sys, slsim.scenario as s; s.load({str(scenario)!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def offered() -> set[str]:
+    """The modules that hold components."""
+    groups = [entry_points.claims(f"slsim.{kind}").values() for kind in kinds()]
+    return {point.module for points in groups for claims in points for point in claims}
 
 
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
-    """The modules that loading the quickstart's scenario imports, beside those that are still to go."""
-    program = f"import sys, slsim.scenario as s; s.load({str(QUICKSTART)!r}); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(done.stdout.split()) - PENDING
+    """The modules that loading the quickstart's scenario imports."""
+    return loaded_with(QUICKSTART)
 
 
 def test_loading_a_scenario_imports_nothing_heavy(loaded: set[str]) -> None:
@@ -287,17 +295,18 @@ def test_loading_a_scenario_imports_nothing_heavy(loaded: set[str]) -> None:
 
 
 def test_loading_a_scenario_imports_only_the_components_that_it_names(loaded: set[str]) -> None:
-    offered = {
-        point.module
-        for kind in kinds()
-        for points in entry_points.claims(f"slsim.{kind}").values()
-        for point in points
-    }
-    assert loaded & offered == NAMED
+    assert loaded & offered() == NAMED
 
 
 def test_loading_a_scenario_imports_no_machinery(loaded: set[str]) -> None:
     assert {name for name in loaded if room_of(name) == "slsim.learning"} == OF_LEARNING
     assert {name for name in loaded if room_of(name) == "slsim.network"} == OF_NETWORK
     rooms = {room_of(name) for name in loaded if name.startswith("slsim.")}
-    assert {room for room in rooms if FLOORS[room] > FLOORS["slsim.protocols"]} == set()
+    assert rooms & {"slsim.clock", *ABOVE} == set()
+
+
+def test_a_scenario_with_hooks_imports_those_that_it_names_and_nothing_heavy() -> None:
+    loaded = loaded_with(QUICKSTART.with_name("theory.toml"))
+    assert loaded & HEAVY == set()
+    hooks = {"slsim.learning.hooks", "slsim.learning.hooks.base", "slsim.learning.hooks.theory"}
+    assert {name for name in loaded if name.startswith("slsim.learning.hooks")} == hooks

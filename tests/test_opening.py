@@ -14,7 +14,7 @@ import pytest
 
 import slsim
 from slsim.errors import OwnCodeError, ReplayError
-from slsim.recording import Recording
+from slsim.recording import load, save
 from slsim.results import StudyFolder
 from slsim.study import open_study, run
 
@@ -103,9 +103,9 @@ def test_nothing_that_a_study_names_is_run(own: slsim.Study, tmp_path: Path) -> 
         with pytest.raises((OwnCodeError, slsim.errors.StudyError)):
             open_study(own.path)
         scenario.write_text(whole)
-    recording = Recording.load(training)
+    recording = load(training)
     recording.learning["codec"]["uplink"]["name"] = "evil.py:Evil"  # type: ignore[index]
-    recording.save(training)
+    save(recording, training)
     opened = open_study(own.path)
     assert list(opened.summary["run"]) == ["Half"]
     opened.check()
@@ -146,9 +146,9 @@ def test_code_that_a_user_names_in_a_replay_is_run_from_the_working_directory(
 def test_a_recording_from_before_a_key_had_its_default_is_found(tiny_study: Path) -> None:
     summary = open_study(tiny_study).summary
     for folder in (tiny_study / "trainings").iterdir():
-        recording = Recording.load(folder)
+        recording = load(folder)
         del recording.learning["training"]["weight_decay"]
-        recording.save(folder)
+        save(recording, folder)
     pd.testing.assert_frame_equal(open_study(tiny_study).summary, summary)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from slsim.errors import DataError
-from slsim.recording import Costs, Recording
+from slsim.recording import Recording
 from slsim.registry import registry_of
 from slsim.results import StudyFolder, environment
 from slsim.scenario import plan
@@ -48,9 +48,7 @@ class Trainings:
             raise KeyboardInterrupt
         self.done.append(training.label)
         provenance = {**environment(), "wall_s": 0.0}
-        costs = Costs(1, 1, 1, 1, {}, {})
-        learning = training.scenario.learning_table()
-        return None, Recording(training.key, learning, costs, (1,), provenance=provenance)
+        return None, Recording(training.key, training.scenario.learning_table(), provenance=provenance)
 
 
 @pytest.fixture
@@ -187,6 +185,42 @@ def test_a_models_weights_are_read_too_and_leave_its_key_as_it_is(
     assert set(now) == {str(weights), tiny["data"]["path"]}
     assert not unchanged(before, now)
     assert training_key(scenario) == key  # recordings are found without what they read
+
+
+OWN = """
+from slsim.codecs import Identity
+from slsim.learning.hooks import Hook
+
+class Reads(Identity):
+    def reads(self):
+        return [PATH]
+
+class Looks(Hook):
+    def reads(self):
+        return [PATH]
+
+    def measure(self, look):
+        return []
+"""
+
+
+@pytest.mark.parametrize("where", ["uplink", "downlink", "weights", "head_uplink", "head_downlink", "hooks"])
+def test_what_any_codec_or_hook_reads_is_learned_from(
+    npz: Path, tiny: dict[str, Any], tmp_path: Path, where: str
+) -> None:
+    read = tmp_path / "codebook"
+    read.write_bytes(b"codes")
+    own = tmp_path / "own.py"
+    own.write_text(OWN.replace("PATH", f"__import__('pathlib').Path({str(read)!r})"))
+    tiny["sweep"] = {}
+    tiny["model"] |= {"cut": 1, "head_cut": 2}
+    tiny["training"]["protocol"] = "u-shaped"
+    if where == "hooks":
+        tiny["training"]["hooks"] = [{"name": f"{own}:Looks"}]
+    else:
+        tiny["codec"] = {where: f"{own}:Reads"}
+    scenario = plan(tiny, "test", tmp_path).cases[0].scenario
+    assert set(Fingerprints().of(scenario)) == {str(read), str(npz)}
 
 
 def test_a_folder_is_another_one_when_a_file_is_added_renamed_resized_or_written(tmp_path: Path) -> None:

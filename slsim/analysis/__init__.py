@@ -5,7 +5,7 @@ Nothing here trains or simulates; the tables are what is saved and what every fi
 
 from slsim.analysis.breakdown import breakdown
 from slsim.analysis.links import Link, swept_in, swept_links
-from slsim.analysis.runs import SUPPOSED, Run, Timed, cumulative, curve, curves, probes, seconds_at
+from slsim.analysis.runs import SUPPOSED, Run, Timed, cumulative, curve, curves, measurements, seconds_at
 from slsim.analysis.summary import compression_ratio, rounds_of_both, summarise, traffic_multiplier
 from slsim.analysis.target import (
     NO_TARGET,
@@ -37,7 +37,7 @@ __all__ = [
     "diverged_in",
     "held",
     "in_words",
-    "probes",
+    "measurements",
     "rounds_of_both",
     "seconds_at",
     "summarise",

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from slsim.analysis.target import Outcome, Target, target_of
+from slsim.clock import Timeline
 from slsim.devices import Assumptions
 from slsim.recording import ACTIVATIONS, Recording
 from slsim.scenario import Scenario
-from slsim.simulation import Timeline
 
 SUPPOSED: Mapping[str, Assumptions] = {  # to see how far a result depends on what devices are said to cost
     "if_cheap": Assumptions(overhead=0.0, codecs=0.5),
@@ -69,19 +68,18 @@ class Run:
 
 
 def cumulative(recording: Recording) -> pd.DataFrame:
-    """For each round (index, from 0: before the first), bytes sent so far: `uplink_bytes`,
-    `downlink_bytes`, and of the activations `activation_bytes` and `raw_activation_bytes`."""
-    activations = [
-        [message for turn in record.turns for message in turn.messages if message.kind == ACTIVATIONS]
-        for record in recording.rounds
-    ]
+    """For each round (index, from 0: before the first), bytes sent so far: over `uplink_bytes`,
+    `downlink_bytes`, and of the activations `activation_bytes` and `raw_activation_bytes`. A message between
+    clients counts both ways."""
+    steps = recording.steps
+    activations = steps.sent(ACTIVATIONS)
     columns = {
-        "uplink_bytes": [record.num_bytes("up") for record in recording.rounds],
-        "downlink_bytes": [record.num_bytes("down") for record in recording.rounds],
-        "activation_bytes": [sum(message.num_bytes for message in messages) for messages in activations],
-        "raw_activation_bytes": [sum(message.raw_bytes for message in messages) for messages in activations],
+        "uplink_bytes": steps.total("num_bytes", steps.crosses("uplink")),
+        "downlink_bytes": steps.total("num_bytes", steps.crosses("downlink")),
+        "activation_bytes": steps.total("num_bytes", activations),
+        "raw_activation_bytes": steps.total("raw_bytes", activations),
     }
-    return pd.DataFrame({name: np.cumsum([0, *values]) for name, values in columns.items()})
+    return pd.DataFrame({name: recording.totals(values) for name, values in columns.items()})
 
 
 def seconds_at(timeline: Timeline, round_: int) -> float:
@@ -114,8 +112,8 @@ def curves(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat([curve(run) for run in runs], ignore_index=True)
 
 
-def probes(runs: Sequence[Run]) -> pd.DataFrame:
-    """What probes found, one row a number: run, round, client, part, quantity, value (`Measurement`). Without
-    rows where no scenario asked."""
-    found = [{"run": run.label, **asdict(one)} for run in runs for one in run.recording.probes]
+def measurements(runs: Sequence[Run]) -> pd.DataFrame:
+    """What hooks measured, one row a number: run, round, client, part, quantity, value (`Measurement`).
+    Without rows where no scenario has hooks."""
+    found = [{"run": run.label, **asdict(one)} for run in runs for one in run.recording.measurements]
     return pd.DataFrame(found, columns=["run", "round", "client", "part", "quantity", "value"])

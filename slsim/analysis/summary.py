@@ -12,8 +12,8 @@ import pandas as pd
 from slsim.analysis.links import SWEEPABLE, rate_bps, series_labels, swept_links
 from slsim.analysis.runs import Run, seconds_at
 from slsim.analysis.target import Outcome, held
+from slsim.clock import Timeline
 from slsim.scenario import full_label
-from slsim.simulation import Timeline
 
 
 def summarise(runs: Sequence[Run]) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def summary_row(run: Run) -> dict[str, Any]:
             for name, timed in run.supposed.items()
         },
         "compression_ratio": compression_ratio(run.sent),
-        "rounds": len(recording.rounds),
+        "rounds": recording.num_rounds,
         "makespan_s": run.timeline.makespan_s,
         "uplink_bytes": int(run.sent["uplink_bytes"].iloc[-1]),
         "downlink_bytes": int(run.sent["downlink_bytes"].iloc[-1]),

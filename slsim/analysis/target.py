@@ -128,7 +128,7 @@ def in_words(window: int) -> str:
 
 def diverged_in(recording: Recording) -> int:
     """The round in which a training that diverged did so; that round is not recorded any more."""
-    return len(recording.rounds) + 1
+    return recording.num_rounds + 1
 
 
 def _baseline_fault(baseline: Recording, window: int) -> str:

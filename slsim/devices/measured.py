@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from slsim import atomic
-from slsim.devices.base import Device, Number, Part, Work
+from slsim.devices.base import Device, Floats, Part, Work
 from slsim.errors import Fault, FaultsError, SlsimError
 from slsim.registry import faults_of, registry_of
 from slsim.units import DURATION, Duration
 
 FORMAT = 1
+CUTS = ("cut", "head_cut")
 MARK = "# Written by `slsim calibrate`"
 HEADER = (
     MARK + "; a scenario uses it by this file's name: device = {name}\n"
@@ -97,13 +98,15 @@ class Measured(Device):
     server_backward: HalfTime
     codecs: dict[str, CodecTime]
 
-    def piece_seconds(self, work: Work) -> Number:
+    def piece_seconds(self, work: Work) -> Floats:
         if work.part == "encode" or work.part == "decode":
             time = self.codecs.get(work.codec)
             if time is None:
                 raise FaultsError([self._unknown_codec(work.codec)])
             return work.elements * (time.encode if work.part == "encode" else time.decode)
-        half: HalfTime = getattr(self, work.part.replace(" ", "_"))
+        half: HalfTime | None = getattr(self, _field(work.part), None)
+        if half is None:
+            raise FaultsError([_unmeasured(work.part)])
         self._check_flops(work, half)
         return work.samples * half.seconds
 
@@ -124,16 +127,27 @@ class Measured(Device):
     def faults(self, duties: Mapping[Part, Mapping[str, Any]]) -> list[Fault]:
         found: dict[Fault, None] = {}  # each once, in order
         for part, table in duties.items():
-            fault = self._codec_fault(table) if part in ("encode", "decode") else self._model_fault(table)
+            if part in ("encode", "decode"):
+                fault = self._codec_fault(table)
+            else:
+                fault = self._half_fault(part, table)
             if fault:
                 found[fault] = None
         return list(found)
+
+    def _half_fault(self, part: Part, table: Mapping[str, Any]) -> Fault | None:
+        if not hasattr(self, _field(part)):
+            return _unmeasured(part)
+        if part.startswith("server") and table.get("head_cut") is not None:
+            message = "was measured with a head on the server, the scenario has it on the clients"
+            return Fault("", f"{message}; use a rated device, or one that is timed")
+        return self._model_fault(table)
 
     def _model_fault(self, table: Mapping[str, Any]) -> Fault | None:
         if _model_and_layers(table) == _model_and_layers(self.model):
             return None
         message = f"was measured with {_in_words(self.model)}, the scenario has {_in_words(table)}"
-        settings = (f" --set {key}={value}" for key, value in table.items() if key not in ("name", "cut"))
+        settings = (f" --set {key}={value}" for key, value in table.items() if key not in ("name", *CUTS))
         command = f"slsim calibrate --model {table['name']} --cut {table['cut']}{''.join(settings)}"
         return Fault("", f"{message}; `{command}` measures that")
 
@@ -152,9 +166,17 @@ class Measured(Device):
         return Fault("", f'has no times for the codec "{name}", only for: {known}; calibrate with it too')
 
 
+def _field(part: str) -> str:
+    return part.replace(" ", "_")
+
+
+def _unmeasured(part: str) -> Fault:
+    return Fault("", f"was not measured for {part}; use a rated device, or one that is timed")
+
+
 def _model_and_layers(table: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """The model's name and parameters, and the layers on the client, where the model can tell."""
-    params = {key: value for key, value in table.items() if key not in ("name", "cut")}
+    params = {key: value for key, value in table.items() if key not in ("name", *CUTS)}
     try:
         layers = registry_of("model").create(table["name"], **params).client_layers(table["cut"])
     except (SlsimError, ValueError):  # a model of another installation
@@ -163,7 +185,7 @@ def _model_and_layers(table: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
 
 
 def _in_words(table: Mapping[str, Any]) -> str:
-    params = ", ".join(f"{key} = {value}" for key, value in table.items() if key not in ("name", "cut"))
+    params = ", ".join(f"{key} = {value}" for key, value in table.items() if key not in ("name", *CUTS))
     return f"{table['name']}{f' ({params})' if params else ''} cut at {table['cut']}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
-from slsim.devices.base import Assumptions, Device, Number, Work
+from slsim.devices.base import Assumptions, Device, Floats, Work
 from slsim.units import Compute, MemoryRate
 
 
@@ -29,15 +30,16 @@ class Rated(Device):
     )
     accelerator: bool = Field(False, strict=True, description="codecs run on it, not on a core")
 
-    def piece_seconds(self, work: Work) -> Number:
+    def piece_seconds(self, work: Work) -> Floats:
         backward = work.part.endswith("backward") and self.backward_efficiency
         arithmetic_s = work.flops / (self.peak * (backward or self.efficiency))
         return arithmetic_s + self._coding_s(work) + work.lossless_s / self.core
 
-    def _coding_s(self, work: Work) -> Number:
-        if work.core_s is None or (self.accelerator and _any(work.memory_bytes)):
-            return work.memory_bytes / self.memory
-        return work.core_s / self.core
+    def _coding_s(self, work: Work) -> Floats:
+        """Seconds of a codec: by memory traffic where its core seconds are not known, and on accelerators."""
+        by_memory = np.isnan(work.core_s) | (self.accelerator & (work.memory_bytes > 0))
+        seconds: Floats = np.where(by_memory, work.memory_bytes / self.memory, work.core_s / self.core)
+        return seconds
 
     def under(self, assumptions: Assumptions) -> Rated:
         changed: dict[str, Any] = {
@@ -46,7 +48,3 @@ class Rated(Device):
             "core": self.core / assumptions.codecs,
         }
         return self.model_copy(update=changed)
-
-
-def _any(number: Number) -> bool:
-    return bool(number.any()) if hasattr(number, "any") else bool(number)

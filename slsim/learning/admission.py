@@ -1,6 +1,6 @@
 """Whether a model can be trained as a scenario asks, and how: tried on copies, before anything is written.
 
-A stranger's layers may do anything. So both halves take two steps on real images, in training's memory
+A stranger's layers may do anything. So all parts take two steps on real images, in training's memory
 layout, precision and threads, and are evaluated; what is wrong is told of a layer. Training does not notice:
 weights, buffers, gradients and random streams stay as they are.
 """
@@ -18,7 +18,7 @@ from torch import nn
 from slsim.errors import DataError
 from slsim.learning import apart
 from slsim.learning.apart import COUNTS, Manner
-from slsim.learning.crossing import laid_out
+from slsim.learning.codings import laid_out
 from slsim.learning.data import Dataset
 from slsim.learning.halves import lay_out
 from slsim.learning.images import TEST_BATCH, Images
@@ -35,8 +35,8 @@ def admit(scenario: Scenario, data: Dataset, model: SplitModel, device: torch.de
     """How `model` is to be trained. Where a layer cannot take images with their channels last, that is the
     usual layout. Raises `DataError` that names the layer and the reason where it cannot be trained at all."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        halves_apart, notices = _apart(model, data.image_shape)
-        manner = Manner(scenario.training.channels_last, *halves_apart, notices)
+        apart_ones, notices = _apart(model, data.image_shape)
+        manner = Manner(scenario.training.channels_last, **apart_ones, notices=notices)
         try:
             _try(scenario, data, model, device, manner)
         except DataError as error:
@@ -49,26 +49,28 @@ def admit(scenario: Scenario, data: Dataset, model: SplitModel, device: torch.de
     return manner
 
 
-def _apart(model: SplitModel, image_shape: tuple[int, ...]) -> tuple[tuple[bool, bool], tuple[str, ...]]:
-    """Which halves must take one client's batch after another's, and a line on each."""
+def _apart(model: SplitModel, image_shape: tuple[int, ...]) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Which parts must take one client's batch after another's, and a line on each."""
     generator = torch.Generator().manual_seed(0)
-    batches = [
-        torch.randn(count, *image_shape, generator=generator) * scale for scale, count in enumerate(COUNTS, 1)
-    ]
-    culprits = [apart.mixing(model.client, 1, batches)]
-    shape = model.activation_shape
-    batches = [
-        torch.randn(count, *shape, generator=generator) * scale for scale, count in enumerate(COUNTS, 1)
-    ]
-    culprits.append(apart.mixing(model.server, len(model.client) + 1, batches))
-    lines = [
-        f"{layer} gives other numbers for a client's samples when another client's are in the same batch: "
-        f"the {half}'s half takes one client's batch after another's"
-        for layer, half in zip(culprits, ("client", "server"), strict=True)
-        if layer
-    ]
-    client, server = (layer is not None for layer in culprits)
-    return (client, server), tuple(lines)
+    parts = {"client": (model.client, image_shape), "server": (model.server, model.activation_shape)}
+    if model.head is not None:
+        assert model.head_shape is not None
+        parts["head"] = (model.head, model.head_shape)
+    first, apart_ones, lines = 1, {}, []
+    for name, (part, shape) in parts.items():
+        batches = [
+            torch.randn(count, *shape, generator=generator) * scale for scale, count in enumerate(COUNTS, 1)
+        ]
+        layer = apart.mixing(part, first, batches)
+        first += len(part)
+        apart_ones[f"{name}_apart"] = layer is not None
+        if layer:
+            where = "the head" if name == "head" else f"the {name}'s half"
+            lines.append(
+                f"{layer} gives other numbers for a client's samples when another client's are in the same "
+                f"batch: {where} takes one client's batch after another's"
+            )
+    return apart_ones, tuple(lines)
 
 
 def _try(scenario: Scenario, data: Dataset, model: SplitModel, device: torch.device, manner: Manner) -> None:
@@ -79,7 +81,7 @@ def _try(scenario: Scenario, data: Dataset, model: SplitModel, device: torch.dev
         trial.learn(several)
     _check_shared(model, trial)
     trial.evaluate(several)
-    together = not (manner.client_apart or manner.server_apart)
+    together = not (manner.client_apart or manner.server_apart or manner.head_apart)
     protocol, batch_size = scenario.training.protocol.create(), scenario.clients.batch_size
     if several > 1 and protocol.smallest_batch(Sampler.of(scenario, data), together) == 1:
         with _alone("mini-batches"):
@@ -117,9 +119,18 @@ def _check_shared(model: SplitModel, trial: _Trial) -> None:
                 )
 
 
+@dataclass(frozen=True)
+class _Passed:
+    """What a part received, its layers' steps, and what it sends on."""
+
+    received: torch.Tensor
+    steps: Walk
+    sent: torch.Tensor
+
+
 @dataclass
 class _Trial:
-    """Copies of both halves, run as in training."""
+    """Copies of all parts of the model, run as in training."""
 
     scenario: Scenario
     data: Dataset
@@ -128,39 +139,51 @@ class _Trial:
     channels_last: bool
 
     def __post_init__(self) -> None:
-        self.client, self.server = (
-            copied(half, self.device) for half in (self.model.client, self.model.server)
-        )
-        for half in (self.client, self.server):
-            lay_out(half, self.channels_last)
-        self._layers = layers_of(self.client), layers_of(self.server, len(self.client) + 1)
+        model = self.model
+        parts = {"client": model.client, "server": model.server}
+        if model.head is not None:
+            parts["head"] = model.head
+        self._parts = {name: copied(part, self.device) for name, part in parts.items()}
+        first, self._layers = 1, {}
+        for name, part in self._parts.items():
+            lay_out(part, self.channels_last)
+            self._layers[name] = layers_of(part, first)
+            first += len(part)
+        self.client = self._parts["client"]
         self._images = Images(self.data, None, self.device, self.channels_last)
 
     def learn(self, samples: int) -> None:
         """One step without the optimizer's part."""
         how = self._mode(True, samples)
-        sent, received, client, server = self._forward(samples, how)
-        self._check_numbers(client, samples)
-        self._check_numbers(server, samples)
-        logits = server[-1].output
-        if not _reaches(logits, received):
-            raise DataError(f"{_severed(server, received)} lets no gradient through to the client's half")
+        passed = self._forward(samples, how)
+        for one in passed:
+            self._check_numbers(one.steps, samples)
+        *below, last = passed
+        logits = last.steps[-1].output
         labels = torch.from_numpy(self.data.y_train[:samples].astype(np.int64)).to(self.device)
+        for one in passed[1:]:
+            if not _reaches(one.steps[-1].output, one.received):
+                raise DataError(
+                    f"{_severed(one.steps, one.received)} lets no gradient through to the client's half"
+                )
         loss = nn.functional.cross_entropy(logits.float(), labels)
-        with backward_of(server, how):
+        with backward_of(last.steps, how):
             loss.backward()
-        assert received.grad is not None
+        received = last.received
+        for one in reversed(below):
+            assert received.grad is not None
+            if one.sent.requires_grad:
+                with backward_of(one.steps, how):
+                    one.sent.backward(laid_out(received.grad.contiguous(), self.channels_last))
+            received = one.received
         weights = [one for one in self.client.parameters() if one.requires_grad and one.numel()]
-        if sent.requires_grad:
-            with backward_of(client, how):
-                sent.backward(laid_out(received.grad.contiguous(), self.channels_last))
         if weights and all(weight.grad is None for weight in weights):
             raise DataError(
-                f"{_cut_off(client)} lets no gradient through, so nothing on the client can learn; if that "
-                "is meant, freeze the client's weights (requires_grad_(False))"
+                f"{_cut_off(passed[0].steps)} lets no gradient through, so nothing on the client can learn; "
+                "if that is meant, freeze the client's weights (requires_grad_(False))"
             )
-        for half in (self.client, self.server):
-            half.zero_grad()
+        for part in self._parts.values():
+            part.zero_grad()
 
     @torch.no_grad()
     def evaluate(self, samples: int) -> None:
@@ -168,30 +191,28 @@ class _Trial:
         self._forward(samples, self._mode(False, samples))
 
     def _mode(self, training: bool, samples: int) -> str:
-        for half in (self.client, self.server):
-            half.train(training)
+        for part in self._parts.values():
+            part.train(training)
         count = "one sample" if samples == 1 else f"{samples} samples"
         return f"in {'training' if training else 'evaluation'}, with {count} of shape {self.data.image_shape}"
 
-    def _forward(self, samples: int, how: str) -> tuple[torch.Tensor, torch.Tensor, Walk, Walk]:
-        """What the client sends, what the server receives, and both walks."""
-        images = self._images.training([np.arange(samples)], [])
+    def _forward(self, samples: int, how: str) -> list[_Passed]:
+        """The images through every part, one after another."""
+        received = self._images.training([np.arange(samples)], [])
         enabled = self.scenario.training.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
-            client = walk(self._layers[0], images, how)
-        sent = output_of(client, "client", samples).float()
-        received = laid_out(sent.detach().contiguous(), self.channels_last).requires_grad_(
-            torch.is_grad_enabled()
-        )
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
-            server = walk(self._layers[1], received, how)
-        shape = tuple(output_of(server, "server", samples).shape[1:])
-        if shape != (self.data.num_classes,):
-            classes = self.data.num_classes
-            raise DataError(
-                f"{server[-1].layer} gives {shape} values a sample {how}; there are {classes} classes"
-            )
-        return sent, received, client, server
+        passed: list[_Passed] = []
+        for name, layers in self._layers.items():
+            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
+                steps = walk(layers, received, how)
+            sent = output_of(steps, name, samples).float()
+            passed.append(_Passed(received, steps, sent))
+            received = laid_out(sent.detach().contiguous(), self.channels_last)
+            received.requires_grad_(torch.is_grad_enabled())
+        shape, classes = tuple(passed[-1].sent.shape[1:]), self.data.num_classes
+        if shape != (classes,):
+            layer = passed[-1].steps[-1].layer
+            raise DataError(f"{layer} gives {shape} values a sample {how}; there are {classes} classes")
+        return passed
 
     def _check_numbers(self, steps: Walk, samples: int) -> None:
         """Raises `DataError` where a half gives NaN or infinity, naming the layer where they begin."""

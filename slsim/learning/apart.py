@@ -26,12 +26,13 @@ COUNTS, SHARES = (4, 3), (4 / 7, 3 / 7)  # samples of the two batches
 
 @dataclass(frozen=True)
 class Manner:
-    """How a model is run in training, found out before it: in which memory layout, which halves take one
+    """How a model is run in training, found out before it: in which memory layout, which parts take one
     client's batch after another's, and what a reader should know of it."""
 
     channels_last: bool
     client_apart: bool = False
     server_apart: bool = False
+    head_apart: bool = False
     notices: tuple[str, ...] = ()
 
 

@@ -7,26 +7,19 @@ and in float64 over samples, variances over deviations from the mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TypeAlias
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from slsim.compiled import compiled
+
 Floats: TypeAlias = NDArray[np.float32]
 Starts: TypeAlias = NDArray[np.int64]  # [groups + 1]: where each group's samples start, and the end
-AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+ANY_ORDER = {"reassoc", "contract", "nsz"}  # of sums; NaN and infinity stay what they are
 
 
-def compiled(function: AnyFunction) -> AnyFunction:
-    """Compile `function` when it is first called, and keep the result on disk. Sums may be taken in any
-    order; NaN and infinity stay what they are."""
-    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-    return cast(AnyFunction, numba.njit(fastmath={"reassoc", "contract", "nsz"}, **options)(function))
-
-
-@compiled
+@compiled(fastmath=ANY_ORDER)
 def forward(
     x: Floats, starts: Starts, weight: Floats, bias: Floats, eps: float,
     y: Floats, mean: Floats, var: Floats, unbiased: Floats,
@@ -61,7 +54,7 @@ def forward(
                     y[n, i, c] = (x[n, i, c] - center[c]) * scale[c] + bias[c]
 
 
-@compiled
+@compiled(fastmath=ANY_ORDER)
 def backward(
     x: Floats, dy: Floats, dx: Floats, starts: Starts, weight: Floats, eps: float,
     mean: Floats, var: Floats, dweight: Floats, dbias: Floats,
@@ -100,7 +93,7 @@ def backward(
 # Sums over the rows of [pixels, channels], four at a time, so that sums are fetched and stored less often.
 
 
-@compiled
+@compiled(fastmath=ANY_ORDER)
 def _add_rows(x: Floats, out: Floats) -> None:
     whole = len(x) // 4 * 4
     for i in range(0, whole, 4):
@@ -111,7 +104,7 @@ def _add_rows(x: Floats, out: Floats) -> None:
             out[c] += x[i, c]
 
 
-@compiled
+@compiled(fastmath=ANY_ORDER)
 def _add_squares(x: Floats, center: Floats, out: Floats) -> None:
     whole = len(x) // 4 * 4
     for i in range(0, whole, 4):
@@ -124,7 +117,7 @@ def _add_squares(x: Floats, center: Floats, out: Floats) -> None:
             out[c] += (x[i, c] - center[c]) * (x[i, c] - center[c])
 
 
-@compiled
+@compiled(fastmath=ANY_ORDER)
 def _add_products(x: Floats, dy: Floats, center: Floats, out: Floats, products: Floats) -> None:
     whole = len(x) // 4 * 4
     for i in range(0, whole, 4):

@@ -1,14 +1,15 @@
 """One half of the model in training: its layers, its optimizer, and its state as one flat vector.
 
 A vector is what is averaged over clients, what travels as weights, and what a checkpoint keeps: parameters
-and the running statistics of batch normalization, float32, in the order of the layers.
+and the running statistics of batch normalization, float32, in the order of the layers. With a head on the
+client, the client's half is the layers below the cut and, after them, those of the head.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -27,16 +28,20 @@ class Snapshot:
     momentum: torch.Tensor | None = None
     counters: tuple[torch.Tensor, ...] = ()
 
+    def as_arrived(self, weights: torch.Tensor) -> Snapshot:
+        """A half that begins with these weights and with what was counted here, without momentum."""
+        return Snapshot(weights, None, self.counters)
+
+    def plain(self) -> dict[str, Any]:
+        """This as tensors and plain values."""
+        return {"weights": self.weights, "momentum": self.momentum, "counters": self.counters}
+
 
 class Half:
-    """The layers of the client or of the server, trained by stochastic gradient descent.
+    """The layers of the client or of the server, trained by stochastic gradient descent."""
 
-    With `apart`, several clients' batches run through it one after another (see `apart.py`).
-    """
-
-    def __init__(self, module: nn.Module, settings: TrainingTable, apart: bool = False) -> None:
+    def __init__(self, module: nn.Module, settings: TrainingTable) -> None:
         self.module = module
-        self.apart = apart
         self._parameters = list(module.parameters())
         self.optimizer: torch.optim.SGD | None = None
         if self._parameters:
@@ -71,9 +76,6 @@ class Half:
         """What its layers count, as one vector, float32."""
         return flat(self._counters)
 
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        return cast(torch.Tensor, self.module(inputs))
-
     def weights(self) -> torch.Tensor:
         """A copy of the state, float32 [size]."""
         return flat([tensor.detach() for tensor in self._state])
@@ -83,6 +85,20 @@ class Half:
         with torch.no_grad():
             for tensor, part in zip(self._state, _parts(weights, self._state), strict=True):
                 tensor.copy_(part)
+
+    def gradients(self) -> torch.Tensor:
+        """The gradients of the weights that learn, summed since the last step, as one vector, float32."""
+        pairs = ((one.grad, one) for one in self._learning)
+        return flat([torch.zeros_like(like) if grad is None else grad for grad, like in pairs])
+
+    def set_gradients(self, gradients: torch.Tensor) -> None:
+        """Put other gradients in place of those summed since the last step."""
+        for parameter, part in zip(self._learning, _parts(gradients, self._learning), strict=True):
+            parameter.grad = torch.empty_like(parameter, requires_grad=False).copy_(part)
+
+    @property
+    def _learning(self) -> list[nn.Parameter]:
+        return [one for one in self._parameters if one.requires_grad]
 
     def snapshot(self) -> Snapshot:
         """A copy of the state, of the momentum and of what is counted."""

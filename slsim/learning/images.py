@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from slsim.learning import augmentation
 from slsim.learning.data import Dataset
 from slsim.learning.transfer import moved
+from slsim.recording import TestSet
 from slsim.scenario import Augmentation
 
 TEST_BATCH = 1000  # images
@@ -32,6 +33,8 @@ class Images:
         self._device = device
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.y_train = data.y_train
+        self.num_classes = data.num_classes
+        self.test_set = TestSet(data.y_test.size, data.num_classes, data.chance)
         mean, deviation = data.channel_statistics()
         spread = np.where(deviation > 0, deviation, np.float32(np.inf))  # a channel without any becomes 0
         self._scale = torch.from_numpy(1 / (255 * spread)).view(-1, 1, 1).to(device)
@@ -45,8 +48,8 @@ class Images:
     def training(
         self, parts: Sequence[NDArray[np.int64]], rngs: Sequence[np.random.Generator]
     ) -> torch.Tensor:
-        """The training images at these positions, [n, channels, height, width], one client's below the
-        other's; each client's are augmented by its own generator."""
+        """The training images at these positions, [n, channels, height, width], those of clients
+        concatenated along the batch; each client's are augmented by its own generator."""
         if self._augment is None:
             return self._normalized(self._data.x_train[np.concatenate(parts)])
         changed = [

@@ -61,7 +61,7 @@ class Sampler:
         self.parts = parts
         self._weighting = weighting
         self.taken = np.zeros(len(parts), dtype=np.int64)
-        self._batch_size, self._seed, self._per_round = batch_size, seed, per_round
+        self.batch_size, self._seed, self._per_round = batch_size, seed, per_round
         self._sizes = np.array([-(-part.size // batch_size) for part in parts])  # mini-batches in a pass
         self._with_samples = np.flatnonzero(self._sizes)
         self._orders: dict[int, tuple[int, list[Indices]]] = {}  # of each client's present pass
@@ -73,9 +73,13 @@ class Sampler:
         parts = partition.partition_samples(scenario.data.partition, data, clients.count, seed)
         return cls(parts, clients.batch_size, seed, clients.per_round, scenario.training.weighting)
 
+    def like(self, batch_size: int, per_round: int | None) -> Sampler:
+        """A sampler of the same clients with other mini-batches, from which none was taken yet."""
+        return Sampler(self.parts, batch_size, self._seed, per_round, self._weighting)
+
     @property
     def steps_per_epoch(self) -> int:
-        """Rounds of one mini-batch a participant until everyone, or as many as everyone, went through."""
+        """Number of rounds in an epoch when each participant takes one mini-batch a round."""
         if self._takes_all:
             return int(self._sizes.max())
         assert self._per_round is not None
@@ -134,7 +138,7 @@ class Sampler:
     @property
     def _pooled_size(self) -> int:
         clients = len(self._with_samples) if self._takes_all else self._per_round or 0
-        return self._batch_size * clients
+        return self.batch_size * clients
 
     def peek(self, round_number: int) -> list[Batch]:
         """What `one_each` will give, without taking it."""
@@ -148,7 +152,7 @@ class Sampler:
         number, place = divmod(int(self.taken[client]), int(self._sizes[client]))
         if client not in self._orders or self._orders[client][0] != number:
             rng = seeds.generator(self._seed, "batches", client, number)
-            batches = list(partition.batches(self.parts[client], self._batch_size, rng))
+            batches = list(partition.batches(self.parts[client], self.batch_size, rng))
             self._orders[client] = (number, batches)
         batch = Batch(client, self._orders[client][1][place], int(self.taken[client]))
         self.taken[client] += 1
@@ -179,7 +183,7 @@ class Sampler:
         ends = self._sizes[self._with_samples]
         lasts = np.array([self._last(client) for client in self._with_samples.tolist()])
         return min(
-            int(lasts[ends == step].sum() + self._batch_size * (ends > step).sum()) for step in set(ends)
+            int(lasts[ends == step].sum() + self.batch_size * (ends > step).sum()) for step in set(ends)
         )
 
     @property
@@ -189,4 +193,4 @@ class Sampler:
 
     def _last(self, client: int) -> int:
         """Samples of the last mini-batch of a pass."""
-        return int(self.parts[client].size - (self._sizes[client] - 1) * self._batch_size)
+        return int(self.parts[client].size - (self._sizes[client] - 1) * self.batch_size)

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 
-from slsim.codecs import Codec, create
+from slsim.codecs import create
 from slsim.learning.halves import Half
-from slsim.recording import STATISTICS, WEIGHTS, Direction, Message
+from slsim.recording import STATISTICS, Message
 
 
-def state_sent(
-    state: torch.Tensor, halves: Sequence[Half], codec: Codec, direction: Direction, rng: np.random.Generator
-) -> tuple[tuple[Message, ...], torch.Tensor]:
-    """The messages of a state of `halves`, one after the other in one vector, and the state as it arrives.
+def weights_of(
+    state: torch.Tensor, halves: Sequence[Half]
+) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+    """The weights in a state of `halves` (concatenated) as one vector, and a function that gives the state
+    with other weights in their place."""
+    weights = torch.cat(_split(state, halves)[::2])
 
-    The weights of all halves go through `codec`, as one vector. Running statistics, and what layers count,
-    go in a message of their own, as float32, where there are any: a variance that is rounded may be negative.
-    """
-    arrived = state.clone()
-    parts = arrived.split([n for half in halves for n in (half.num_weights, half.size - half.num_weights)])
-    weights = torch.cat(parts[::2])
-    payload = codec.encode(weights, rng)
-    decoded = codec.decode(payload, tuple(weights.shape)).to(state.device)
-    for part, own in zip(parts[::2], decoded.split([len(part) for part in parts[::2]]), strict=True):
-        part.copy_(own)
-    messages = [Message(WEIGHTS, direction, payload.num_bytes, 4 * len(weights), codec.extra(payload))]
-    others = torch.cat([*parts[1::2], *(half.counts().to(state.device) for half in halves)])
-    if len(others):
-        exact = create("identity").encode(others)
-        messages.append(Message(STATISTICS, direction, exact.num_bytes, 4 * len(others)))
-    return tuple(messages), arrived
+    def put_back(arrived: torch.Tensor) -> torch.Tensor:
+        whole = state.clone()
+        places = _split(whole, halves)[::2]
+        for place, own in zip(places, arrived.split([len(place) for place in places]), strict=True):
+            place.copy_(own)
+        return whole
+
+    return weights, put_back
+
+
+def statistics_sent(state: torch.Tensor, halves: Sequence[Half]) -> list[Message]:
+    """The message of what is no weight in a state of `halves`: running statistics, and what layers count, as
+    float32, for a variance that is rounded may be negative. None where there is nothing."""
+    others = torch.cat([*_split(state, halves)[1::2], *(half.counts().to(state.device) for half in halves)])
+    if not len(others):
+        return []
+    exact = create("identity").encode(others)
+    return [Message(STATISTICS, exact.num_bytes, 4 * len(others), 0, (len(others),), "identity")]
+
+
+def _split(state: torch.Tensor, halves: Sequence[Half]) -> tuple[torch.Tensor, ...]:
+    """Of each half its weights, and what is no weight."""
+    sizes = [n for half in halves for n in (half.num_weights, half.size - half.num_weights)]
+    parts: tuple[torch.Tensor, ...] = state.split(sizes)
+    return parts

@@ -50,9 +50,29 @@ class Topology:
         """The network's links by name."""
         return {link.name: link for link in self.network.links}
 
-    def round_trip_s(self, client: int) -> float:
-        """Return the latency of a client's routes, up and down together, in seconds."""
-        return self._latency_s(self.uplinks[client]) + self._latency_s(self.downlinks[client])
+    def route(self, sender: int, receiver: int) -> Route:
+        """The links between a client and the server, or from one client's own link to another's. The server
+        is -1."""
+        if receiver < 0:
+            return self.uplinks[sender]
+        if sender < 0:
+            return self.downlinks[receiver]
+        return self.uplinks[sender][0], self.downlinks[receiver][-1]
+
+    def round_trip_s(self, *ends: int) -> float:
+        """There and back between clients and the server, in seconds; between two clients that of both."""
+        return sum(
+            self._latency_s(self.uplinks[client]) + self._latency_s(self.downlinks[client])
+            for client in ends
+            if client >= 0
+        )
+
+    def rate_cap_bps(self, *ends: int) -> float | None:
+        """What loss leaves a connection, in bit/s on the wire: in inverse proportion to its round trip. None
+        without loss."""
+        if self.rate_caps_bps is None:
+            return None
+        return 1 / sum(1 / self.rate_caps_bps[client] for client in ends if client >= 0)
 
 
 def build(table: NetworkTable, clients: int, seed: int = 0) -> Topology:

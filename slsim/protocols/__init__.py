@@ -1,35 +1,40 @@
-"""Protocols: how a round learns, and how the same round plays on the clock."""
+"""Protocols: scripts of who computes and sends what, in which order. They know no time."""
 
-from slsim.protocols.base import Protocol, Synchronous, register, registry
-from slsim.protocols.fedavg import FedAvg
-from slsim.protocols.sequential import Centralized, Sequential
-from slsim.protocols.splitfed import SplitFed, SplitFedV2
-from slsim.protocols.stage import Cast, Due, Process, Span, Stage
-from slsim.protocols.steps import PHASES, Compute, Download, Phase, Serve, Step, Upload, Workload
+from typing import TYPE_CHECKING
+
+from slsim import lazy
+from slsim.protocols.base import Protocol, register, registry
+from slsim.recording.events import Pause, Round
+
+if TYPE_CHECKING:
+    from slsim.protocols.fedavg import FedAvg
+    from slsim.protocols.sequential import Centralized, Sequential
+    from slsim.protocols.splitfed import SplitFed
+    from slsim.protocols.splitfed_v2 import SplitFedV2
+    from slsim.protocols.u_shaped import UShaped
 
 create = registry.create
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        "fedavg": ["FedAvg"],
+        "sequential": ["Centralized", "Sequential"],
+        "splitfed": ["SplitFed"],
+        "splitfed_v2": ["SplitFedV2"],
+        "u_shaped": ["UShaped"],
+    },
+)
 
 __all__ = [
-    "PHASES",
-    "Cast",
     "Centralized",
-    "Compute",
-    "Download",
-    "Due",
     "FedAvg",
-    "Phase",
-    "Process",
+    "Pause",
     "Protocol",
+    "Round",
     "Sequential",
-    "Serve",
-    "Span",
     "SplitFed",
     "SplitFedV2",
-    "Stage",
-    "Step",
-    "Synchronous",
-    "Upload",
-    "Workload",
+    "UShaped",
     "create",
     "register",
     "registry",

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from slsim.devices.base import Half
-from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, register
-from slsim.protocols.chains import weights
+from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES
 from slsim.protocols.local import LocalTraining
-from slsim.protocols.steps import Compute, Step, Workload
-from slsim.recording import WEIGHTS, RoundRecord, Turn, Turns
+from slsim.recording.events import Pause, Round
 
 if TYPE_CHECKING:
+    from slsim.learning.exchange import Exchange
     from slsim.learning.sampling import Batch, Sampler
-    from slsim.learning.trainer import Trainer
 
 
-FORWARD: tuple[Half, ...] = ("client forward", "server forward")
-BACKWARD: tuple[Half, ...] = ("server backward", "client backward")
-
-
-@register("fedavg")
 class FedAvg(LocalTraining):
     """Federated averaging (McMahan et al., AISTATS 2017): whole models trained on the clients, and averaged.
 
@@ -40,22 +33,14 @@ class FedAvg(LocalTraining):
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)
 
-    def learn(self, trainer: Trainer) -> Iterator[RoundRecord | None]:
-        while not trainer.progress.is_over:
-            yield from self.local_round(trainer, self.local_epochs)
+    def learn(self, exchange: Exchange, resumed: Mapping[str, Any] | None = None) -> Iterator[Round | Pause]:
+        while not exchange.progress.is_over:
+            yield from self.local_round(exchange, self.local_epochs, resumed)
+            resumed = None
 
-    def travelling(self, trainer: Trainer) -> int:
-        return trainer.client.size + trainer.server.size
+    def travelling(self, exchange: Exchange) -> int:
+        return exchange.client.size + exchange.server.size
 
-    def local_step(self, trainer: Trainer, batch: Batch) -> Turn:
-        trainer.learn_whole([batch])
-        trainer.step()
-        return Turn(batch.client, batch.indices.size, ())
-
-    def chain(self, turn: Turn | Turns, workload: Workload) -> tuple[Step, ...]:
-        if turn.sends(WEIGHTS, "down") or turn.sends(WEIGHTS, "up"):
-            return weights(turn, workload)
-        return (
-            Compute("client forward", tuple(workload.half(half, turn) for half in FORWARD)),
-            Compute("client backward", tuple(workload.half(half, turn) for half in BACKWARD)),
-        )
+    def local_step(self, exchange: Exchange, batch: Batch) -> None:
+        exchange.learn_whole(batch, on_server=False)
+        exchange.step()

@@ -1,58 +1,65 @@
-"""The Recording: what a training sent and computed, round by round, byte by byte, and how it learned.
+"""The recording: what a training did, step by step, byte by byte, and how it learned.
 
 It is where the two planes meet: learning writes it, the clock plays it.
 """
 
-from slsim.recording.columns import Messages, Turns
-from slsim.recording.records import (
+from slsim.recording.events import Pause, Round
+from slsim.recording.files import append, files_of, from_files, load, read_header, save, tables_of
+from slsim.recording.kinds import (
     ACTIVATIONS,
+    CLIENT_GRADIENTS,
+    CODEC_OF,
+    FEATURE_GRADIENTS,
+    FEATURES,
     GRADIENTS,
     LABELS,
+    SERVER,
     STATISTICS,
     WEIGHTS,
-    Costs,
-    Direction,
-    Evaluation,
-    Format,
-    Measurement,
-    Message,
-    RoundRecord,
-    Status,
-    TestSet,
-    Turn,
+    Phase,
 )
-from slsim.recording.schema import (
-    EVALUATIONS_FILE,
-    FORMAT_VERSION,
-    HEADER_FILE,
-    MESSAGES_FILE,
-    PROBES_FILE,
-)
-from slsim.recording.store import Recording, read_header
+from slsim.recording.recording import Mark, Recording
+from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.script import Lane, Message, Piece, Script
+from slsim.recording.steps import STEP, Rows, Steps, Vocabulary, parse_shape, shape_text
 
 __all__ = [
     "ACTIVATIONS",
-    "EVALUATIONS_FILE",
-    "FORMAT_VERSION",
+    "CLIENT_GRADIENTS",
+    "CODEC_OF",
+    "FEATURES",
+    "FEATURE_GRADIENTS",
     "GRADIENTS",
-    "HEADER_FILE",
     "LABELS",
-    "MESSAGES_FILE",
-    "PROBES_FILE",
+    "SERVER",
     "STATISTICS",
+    "STEP",
     "WEIGHTS",
-    "Costs",
-    "Direction",
     "Evaluation",
     "Format",
+    "Lane",
+    "Mark",
+    "MeasuredCodec",
     "Measurement",
     "Message",
-    "Messages",
+    "Pause",
+    "Phase",
+    "Piece",
     "Recording",
-    "RoundRecord",
+    "Round",
+    "Rows",
+    "Script",
     "Status",
+    "Steps",
     "TestSet",
-    "Turn",
-    "Turns",
+    "Vocabulary",
+    "append",
+    "files_of",
+    "from_files",
+    "load",
+    "parse_shape",
     "read_header",
+    "save",
+    "shape_text",
+    "tables_of",
 ]

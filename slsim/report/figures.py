@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,16 +10,16 @@ import pandas as pd
 
 from slsim.analysis import Link, swept_in
 from slsim.errors import SlsimError, StudyError
-from slsim.protocols.steps import Phase, phase_column
 from slsim.report import drawing
 from slsim.report.drawing import save
-from slsim.report.probes import draw_probes
+from slsim.report.measurements import draw_measurements
+from slsim.report.tables import phases_in
 from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PHASE_COLOURS: dict[Phase, str] = {
+PHASE_COLOURS: dict[str, str] = {
     "client forward": "#D55E00",
     "encode": "#E69F00",
     "uplink": "#0072B2",
@@ -29,6 +30,7 @@ PHASE_COLOURS: dict[Phase, str] = {
     "client backward": "#CC79A7",
     "barrier wait": "#EEEEEE",
 }
+OTHER_COLOURS = ("#000000", "#8C564B", "#6A3D9A", "#999933", "#882255")  # of phases that are not usual
 MOST_BARS = 30
 MOST_CLIENTS, MOST_PIECES = 100, 20  # bars of a partition, and colours in them
 SPREAD = 5  # runs that end this many times apart are drawn on a logarithmic axis
@@ -53,8 +55,8 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     names = []
     if folder.has_table("breakdown"):
         names += save(folder, "average_round", _average_round(folder.load_table("breakdown")))
-    if folder.has_table("probes"):
-        names += draw_probes(folder)
+    if folder.has_table("measurements"):
+        names += draw_measurements(folder)
     time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))
     figures = {
         "accuracy_over_time": _accuracy(
@@ -170,8 +172,10 @@ def _average_round(breakdown: pd.DataFrame) -> Figure:
     figure, axes = drawing.new()
     figure.set_size_inches(7, 1.6 + 0.35 * len(shown))
     left = 0.0 * shown["round_s"]
-    for phase, colour in PHASE_COLOURS.items():
-        width = 1000 * shown[phase_column(phase)]
+    phases = phases_in(shown)
+    spare = itertools.cycle(OTHER_COLOURS)
+    for phase, column in phases.items():
+        colour, width = PHASE_COLOURS.get(phase) or next(spare), 1000 * shown[column]
         axes.barh(places, width, left=left, color=colour, label=phase, height=0.7)
         left = left + width
     axes.set_yticks(places, labels=map(drawing.plain, shown["run"]))

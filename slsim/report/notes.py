@@ -5,14 +5,18 @@ multipliers and speed-ups are over, and which differences are smaller than what 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slsim.analysis import NO_TARGET, NOT_REACHED, REACHED, Link, in_words
+from slsim.recording import CODEC_OF
 from slsim.report.terminal import accuracy, listed
-from slsim.units import RATE
+from slsim.units import DURATION, RATE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from slsim.recording import Recording
 
 BASELINE = "identity both ways"
 FASTER_BY = 1.05  # below that, a codec counts as not paying
@@ -143,3 +147,19 @@ def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str
 def _several(group: list[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
     if len({training for _, training in group}) > 1:
         yield tuple(sorted({called for called, _ in group}, key=[called for called, _ in group].index))
+
+
+def measured_codecs(recording: Recording) -> list[str]:
+    """A sentence for each codec whose cost was measured on the machine that trained."""
+    tables = recording.learning.get("codec", {})
+    lines = []
+    for one in recording.measured_codecs:
+        if CODEC_OF[one.kind] in tables:
+            name = Path(tables[CODEC_OF[one.kind]]["name"]).name
+            encode, decode = map(DURATION.pretty, (one.encode_s, one.decode_s))
+            lines.append(
+                f"{name} does not say what it costs: measured on the machine that trained, as {encode} to "
+                f"encode and {decode} to decode an element on the core of reference (a core there is "
+                f"{one.core:.2f} times as fast)"
+            )
+    return lines

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slsim.errors import SlsimError
-from slsim.protocols.steps import CULPRITS, PHASES, phase_column
+from slsim.recording.kinds import BARRIER_WAIT, phase_column
 from slsim.registry import Registry
 from slsim.report.terminal import add_row, milliseconds, say, table, three_figures, times
 from slsim.units import SIZE
@@ -49,7 +49,7 @@ def print_breakdown(console: Console, breakdown: pd.DataFrame) -> None:
     if len(breakdown) <= RUNS_ABREAST:
         console.print(_phases_table(breakdown))
         return
-    console.print(_culprits_table(breakdown.head(MOST_LINES)))
+    console.print(_groups_table(breakdown.head(MOST_LINES)))
     more = f", {len(breakdown) - MOST_LINES} more runs too" if len(breakdown) > MOST_LINES else ""
     say(console, f"Phase by phase: breakdown.csv{more}")
 
@@ -59,8 +59,8 @@ def _phases_table(breakdown: pd.DataFrame) -> Table:
     shown.add_column("", no_wrap=True)
     for run in breakdown["run"]:
         shown.add_column(Text(str(run)), justify="right", overflow="fold")
-    for phase in PHASES:
-        add_row(shown, phase, *map(milliseconds, breakdown[phase_column(phase)]))
+    for phase, column in phases_in(breakdown).items():
+        add_row(shown, phase, *map(milliseconds, breakdown[column]))
     shown.add_section()
     add_row(shown, "round", *map(milliseconds, breakdown["round_s"]))
     add_row(shown, "bottleneck", *breakdown["bottleneck"])
@@ -68,15 +68,25 @@ def _phases_table(breakdown: pd.DataFrame) -> Table:
     return shown
 
 
-def _culprits_table(breakdown: pd.DataFrame) -> Table:
+def phases_in(breakdown: pd.DataFrame) -> dict[str, str]:
+    """The phases of a breakdown and their columns, the barrier's wait last."""
+    columns = list(map(str, breakdown))
+    columns = [name for name in columns[: columns.index("round_s")] if name != "run"]
+    phases = {name.removesuffix("_s").replace("_", " "): name for name in columns}
+    last = phases.pop(BARRIER_WAIT.name, phase_column(BARRIER_WAIT.name))
+    return {**phases, BARRIER_WAIT.name: last}
+
+
+def _groups_table(breakdown: pd.DataFrame) -> Table:
     shown = table("An average round, in ms, and how much of it was spent on what")
     shown.add_column("run", overflow="fold")
-    for heading in ("round", *CULPRITS):
+    columns = list(map(str, breakdown))
+    groups = [name for name in columns[columns.index("round_s") :] if name.startswith("in_")]
+    for heading in ("round", *(name.removeprefix("in_").removesuffix("_s") for name in groups)):
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("bottleneck", no_wrap=True)
     for _, row in breakdown.iterrows():
-        spent = [sum(row[phase_column(phase)] for phase in phases) for phases in CULPRITS.values()]
-        cells = map(milliseconds, [row["round_s"], *spent])
+        cells = map(milliseconds, [row["round_s"], *(row[name] for name in groups)])
         add_row(shown, str(row["run"]), *cells, row["bottleneck"])
     return shown
 

@@ -164,6 +164,7 @@ def _field(kind: str) -> tuple[Any, ...]:
 CodecChoice = Annotated[Choice, *_field("codec")]
 ProtocolChoice = Annotated[Choice, *_field("protocol")]
 TransportChoice = Annotated[Choice, *_field("transport")]
+HookChoice = Annotated[Choice, *_field("hook")]
 DeviceChoice = Annotated[Choice, *_field("device")]
 NestedChoice = Annotated[Choice, PlainSerializer(Choice.table)]
 

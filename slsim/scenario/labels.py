@@ -19,7 +19,9 @@ def short_label(value: object) -> str:
             if "name" in value
             else short_label(next(iter(value.values())))
         )
-    return " + ".join(map(short_label, value)) if isinstance(value, (list, tuple)) else _shown(value)
+    if isinstance(value, (list, tuple)):
+        return " + ".join(map(short_label, value)) or "none"
+    return _shown(value)
 
 
 def full_label(value: object) -> str:
@@ -28,7 +30,9 @@ def full_label(value: object) -> str:
         value = value["name"] if "format" in value else list(value.values())  # a file is called by its name
     elif isinstance(value, Mapping):
         value = [part for item in value.items() for part in item]
-    return " ".join(map(full_label, value)) if isinstance(value, (list, tuple)) else _shown(value)
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(full_label, value)) or "none"
+    return _shown(value)
 
 
 def _shown(value: object) -> str:

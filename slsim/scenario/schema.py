@@ -21,6 +21,13 @@ def json_schema() -> dict[str, Any]:
                 properties[key] = _choice(value.pop(COMPONENT_MARK), value)
             if ALTERNATIVE_MARK in value:
                 properties[key] = {"anyOf": [_choice(value.pop(ALTERNATIVE_MARK), {}), value]}
+            if COMPONENT_MARK in value.get("items", {}):
+                properties[key] = _one_or_list(value["items"].pop(COMPONENT_MARK), value)
+            for other in value.get("anyOf", ()):
+                if COMPONENT_MARK in other:
+                    other |= _choice(other.pop(COMPONENT_MARK), {})
+        if "hooks" in properties:
+            properties["probes"] = _probes()
     sweep = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}}
     schema["properties"]["sweep"] = {**sweep, "description": "dotted keys, each with the values to run"}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -44,6 +51,20 @@ def _choice(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
     """A component by name, or as a table of its name and parameters."""
     tables = [_component(kind, name, {}, []) for name in registry_of(kind).names()]
     return {**rest, "anyOf": [*_short(kind), *tables, _own(kind, {}, [])]}
+
+
+def _one_or_list(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
+    """Components in a list, without which one may stand."""
+    one = _choice(kind, {})
+    kept = {key: value for key, value in rest.items() if key not in ("type", "items")}
+    return {**kept, "anyOf": [*one["anyOf"], {"type": "array", "items": one}]}
+
+
+def _probes() -> dict[str, Any]:
+    """What the hook "theory" was called up to version 0.1."""
+    table = _component("hook", "theory", {}, [])
+    properties = {key: value for key, value in table["properties"].items() if key != "name"}
+    return {**table, "properties": properties, "required": [], "deprecated": True}
 
 
 def _short(kind: str) -> list[dict[str, Any]]:

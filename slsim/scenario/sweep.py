@@ -18,7 +18,7 @@ MOST_CASES = 100_000
 _SHORT_FOR = {"network.uplink": "rate", "network.downlink": "rate"}
 _WITHOUT_KEYS = ("data.partition", "training.schedule", "network.framing")  # their text has no table to keep
 CLASS_KEYS = {"share", "device"}  # by which a table is a class of clients
-_LISTS = ("network.access_points", "training.schedule.milestones")  # keys whose values are lists themselves
+_LISTS = ("network.access_points", "training.schedule.milestones", "training.hooks")  # their values are lists
 
 
 def is_value(key: str, values: Sequence[Any]) -> bool:

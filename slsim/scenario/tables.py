@@ -6,6 +6,7 @@ Reading a file, sweeping and overriding is `plan.py`; choosing components by nam
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from slsim.errors import FaultsError
+from slsim.errors import Fault, FaultsError
 from slsim.own_code import kept_as_text
 from slsim.scenario import shares
 from slsim.scenario.choice import (
@@ -30,6 +31,7 @@ from slsim.scenario.choice import (
     CodecChoice,
     ComponentTable,
     DeviceChoice,
+    HookChoice,
     NestedChoice,
     Partition,
     ProtocolChoice,
@@ -64,7 +66,8 @@ class DataTable(ComponentTable):
 
 
 class ModelTable(ComponentTable):
-    """[model]: the model by name, its parameters, and after which layer it is cut."""
+    """[model]: the model by name, its parameters, and after which layer it is cut; twice, for a protocol that
+    has a head on the clients."""
 
     component: Annotated[NestedChoice, WithJsonSchema({COMPONENT_MARK: "model"})]
     cut: str | int = Field(description="a named cut of the model, or the number of layers on the client")
@@ -74,7 +77,11 @@ class ModelTable(ComponentTable):
     def _choose(cls, value: object, info: ValidationInfo) -> Choice:
         return choose("model", value, info, cls.own_keys())
 
-    @field_validator("cut", mode="before")
+    head_cut: str | int | None = Field(
+        None, description='after which layer the head on the clients begins ("u-shaped"), as cut is told'
+    )
+
+    @field_validator("cut", "head_cut", mode="before")
     @classmethod
     def _cut_exists(cls, cut: object, info: ValidationInfo) -> object:
         if isinstance(cut, bool) or not isinstance(cut, (str, int)) or (isinstance(cut, int) and cut > MOST):
@@ -83,6 +90,15 @@ class ModelTable(ComponentTable):
         if chosen is not None and not kept_as_text(chosen.name):
             chosen.create().client_layers(cut)
         return cut
+
+    @model_validator(mode="after")
+    def _head_is_above(self) -> ModelTable:
+        if self.head_cut is None or kept_as_text(self.component.name):
+            return self
+        model = self.component.create()
+        if model.client_layers(self.head_cut) <= model.client_layers(self.cut):
+            raise ValueError(f"head_cut: {self.head_cut!r} is not above the cut, {self.cut!r}")
+        return self
 
 
 class DeviceShare(Table):
@@ -143,8 +159,12 @@ class ServerTable(Table):
     )
 
 
+IDENTITY = Choice("codec", "identity", {})
+
+
 class CodecTable(Table):
-    """[codec]: what encodes the activations on their way up and their gradients on their way down."""
+    """[codec]: what encodes the activations on their way up and their gradients on their way down; and, where
+    a head is on the clients, its features on their way down and their gradients on their way up."""
 
     uplink: CodecChoice = Field(default="identity", validate_default=True, description="of the activations")
     downlink: CodecChoice = Field(default="identity", validate_default=True, description="of the gradients")
@@ -152,19 +172,29 @@ class CodecTable(Table):
         default="identity", validate_default=True, description="of model weights, where a protocol sends them"
     )
 
-    @field_validator("uplink", "downlink", "weights")
+    head_downlink: CodecChoice | None = Field(
+        None,
+        description='of the features that a head on the clients receives ("u-shaped"); left out: identity',
+    )
+    head_uplink: CodecChoice | None = Field(
+        None, description="of these features' gradients; left out: identity"
+    )
+
+    @field_validator("uplink", "downlink", "weights", "head_downlink", "head_uplink")
     @classmethod
-    def _knows_itself(cls, codec: Choice) -> Choice:
-        if not kept_as_text(codec.name) and (faults := codec.create().faults()):
+    def _knows_itself(cls, codec: Choice | None) -> Choice | None:
+        if codec and not kept_as_text(codec.name) and (faults := codec.create().faults()):
             raise FaultsError(faults)
         return codec
 
+    def choices(self) -> dict[str, Choice]:
+        """The codec of each key; identity where it was left out."""
+        return {name: getattr(self, name) or IDENTITY for name in type(self).model_fields}
 
-class ProbesTable(Table):
-    """How often the theory's quantities are measured, and over how many draws of the codec a bias."""
 
-    every: int = Field(strict=True, ge=1, le=MOST, description="rounds from one measurement to the next")
-    draws: int = Field(64, strict=True, ge=8, le=10**6, description="of the codec, at each measurement")
+def _listed(hooks: object) -> object:
+    """One hook may stand without the list."""
+    return [hooks] if isinstance(hooks, (str, dict)) else hooks
 
 
 class TrainingTable(Table):
@@ -206,8 +236,13 @@ class TrainingTable(Table):
     weighting: Literal["samples", "clients"] = Field(
         "samples", description="how much a client counts in averages: by its samples, or all alike"
     )
-    probes: ProbesTable | None = Field(
-        None, description="measure gradient errors, their bounds and biases; none if left out"
+    aggregation: Literal["free", "server", "all-reduce"] = Field(
+        "free",
+        description="how clients that are averaged every step exchange their own gradients: free of charge "
+        "as in the paper, up to the server and their mean down, or in a ring among the clients",
+    )
+    hooks: Annotated[tuple[HookChoice, ...], BeforeValidator(_listed)] = Field(
+        (), description="what is measured after rounds, beside the accuracy"
     )
     target_accuracy: float | str = Field(
         "baseline",
@@ -221,18 +256,45 @@ class TrainingTable(Table):
         description="evaluations in a row; the first and more than half must be at or above the target",
     )
 
-    @field_validator("probes")
+    @model_validator(mode="before")
     @classmethod
-    def _probes_a_step(cls, probes: ProbesTable | None, info: ValidationInfo) -> ProbesTable | None:
-        protocol = info.data.get("protocol")
-        if probes is None or protocol is None or kept_as_text(protocol.name):
-            return probes
-        if not protocol.create().one_step_a_round:
+    def _probes_are_a_hook(cls, table: object) -> object:
+        """Up to version 0.1 `probes = { every, draws }` was what the hook "theory" is."""
+        if not isinstance(table, dict) or not isinstance(table.get("probes"), dict):
+            return table
+        rest = {key: value for key, value in table.items() if key not in ("probes", "hooks")}
+        hooks = _listed(table.get("hooks", []))
+        if isinstance(hooks, (list, tuple)):
+            hooks = [*hooks, {"name": "theory", **table["probes"]}]
+        return {**rest, "hooks": hooks}
+
+    @field_validator("hooks")
+    @classmethod
+    def _each_once(cls, hooks: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        names = [hook.name for hook in hooks]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f'"{twice[0]}" is given twice; its rows could not be told apart')
+        return hooks
+
+    @model_validator(mode="after")
+    def _protocol_can_do_that(self) -> TrainingTable:
+        if kept_as_text(self.protocol.name):
+            return self
+        if self.protocol.create().averages_gradients:
+            return self
+        if self.aggregation != "free":
             raise ValueError(
-                f"probes look at rounds of one step from weights that all share, which {protocol.label} has "
-                'not; leave probes out, or let protocol be "splitfed" without local_epochs'
+                f"aggregation: {self.protocol.label} has clients send their weights, not their gradients; "
+                'leave aggregation out, or let protocol be "splitfed" without local_epochs, or "u-shaped"'
             )
-        return probes
+        for hook in self.hooks:
+            if not kept_as_text(hook.name) and hook.create().needs_shared_weights:
+                raise ValueError(
+                    f"the hook {hook.label} looks at rounds of one step from weights that all share, which "
+                    f"{self.protocol.label} has not; leave it out of hooks, or let protocol be "
+                    '"splitfed" without local_epochs'
+                )
+        return self
 
     @field_validator("target_accuracy", mode="before")
     @classmethod
@@ -279,26 +341,53 @@ class Scenario(Table):
         if kept_as_text(self.training.protocol.name):
             return self
         model = self.model.model_dump(mode="json", exclude_none=True)
-        up, down = self.codec.uplink.table(), self.codec.downlink.table()
-        halves = dict.fromkeys(
-            ("client forward", "client backward", "server forward", "server backward"), model
-        )
-        on_client, on_server = self.training.protocol.create().computing
-        coding = {"encode": up, "decode": down}, {"encode": down, "decode": up}
-        client = {part: halves[part] for part in on_client} | (coding[0] if on_server else {})
-        server = {part: halves[part] for part in on_server} | (coding[1] if on_client else {})
+        codecs = {key: choice.table() for key, choice in self.codec.choices().items()}
+        protocol = self.training.protocol.create()
+        on_client, on_server = protocol.computing
+        ways = [("uplink", "downlink"), *([("head_uplink", "head_downlink")] if protocol.has_head else [])]
+        faults: dict[Fault, None] = {}  # each once
+        for up, down in ways:
+            coding = {"encode": codecs[up], "decode": codecs[down]}
+            back = {"encode": codecs[down], "decode": codecs[up]}
+            client = dict.fromkeys(on_client, model) | (coding if on_server else {})
+            server = dict.fromkeys(on_server, model) | (back if on_client else {})
+            faults |= dict.fromkeys(self._unknown_times(client, server))
+        if faults:
+            raise FaultsError(faults)
+        return self
+
+    def _unknown_times(self, client: Mapping[Any, Any], server: Mapping[Any, Any]) -> Iterator[Fault]:
+        """What the devices have no time for, of the duties of a client and of the server."""
         places = [(f"clients.device[{i}]", one.device, client) for i, one in enumerate(self.clients.device)]
         if len(places) == 1:
             places = [("clients.device", self.clients.device[0].device, client)]
         places.append(("server.device", self.server.device, server))
-        faults = [
-            fault.under(path)
-            for path, device, duties in places
-            if not kept_as_text(device.name)
-            for fault in device.create().all_faults(duties)
-        ]
-        if faults:
-            raise FaultsError(faults)
+        for path, device, duties in places:
+            if not kept_as_text(device.name):
+                yield from (fault.under(path) for fault in device.create().all_faults(duties))
+
+    @model_validator(mode="after")
+    def _protocol_fits(self) -> Scenario:
+        if kept_as_text(self.training.protocol.name):
+            return self
+        protocol = self.training.protocol
+        if protocol.create().has_head != (self.model.head_cut is not None):
+            what = "needs" if self.model.head_cut is None else "has no use for"
+            raise FaultsError([Fault("model.head_cut", f"{protocol.label} {what} a second cut")])
+        for name in ("head_downlink", "head_uplink"):
+            if getattr(self.codec, name) is not None and not protocol.create().has_head:
+                what = "has no head on the clients, so nothing goes through this codec"
+                raise FaultsError([Fault(f"codec.{name}", f"{protocol.label} {what}")])
+        if self.training.aggregation == "free":
+            return self
+        path = "training.aggregation"
+        if self.clients.per_round is not None:
+            what = "needs every client in every round; leave clients.per_round out"
+            raise FaultsError([Fault(path, f"{self.training.aggregation} {what}")])
+        network = self.network
+        if self.training.aggregation == "all-reduce" and (network.medium or network.access_points):
+            what = "runs over the clients' own links; leave network.medium and network.access_points out"
+            raise FaultsError([Fault(path, f"all-reduce {what}")])
         return self
 
     def table(self) -> dict[str, Any]:
@@ -311,8 +400,13 @@ class Scenario(Table):
         training = {key: value for key, value in table["training"].items() if not key.startswith("target_")}
         clients = {key: table["clients"].get(key) for key in ("count", "batch_size", "per_round")}
         clients = {key: value for key, value in clients.items() if value is not None}
-        kept = {key: table[key] for key in ("seed", "data", "model", "codec")}
-        return {**kept, "clients": clients, "training": training}
+        codec = {
+            key: value
+            for key, value in table["codec"].items()
+            if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
+        }
+        kept = {key: table[key] for key in ("seed", "data", "model")}
+        return {**kept, "codec": codec, "clients": clients, "training": training}
 
     def baseline(self) -> Scenario:
         """The same setting with nothing compressed: what targets, multipliers and speed-ups are over."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import astuple
 
 from slsim.analysis import SUPPOSED, Run, Timed
+from slsim.clock import Clock, Timeline
 from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import FaultsError
-from slsim.recording import Recording, Turns
+from slsim.recording import Recording
 from slsim.scenario import Scenario
-from slsim.simulation import Simulation, Timeline, costs_of
 
 
 class Clocks:
@@ -19,7 +19,6 @@ class Clocks:
 
     def __init__(self, recordings: Mapping[str, Recording]) -> None:
         self._recordings = recordings
-        self._turns = {key: Turns.of(recording.rounds) for key, recording in recordings.items()}
         self._known: dict[str, Timeline] = {}
 
     def timeline(self, key: str, scenario: Scenario, assumptions: Assumptions = AS_STATED) -> Timeline:
@@ -29,9 +28,7 @@ class Clocks:
         clock = [key, table["network"], devices, astuple(assumptions)]
         name = json.dumps(clock)
         if name not in self._known:
-            recording = self._recordings[key]
-            simulation = Simulation.of(scenario, costs_of(recording), assumptions)
-            self._known[name] = simulation.run(recording.rounds, self._turns[key])
+            self._known[name] = Clock.of(scenario, assumptions).play(self._recordings[key])
         return self._known[name]
 
     def baseline(self, key: str, scenario: Scenario, assumptions: Assumptions = AS_STATED) -> Timeline | None:

@@ -24,7 +24,7 @@ from slsim.study.training import Observer, Training, train
 if TYPE_CHECKING:
     import torch
 
-    from slsim.learning.trainer import Trainer
+    from slsim.learning.exchange import Exchange
 
 ROUNDINGS = ("floor", "nearest", "centroid")
 SPARSE = (("sp", "SP"), ("rt", "RT"))
@@ -50,14 +50,14 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
     compression_ratio, relative_error (l2, over all batches)."""
     training = Training.of(asked.cases[0].scenario.baseline())
     observer.study_planned([training.label])
-    trainer, recording = train(training, observer)
+    exchange, recording = train(training, observer)
     observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
     if recording.status == "diverged":
         raise StudyError(
             f"{training.label} diverged in round {diverged_in(recording)}, so there are no activations of a "
             "trained network to compare codecs on; a smaller training.learning_rate may help"
         )
-    batches = _activations(trainer)
+    batches = _activations(exchange)
     rows = [
         {
             "series": series,
@@ -77,9 +77,11 @@ def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.Dat
     return table, folder
 
 
-def _activations(trainer: Trainer) -> list[torch.Tensor]:
+def _activations(exchange: Exchange) -> list[torch.Tensor]:
     """The test images' activations, by batch. Raises `StudyError` where no error can be relative to them."""
-    batches = list(trainer.test_activations())
+    from slsim.learning.evaluation import test_activations
+
+    batches = list(test_activations(exchange.computation, exchange.sampler.batch_size))
     if not all(bool(batch.isfinite().all()) for batch in batches):
         raise StudyError(
             "the activations of the test images are not all finite, so codecs cannot be compared"

@@ -19,13 +19,10 @@ class Fingerprints:
     def of(self, scenario: Scenario) -> dict[str, str]:
         """By path, of all that the scenario's learning reads. What is not there is left out: a training
         fetches it, or says that it is missing."""
-        codec = scenario.codec
-        choices = (scenario.data.component, scenario.model.component, scenario.training.protocol)
-        paths = [
-            path
-            for choice in (*choices, codec.uplink, codec.downlink, codec.weights)
-            for path in choice.create().reads()
-        ]
+        training = scenario.training
+        choices = [scenario.data.component, scenario.model.component, training.protocol, *training.hooks]
+        choices += scenario.codec.choices().values()
+        paths = [path for choice in choices for path in choice.create().reads()]
         for path in paths:
             if path not in self._taken and (taken := fingerprint(path)) is not None:
                 self._taken[path] = taken

@@ -15,9 +15,9 @@ from slsim.checks import Check, check_runs
 from slsim.errors import RecordingError, ReplayError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
+from slsim.report.notes import measured_codecs
 from slsim.results import StudyFolder, environment
 from slsim.scenario import Case, load, override, plan, read
-from slsim.simulation.costs import notes
 from slsim.study.failures import Failure
 from slsim.study.inputs import localised
 from slsim.study.opening import Stored, learned_text
@@ -59,7 +59,7 @@ class Study:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the tables has to know of how their numbers came about."""
-        return tuple(dict.fromkeys(note for run in self.runs for note in notes(run.recording)))
+        return tuple(dict.fromkeys(note for run in self.runs for note in measured_codecs(run.recording)))
 
     @property
     def alarms(self) -> dict[str, str]:
@@ -71,9 +71,9 @@ class Study:
         self._folder.save_table("summary", self.summary)
         self._folder.save_table("curves", analysis.curves(self.runs))
         self._folder.save_table("breakdown", self.breakdown)
-        probes = analysis.probes(self.runs)
-        if len(probes):
-            self._folder.save_table("probes", probes)
+        measurements = analysis.measurements(self.runs)
+        if len(measurements):
+            self._folder.save_table("measurements", measurements)
         self._folder.save_manifest(
             {**environment(), "seed": self.runs[0].scenario.seed, **manifest, **self._faults()}
         )
@@ -141,12 +141,9 @@ def replay(folder: StudyFolder, overrides: Mapping[str, Any], *, trust: bool = F
 
 
 def _check_replayable(asked: Sequence[Case], before: Sequence[Case], source: str) -> None:
-    """Raises `ReplayError` where a case is not one of the trainings `before`, or learns by arrival order."""
+    """Raises `ReplayError` where a case is not one of the trainings `before`."""
     learned = {learned_text(case.scenario) for case in before}
     for case in asked:
-        protocol = case.scenario.training.protocol
-        if not protocol.create().replayable:
-            raise ReplayError(f"{protocol.name} learns by arrival order; it must be run live")
         if learned_text(case.scenario) not in learned:
             raise ReplayError(
                 f"{source}: that changes what is learned, so no recording can answer it; "

@@ -5,14 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from slsim import own_files, seeds
-from slsim.errors import TrainingDiverged
-from slsim.recording import Recording, RoundRecord, Status
+from slsim import own_files
+from slsim.recording import (
+    ACTIVATIONS,
+    CLIENT_GRADIENTS,
+    FEATURE_GRADIENTS,
+    FEATURES,
+    GRADIENTS,
+    WEIGHTS,
+    Recording,
+    Round,
+    Status,
+)
 from slsim.results import CODE, environment, slug
 from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
@@ -22,7 +31,13 @@ from slsim.study.one_round import check_first_round
 
 if TYPE_CHECKING:
     from slsim.learning.apart import Manner
-    from slsim.learning.trainer import Trainer
+    from slsim.learning.codings import Codings
+    from slsim.learning.computation import Computation
+    from slsim.learning.exchange import Exchange
+    from slsim.learning.images import Images
+    from slsim.learning.loop import Loop
+    from slsim.learning.parts import Parts
+    from slsim.learning.sampling import Sampler
 
 
 LONGEST_LABEL = 80  # of a training, in its folder's name
@@ -118,27 +133,67 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
 Manners: TypeAlias = "dict[str, Manner]"  # of models that have been tried, by all that matters for it
 
 
-def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = None) -> Trainer:
-    """Data, both halves of the model and the codecs of a scenario, ready to be trained by a protocol. A model
-    is tried (see `admission.py`) unless it is in `known`, to which it is added. Raises `StudyError` for a
-    device that torch cannot compute on, `DataError` for a model that cannot be trained."""
+def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = None) -> Exchange:
+    """Data, the parts of the model and the codecs of a scenario, ready for a protocol. A model is tried (see
+    `admission.py`) unless it is in `known`, to which it is added. Raises `StudyError` for a device that torch
+    cannot compute on, `DataError` for a model that cannot be trained."""
     from slsim.learning.admission import admit
     from slsim.learning.data import load_data
+    from slsim.learning.images import Images
+    from slsim.learning.parts import Parts
+    from slsim.learning.sampling import Sampler
     from slsim.learning.split import split
-    from slsim.learning.trainer import Trainer
     from slsim.learning.transfer import usable
 
-    where = usable(device)
-    images = load_data(scenario)
-    model = scenario.model.component.create()
-    halves = split(model, scenario.model.cut, images.image_shape, images.num_classes, scenario.seed)
-    up, down, weights = (
-        codec.create() for codec in (scenario.codec.uplink, scenario.codec.downlink, scenario.codec.weights)
-    )
+    where, table = usable(device), scenario.model
+    data, model = load_data(scenario), table.component.create()
+    halves = split(model, table.cut, data.image_shape, data.num_classes, scenario.seed, table.head_cut)
     known, tried = {} if known is None else known, training_key(scenario.baseline())
     if tried not in known:
-        known[tried] = admit(scenario, images, halves, where)
-    return Trainer(scenario, images, halves, up, down, weights, where, known[tried])
+        known[tried] = admit(scenario, data, halves, where)
+    manner = known[tried]
+    parts = Parts(halves, scenario.training, manner, where)
+    images = Images(data, scenario.data.augment, where, manner.channels_last)
+    return exchange_of(scenario, parts, images, Sampler.of(scenario, data))
+
+
+def exchange_of(
+    scenario: Scenario, parts: Parts, images: Images, sampler: Sampler, rehearsing: bool = False
+) -> Exchange:
+    """An exchange of a scenario with a model and data that are there; without tensors where it is only
+    rehearsed."""
+    from slsim.learning.aggregation import keeps_own
+    from slsim.learning.exchange import Exchange
+    from slsim.learning.progress import Progress
+    from slsim.learning.rehearsal import NoTensors
+    from slsim.learning.tensors import Tensors
+
+    training, codings = scenario.training, codings_of(scenario, parts)
+    computation: Computation = (
+        NoTensors(parts, images, codings, scenario.seed)
+        if rehearsing
+        else Tensors(parts, images, codings, scenario.seed, keeps_own(training.aggregation, codings))
+    )
+    progress = Progress(training, training.protocol.create().rounds_per_epoch(sampler))
+    return Exchange(computation, sampler, progress, training.aggregation)
+
+
+def codings_of(scenario: Scenario, parts: Parts) -> Codings:
+    """The codecs of a scenario, for the tensors of its model."""
+    from slsim.learning.codings import Codings
+
+    batch, model = scenario.clients.batch_size, parts.model
+    shapes = dict.fromkeys((ACTIVATIONS, GRADIENTS), (batch, *model.activation_shape))
+    shapes |= dict.fromkeys((WEIGHTS, CLIENT_GRADIENTS), (parts.client.size,))
+    if model.head_shape is not None:
+        shapes |= dict.fromkeys((FEATURES, FEATURE_GRADIENTS), (batch, *model.head_shape))
+    choices = scenario.codec.choices()
+    return Codings(
+        codecs={key: choice.create() for key, choice in choices.items()},
+        names={key: choice.name for key, choice in choices.items()},
+        shapes=shapes,
+        sparse=(ACTIVATIONS, FEATURES),
+    )
 
 
 def train(
@@ -148,97 +203,53 @@ def train(
     device: str = "cpu",
     ready: Callable[[], object] = lambda: None,
     known: Manners | None = None,
-) -> tuple[Trainer, Recording]:
-    """Trains for real and records it, from the checkpoint on if there is one; a training that diverges is
+) -> tuple[Exchange, Recording]:
+    """Train for real and record it, from the checkpoint on if there is one; a training that diverges is
     recorded up to there. `ready` is called when data and model are there, before the first round. Raises
     `TrainingError` or `ComponentError` for whatever goes wrong in it. For `known` see `prepare`."""
     import torch
 
     started = time.monotonic()
     with told_by_cause(training.scenario):
-        trainer = prepare(training.scenario, device, known)
-        recording, wall_s = _begin(training, trainer, checkpoint)
+        loop = _begin(training, prepare(training.scenario, device, known))
+        wall_s = checkpoint.resume(loop) if checkpoint is not None else 0.0
+        exchange, recording = loop.exchange, loop.recording
         ready()
-        for text in trainer.manner.notices:
+        for text in exchange.parts.manner.notices:
             observer.notice(f"{training.label}: {text}")
-        observer.training_started(training.label, trainer.progress.total_rounds)
-        try:
-            _probe(training.scenario, trainer, recording)
-            for record in _rounds(training.scenario, trainer):
-                if record is not None:
-                    _add(record, training.scenario, trainer, recording)
-                    if len(recording.rounds) == 1:
-                        check_first_round(training.scenario, recording)
-                epoch_ended = record is not None and trainer.progress.epoch_ended()
-                if checkpoint is not None and checkpoint.due(epoch_ended):
-                    checkpoint.save(trainer.state(), recording, wall_s + time.monotonic() - started)
-                if record is None:
-                    observer.step_finished(training.label, trainer.progress.steps)
-                else:
-                    accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
-                    observer.round_finished(training.label, len(recording.rounds), accuracy)
-        except TrainingDiverged:
-            recording.status = "diverged"
-    recording.formats = formats(recording, trainer)
+        observer.training_started(training.label, exchange.progress.total_rounds)
+        for event in loop.run():
+            is_round = isinstance(event, Round)
+            if is_round and recording.num_rounds == 1:
+                check_first_round(training.scenario, recording)
+            epoch_ended = is_round and exchange.progress.epoch_ended()
+            if checkpoint is not None and checkpoint.due(epoch_ended):
+                checkpoint.save(loop, wall_s + time.monotonic() - started)
+            if is_round:
+                accuracy = recording.evaluations[-1].accuracy if recording.evaluations else None
+                observer.round_finished(training.label, recording.num_rounds, accuracy)
+            else:
+                observer.step_finished(training.label, exchange.progress.steps)
+    recording.formats = formats(recording, exchange.codings)
+    recording.measured_codecs = exchange.codings.measured
     recording.provenance = {
         **environment(),
         "threads": torch.get_num_threads(),
         "wall_s": round(wall_s + time.monotonic() - started, 3),
     }
-    if trainer.manner.notices:
-        recording.provenance["notices"] = list(trainer.manner.notices)
-    return trainer, recording
+    if notices := exchange.parts.manner.notices:
+        recording.provenance["notices"] = list(notices)
+    return exchange, recording
 
 
-def _begin(training: Training, trainer: Trainer, checkpoint: Checkpoint | None) -> tuple[Recording, float]:
-    """An empty recording, or where an interrupted training had got to, and how long that took (s)."""
-    learning, shape = training.scenario.learning_table(), trainer.model.activation_shape
-    recording = Recording(training.key, learning, trainer.costs(), shape, test_set=trainer.test_set)
-    return recording, checkpoint.resume(trainer, recording) if checkpoint is not None else 0.0
+def _begin(training: Training, exchange: Exchange) -> Loop:
+    """A training in which nothing was done yet."""
+    from slsim.learning.loop import Loop
 
-
-def _add(record: RoundRecord, scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
-    """A round that is over, with what is to be measured after it."""
-    recording.rounds.append(record)
-    _probe(scenario, trainer, recording)
-    if trainer.progress.evaluation_due():
-        recording.evaluations.append(trainer.evaluate())
-
-
-def _probe(scenario: Scenario, trainer: Trainer, recording: Recording) -> None:
-    """Measures where the scenario wants it and an interrupted training has not yet."""
-    from slsim.learning.probes import measure
-
-    probes = scenario.training.probes
-    if probes is None or trainer.progress.rounds % probes.every:
-        return
-    if not recording.probes or recording.probes[-1].round < trainer.progress.rounds:
-        recording.probes += measure(trainer, probes.draws)
-
-
-def _rounds(scenario: Scenario, trainer: Trainer) -> Iterator[RoundRecord | None]:
-    """The protocol's rounds, and None at its pauses within them. Layers that draw for themselves (dropout)
-    do so from the seed and the step."""
-    import torch
-
-    rounds = scenario.training.protocol.create().learn(trainer)
-    with torch.random.fork_rng(devices=[]):
-        while True:
-            _seed_layers(seeds.integer(scenario.seed, "layers", trainer.progress.steps))
-            try:
-                record = next(rounds)
-            except StopIteration:
-                return
-            yield record
-
-
-def _seed_layers(seed: int) -> None:
-    """Seed the generators that layers draw from: the host's, and CUDA's where it is in use.
-
-    `torch.manual_seed` takes as long as a small layer: it formats a stack trace for each kind of accelerator.
-    """
-    import torch
-
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed_all(seed)
+    scenario = training.scenario
+    protocol = scenario.training.protocol.create()
+    recording = Recording(
+        training.key, scenario.learning_table(), test_set=exchange.images.test_set, words=exchange.words
+    )
+    hooks = [choice.create() for choice in scenario.training.hooks]
+    return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut)

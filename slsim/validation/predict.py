@@ -7,18 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import simpy
 
-from slsim.devices import Device, Work
+from slsim.clock import Clock, Stage
+from slsim.clock.program import Program
 from slsim.network import Link, Network, Transfer
 from slsim.network.framing import Framing
 from slsim.network.transport import Line, Tcp
-from slsim.protocols import Synchronous
-from slsim.protocols.steps import Compute, Download, Serve, Step, Upload, Workload
-from slsim.recording import ACTIVATIONS, GRADIENTS, LABELS, Costs, Message, RoundRecord, Turn
+from slsim.recording import (
+    ACTIVATIONS,
+    GRADIENTS,
+    LABELS,
+    SERVER,
+    Message,
+    Piece,
+    Script,
+    Steps,
+    Vocabulary,
+)
+from slsim.recording.kinds import CLIENT_BACKWARD, CLIENT_FORWARD, DECODE, ENCODE
 from slsim.scenario import NetworkTable, Scenario, plan
-from slsim.scenario.shares import assign
-from slsim.simulation import Simulation, costs_of
 from slsim.study import open_study
 from slsim.units import DURATION, RATE, SIZE
 from slsim.validation.lab import BURST_BYTES
@@ -27,14 +36,14 @@ from slsim.validation.namespaces import ValidationError
 
 SAMPLES = 10
 KILOBYTES = (50, 80, 120, 160, 200, 240, 280, 320, 360, 400)  # of ten clients' activations, and gradients
-CLIENT = {
+CLIENT_DEVICE = {
     "name": "timed",
     "client_forward": "3 ms",
     "client_backward": "6 ms",
     "encode": "50 ns",
     "decode": "20 ns",
 }
-SERVER = {
+SERVER_DEVICE = {
     "name": "timed",
     "server_forward": "0.2 ms",
     "server_backward": "0.3 ms",
@@ -45,10 +54,9 @@ DOCUMENT = {
     "name": "validate-clock",
     "data": {"name": "fashion-mini"},
     "model": {"name": "cnn", "cut": "medium"},
-    "clients": {"count": len(KILOBYTES), "batch_size": SAMPLES, "device": CLIENT},
-    "server": {"device": SERVER},
+    "clients": {"count": len(KILOBYTES), "batch_size": SAMPLES, "device": CLIENT_DEVICE},
+    "server": {"device": SERVER_DEVICE},
 }
-PER_ELEMENT = {ACTIVATIONS: 8.0, GRADIENTS: 8.0}
 
 
 def arrivals_s(flows: int, num_bytes: int, rate_bps: float, latency_s: float) -> list[float]:
@@ -69,17 +77,16 @@ def delayed_arrival_s(num_bytes: int, rate_bps: float, round_trip_s: float) -> f
 
 @dataclass(frozen=True)
 class Round:
-    """A round to be played, simulated and real: its scenario, what things cost, and what was sent."""
+    """A round to be played, simulated and real: its scenario, and its steps."""
 
     label: str
     scenario: Scenario
-    costs: Costs
-    record: RoundRecord
+    steps: Steps
 
     @property
     def clients(self) -> int:
         """How many take part."""
-        return len(self.record.turns)
+        return len(np.unique(self.steps.clients))
 
     @property
     def slots(self) -> int:
@@ -100,52 +107,43 @@ class Round:
 
     def makespan_s(self) -> float:
         """Simulated seconds from the start to the last client's end."""
-        return Simulation.of(self.scenario, self.costs).run([self.record]).makespan_s
+        return Clock.of(self.scenario).run(self.steps, np.zeros(1, np.int64)).makespan_s
 
     def turns(self) -> list[ClientTurn]:
-        """What each client does, in real seconds and bytes: the steps, the devices and the work of the
-        simulation. Raises ValidationError for a protocol whose turns are not one exchange."""
-        scenario = self.scenario
-        protocol = scenario.training.protocol.create()
-        if not isinstance(protocol, Synchronous):
+        """What each client does, in real seconds and bytes, by the steps and the devices of the clock. Raises
+        ValidationError for a round in which a client does not send, be served and receive exactly once."""
+        program = Program.of(self.steps, Stage.of(self.scenario))
+        turns = [_turn(program, client) for client in np.unique(program.client).tolist()]
+        if None in turns:
             raise ValidationError(
-                f"{self.label}: a round of {scenario.training.protocol.name} is not played by real "
-                "programs; validate-clock can do protocols whose clients all exchange at once (splitfed)"
+                f"{self.label}: a round of {self.scenario.training.protocol.name} is not played by real "
+                "programs; validate-clock can do protocols whose clients all exchange once and at once "
+                "(splitfed)"
             )
-        shares = [(share.device.create(), share.share) for share in scenario.clients.device]
-        clients = assign(shares, scenario.clients.count)
-        server = scenario.server.device.create()
-        workload = Workload(self.costs, _codecs(scenario))
-        return [
-            _client_turn(protocol.chain(turn, workload), clients[turn.client], server)
-            for turn in self.record.turns
-        ]
+        return [turn for turn in turns if turn]
 
 
-def _codecs(scenario: Scenario) -> dict[str, str]:
-    return {ACTIVATIONS: scenario.codec.uplink.name, GRADIENTS: scenario.codec.downlink.name}
-
-
-def _client_turn(steps: Sequence[Step], client: Device, server: Device) -> ClientTurn:
-    computing_s = {"before": 0.0, "after": 0.0}
-    up_bytes = down_bytes = 0
-    server_s = 0.0
-    where = "before"
-    for step in steps:
-        match step:
-            case Compute(_, works):
-                computing_s[where] += _seconds(client, works)
-            case Upload(num_bytes):
-                up_bytes, where = int(num_bytes), "after"
-            case Serve(works):
-                server_s = _seconds(server, works)
-            case Download(num_bytes):
-                down_bytes = int(num_bytes)
-    return ClientTurn(computing_s["before"], up_bytes, server_s, down_bytes, computing_s["after"])
-
-
-def _seconds(device: Device, works: Sequence[Work]) -> float:
-    return float(device.seconds(*works))
+def _turn(program: Program, client: int) -> ClientTurn | None:
+    """What one client does; None where that is not one exchange with the server."""
+    own = program.client == client
+    up = np.flatnonzero(own & program.is_transfer & (program.to == SERVER))
+    down = np.flatnonzero(own & program.is_transfer & (program.who == SERVER))
+    served = np.flatnonzero(own & ~program.is_transfer & (program.who == SERVER))
+    transfers, lanes = (own & program.is_transfer).sum(), set(program.lane[own].tolist())
+    waits = (program.waits_for[own] >= 0).any()
+    if (len(up), len(down), len(served), transfers, len(lanes)) != (1, 1, 1, 2, 1) or waits:
+        return None
+    place, works = np.arange(len(own)), own & ~program.is_transfer & (program.who != SERVER)
+    before, after = works & (place < up[0]), works & (place > down[0])
+    if not up[0] < served[0] < down[0] or (before | after).sum() != works.sum():
+        return None
+    return ClientTurn(
+        float(program.seconds[before].sum()),
+        int(program.num_bytes[up[0]]),
+        float(program.seconds[served[0]]),
+        int(program.num_bytes[down[0]]),
+        float(program.seconds[after].sum()),
+    )
 
 
 def own_rounds() -> list[Round]:
@@ -159,17 +157,24 @@ def own_rounds() -> list[Round]:
 
 
 def _own_round(label: str, kilobytes: Sequence[int]) -> Round:
-    turns = []
+    words = Vocabulary()
+    script = Script(words)
     for client, size in enumerate(kilobytes):
-        num_bytes = 1000 * size
-        messages = (
-            Message(ACTIVATIONS, "up", num_bytes, num_bytes),
-            Message(LABELS, "up", SAMPLES, SAMPLES),
-            Message(GRADIENTS, "down", num_bytes, num_bytes),
+        lane, num_bytes = script.lane(client), 1000 * size
+        encode, decode = (
+            Piece(name, elements=num_bytes // 4, codec="identity") for name in ("encode", "decode")
         )
-        turns.append(Turn(client, SAMPLES, messages))
+        lane.work(client, CLIENT_FORWARD, Piece("client forward", samples=SAMPLES))
+        lane.work(client, ENCODE, encode)
+        labels = Message(LABELS, SAMPLES, SAMPLES)
+        lane.upload(client, Message(ACTIVATIONS, num_bytes, num_bytes), labels)
+        server = (Piece(name, samples=SAMPLES) for name in ("server forward", "server backward"))
+        lane.serve(client, decode, *server, encode)
+        lane.download(client, Message(GRADIENTS, num_bytes, num_bytes))
+        lane.work(client, DECODE, decode)
+        lane.work(client, CLIENT_BACKWARD, Piece("client backward", samples=SAMPLES))
     scenario = plan(DOCUMENT, "validate-clock", Path()).cases[0].scenario
-    return Round(label, scenario, Costs(0, 0, 0, 0, PER_ELEMENT, PER_ELEMENT), RoundRecord(tuple(turns)))
+    return Round(label, scenario, Steps.of([script.rows()], words))
 
 
 def rounds_of(study: Path) -> list[Round]:
@@ -178,9 +183,9 @@ def rounds_of(study: Path) -> list[Round]:
     rounds: dict[str, Round] = {}
     for run in open_study(study).runs:
         recording = run.recording
-        if recording.rounds and run.training not in rounds:
+        if recording.num_rounds and run.training not in rounds:
             label = run.scenario.codec.uplink.label
-            rounds[run.training] = Round(label, run.scenario, costs_of(recording), recording.rounds[0])
+            rounds[run.training] = Round(label, run.scenario, recording.steps.only(0))
     if not rounds:
         raise ValidationError(f"{study} has no finished training; `slsim run` its scenario first")
     return list(rounds.values())

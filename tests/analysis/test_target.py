@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from slsim.analysis import held, target_of
-from slsim.recording import Costs, Evaluation, Recording, RoundRecord, Status, TestSet
+from slsim.recording import STEP, Evaluation, Recording, Status, TestSet
 from slsim.scenario.tables import TrainingTable
 
 TEN_CLASSES = TestSet(samples=1000, classes=10, chance=0.1)
-COSTS = Costs(1.0, 1.0, 1.0, 1.0, {}, {})
 
 
 def recording(
@@ -22,8 +22,10 @@ def recording(
     evaluations = [
         Evaluation(20 * place, 0.0, value, value, 0.0) for place, value in enumerate(accuracies, 1)
     ]
-    rounds = [RoundRecord(())] * (20 * len(accuracies))
-    return Recording("key", {}, COSTS, (1,), rounds, evaluations, status=status, test_set=test_set)
+    run = Recording("key", {}, evaluations, status=status, test_set=test_set)
+    for _ in range(20 * len(accuracies)):
+        run.add_round(np.zeros(0, STEP))
+    return run
 
 
 def aim(target: float | str, window: int = 3) -> TrainingTable:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from trainings import evaluated, scenario_of, trained
 
 from slsim.errors import DataError
+from slsim.learning.exchange import Exchange
 from slsim.learning.memory import lacks_memory
-from slsim.learning.trainer import Trainer
-from slsim.recording import RoundRecord
-from slsim.scenario import plan
+from slsim.learning.split import split
 from slsim.study.training import prepare
 
 FILE = '''
@@ -208,24 +208,20 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-Train = Callable[..., Trainer]
+Train = Callable[..., Exchange]
 
 
 @pytest.fixture
 def train(tiny: dict[str, Any], file: Path) -> Train:
     """Trains a model of the file for two rounds, and evaluates it."""
 
-    def rounds(name: str, cut: int = 1, **tables: Any) -> Trainer:
+    def rounds(name: str, cut: int = 1, **tables: Any) -> Exchange:
         training = {"max_rounds": 2, **tables.pop("training", {})}
         model = {"name": f"{file}:{name}", "cut": cut}
-        document = {**tiny, "model": model, "training": training, **tables}
-        document.pop("sweep")
-        scenario = plan(document, "test", Path()).cases[0].scenario
-        trainer = prepare(scenario)
-        records = list(scenario.training.protocol.create().learn(trainer))
-        assert isinstance(records[-1], RoundRecord)
-        trainer.evaluate()
-        return trainer
+        exchange, steps = trained(scenario_of(tiny, model=model, training=training, **tables))
+        assert len(steps) == 2
+        evaluated(exchange)
+        return exchange
 
     return rounds
 
@@ -301,7 +297,7 @@ TRAINED = (
 
 @pytest.mark.parametrize("name", TRAINED.split())
 def test_what_can_be_trained_is(train: Train, name: str) -> None:
-    assert train(name).manner.notices == ()
+    assert train(name).parts.manner.notices == ()
 
 
 def test_a_weight_used_twice_on_one_side_is_trained(train: Train) -> None:
@@ -309,12 +305,12 @@ def test_a_weight_used_twice_on_one_side_is_trained(train: Train) -> None:
 
 
 def test_a_layer_that_cannot_take_channels_last_gets_the_usual_layout(train: Train) -> None:
-    trainer = train("viewed")
-    assert not trainer.manner.channels_last
-    (notice,) = trainer.manner.notices
+    manner = train("viewed").parts.manner
+    assert not manner.channels_last
+    (notice,) = manner.notices
     assert notice.startswith('layer 1 ("0.2", Do) fails in training')
     assert notice.endswith("so images are laid out as usual (channels_last = false)")
-    assert train("viewed", training={"channels_last": False}).manner.notices == ()
+    assert train("viewed", training={"channels_last": False}).parts.manner.notices == ()
 
 
 def test_a_lone_sample_is_tried_where_there_is_one(train: Train) -> None:
@@ -341,18 +337,14 @@ def test_a_lone_test_image_is_tried_too(train: Train, tiny: dict[str, Any], tmp_
 
 def test_a_trial_changes_nothing(tiny: dict[str, Any], file: Path) -> None:
     """Neither weights, nor what layers count, nor gradients, nor a random stream."""
-    from slsim.learning.split import split
-
-    document = {**tiny, "model": {"name": f"{file}:lazy", "cut": 1}}
-    document.pop("sweep")
-    scenario = plan(document, "test", Path()).cases[0].scenario
+    scenario = scenario_of(tiny, model={"name": f"{file}:lazy", "cut": 1})
     streams = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
-    trainer = prepare(scenario)
+    model = prepare(scenario).parts.model
     after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
     assert torch.equal(streams[0], after[0])
     assert streams[1:] == after[1:]
     fresh = split(scenario.model.component.create(), 1, (1, 8, 8), 4, scenario.seed)
-    for half, other in ((trainer.model.client, fresh.client), (trainer.model.server, fresh.server)):
+    for half, other in ((model.client, fresh.client), (model.server, fresh.server)):
         pairs = zip(half.state_dict().values(), other.state_dict().values(), strict=True)
         assert all(torch.equal(one, same) for one, same in pairs)
         assert all(one.grad is None for one in half.parameters())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from trainings import scenario_of, state_of
 
 from slsim.learning import ghost
 from slsim.learning.apart import COUNTS, mixing, one_by_one
+from slsim.learning.exchange import Exchange, Passing
 from slsim.learning.sampling import Batch
-from slsim.learning.trainer import Trainer
-from slsim.scenario import plan
 from slsim.study.training import prepare
 
 
@@ -168,82 +168,87 @@ def attention(i, n): return nn.Sequential(nn.Sequential(nn.Flatten(1, 2), nn.Tra
 """  # noqa: E501
 
 
+Prepare = Callable[..., Exchange]
+
+
 @pytest.fixture
-def trainer(tiny: dict[str, Any], tmp_path: Path) -> Callable[..., Trainer]:
+def prepared(tiny: dict[str, Any], tmp_path: Path) -> Prepare:
+    """An exchange with a model of `NETS`."""
     path = tmp_path / "nets.py"
     path.write_text(NETS)
 
-    def prepared(name: str, **training: Any) -> Trainer:
-        document = {**tiny, "model": {"name": f"{path}:{name}", "cut": 1}, "training": training}
-        document.pop("sweep")
-        return prepare(plan(document, "test", Path()).cases[0].scenario)
+    def of(name: str, **training: Any) -> Exchange:
+        return prepare(scenario_of(tiny, model={"name": f"{path}:{name}", "cut": 1}, training=training))
 
-    return prepared
+    return of
 
 
 BATCHES = [Batch(0, np.arange(5)), Batch(1, np.arange(5, 12)), Batch(2, np.arange(20, 23))]
+
+
+def exchanged(exchange: Exchange, batches: Sequence[Batch]) -> Passing:
+    """What the server received of these batches, after gradients returned."""
+    at_server = exchange.upload(exchange.forward(batches))
+    exchange.server_learns(at_server)
+    exchange.return_gradients(at_server)
+    return at_server
 
 
 @pytest.mark.parametrize(
     "name", ["own", "own_server", "sub", "norm", "no_statistics", "layer", "weighted", "attention"]
 )
 @pytest.mark.parametrize("weighting", ["samples", "clients"])
-def test_clients_together_are_each_as_alone(
-    trainer: Callable[..., Trainer], name: str, weighting: str
-) -> None:
+def test_clients_together_are_each_as_alone(prepared: Prepare, name: str, weighting: str) -> None:
     """Activations, the gradients that return, the weights' gradients, and running statistics."""
-    together = trainer(name, weighting=weighting)
+    together = prepared(name, weighting=weighting)
     alone = [copy.deepcopy(together) for _ in BATCHES]
-    sent = together.forward(BATCHES)
-    returned = together.server_pass(together.encode(BATCHES, sent), together.encode_labels(BATCHES))
-    together.backward(sent, returned)
+    received = exchanged(together, BATCHES)
     sizes = [batch.indices.size for batch in BATCHES]
     shares = [1 / 3] * 3 if weighting == "clients" else [size / sum(sizes) for size in sizes]
     sums = [torch.zeros_like(one) for one in weights(together)]
     means = [torch.zeros_like(one) for one in statistics(together)]
-    for own, batch, part, payload, share in zip(
-        alone, BATCHES, sent.split(sizes), returned, shares, strict=True
-    ):
-        activations = own.forward([batch])
-        torch.testing.assert_close(activations, part, rtol=1e-4, atol=1e-5)
-        (back,) = own.server_pass(own.encode([batch], activations), own.encode_labels([batch]))
-        expected = own.downlink.decode(back)
-        torch.testing.assert_close(own.downlink.decode(payload), expected, rtol=1e-3, atol=1e-5)
-        own.backward(activations, [back])
+    parts = zip(received.values.split(sizes), gradient(received).split(sizes), strict=True)
+    for own, batch, (activations, returned), share in zip(alone, BATCHES, parts, shares, strict=True):
+        expected = exchanged(own, [batch])
+        torch.testing.assert_close(expected.values, activations, rtol=1e-4, atol=1e-5)
+        scaled = returned / (share * len(BATCHES))
+        torch.testing.assert_close(scaled, gradient(expected), rtol=1e-3, atol=1e-5)
         sums = [total + share * one.grad for total, one in zip(sums, weights(own), strict=True)]
         means = [mean + share * one for mean, one in zip(means, statistics(own), strict=True)]
-    for one, expected in zip(weights(together), sums, strict=True):
-        torch.testing.assert_close(one.grad / len(BATCHES), expected, rtol=1e-3, atol=1e-5)
-    for one, expected in zip(statistics(together), means, strict=True):
-        torch.testing.assert_close(one, expected, rtol=1e-4, atol=1e-5)
+    for one, total in zip(weights(together), sums, strict=True):
+        torch.testing.assert_close(one.grad / len(BATCHES), total, rtol=1e-3, atol=1e-5)
+    for one, mean in zip(statistics(together), means, strict=True):
+        torch.testing.assert_close(one, mean, rtol=1e-4, atol=1e-5)
 
 
-def weights(of: Trainer) -> list[torch.Tensor]:
-    return [*of.model.client.parameters(), *of.model.server.parameters()]
+def gradient(received: Passing) -> torch.Tensor:
+    assert received.values.grad is not None
+    return received.values.grad
 
 
-def statistics(of: Trainer) -> list[torch.Tensor]:
-    buffers = [*of.model.client.buffers(), *of.model.server.buffers()]
-    return [one for one in buffers if one.is_floating_point()]
+def weights(of: Exchange) -> list[torch.Tensor]:
+    return [one for one in state_of(of) if isinstance(one, nn.Parameter)]
 
 
-def test_a_reader_is_told(trainer: Callable[..., Trainer]) -> None:
-    assert trainer("norm").manner.notices == ()
-    client, server = trainer("sub").manner.notices
+def statistics(of: Exchange) -> list[torch.Tensor]:
+    return [one for one in state_of(of) if not isinstance(one, nn.Parameter)]
+
+
+def test_a_reader_is_told(prepared: Prepare) -> None:
+    assert prepared("norm").parts.manner.notices == ()
+    client, server = prepared("sub").parts.manner.notices
     assert client.startswith('layer 1 ("0.1", Sub) gives other numbers for a client\'s samples when another')
     assert client.endswith("the client's half takes one client's batch after another's")
     assert server.startswith('layer 2 ("1.1", Sub)')
 
 
-def test_evaluation_is_in_a_clients_batches_where_layers_look_across_them(
-    trainer: Callable[..., Trainer],
-) -> None:
+def test_evaluation_is_in_a_clients_batches_where_layers_look_across_them(prepared: Prepare) -> None:
     """Of 60 test images, the first five give the same whatever the others are."""
-    own = trainer("own")
-    images, _ = next(own._images.test_batches())
+    own = prepared("own")
+    images, _ = next(own.images.test_batches())
     other = torch.cat([images[:5], images[5:] * 7])
     with torch.no_grad():
-        first, second = (own._activations(one, [5] * 12)[:5] for one in (images, other))
+        first, second = (own.parts.through_client(one, [5] * 12)[:5] for one in (images, other))
     torch.testing.assert_close(first, second)
 
 
@@ -264,17 +269,17 @@ def count(m: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 def test_batches_of_different_sizes_count_by_their_samples_unless_clients_are_to_count_alike(
-    trainer: Callable[..., Trainer],
+    prepared: Prepare,
 ) -> None:
     """Batches of 10 and 1 (in `splitfed`) give the gradient of all 11 samples at once."""
-    together = trainer("layer")
+    together = prepared("layer")
     parts = [Batch(0, np.arange(10)), Batch(1, np.arange(30, 31))]
     pooled = copy.deepcopy(together)
-    together.exchange(parts)
-    pooled.exchange([Batch(0, np.concatenate([part.indices for part in parts]))])
+    exchanged(together, parts)
+    exchanged(pooled, [Batch(0, np.concatenate([part.indices for part in parts]))])
     for one, expected in zip(weights(together), weights(pooled), strict=True):
         torch.testing.assert_close(one.grad / 2, expected.grad, rtol=1e-4, atol=1e-6)
-    alike = trainer("layer", weighting="clients")
-    alike.exchange(parts)
+    alike = prepared("layer", weighting="clients")
+    exchanged(alike, parts)
     pairs = zip(weights(alike), weights(pooled), strict=True)
     assert not any(torch.allclose(one.grad / 2, other.grad, rtol=0.1) for one, other in pairs)

@@ -11,7 +11,7 @@ from torch import nn
 
 from slsim.codecs import create
 from slsim.learning.halves import Half, Snapshot
-from slsim.learning.sending import state_sent
+from slsim.learning.sending import statistics_sent, weights_of
 from slsim.scenario.tables import TrainingTable
 
 SETTINGS = TrainingTable(learning_rate=0.1, momentum=0.9)
@@ -29,7 +29,7 @@ def images(step: int) -> torch.Tensor:
 
 def learn(half: Half, steps: range) -> None:
     for step in steps:
-        half(images(step)).square().mean().backward()
+        half.module(images(step)).square().mean().backward()
         half.step(0.1, participants=1)
 
 
@@ -134,7 +134,7 @@ def test_a_step_divides_summed_gradients_by_the_participants() -> None:
     for half, repeats in ((one, 1), (two, 2)):
         half.module[1].eval()  # type: ignore[index]
         for _ in range(repeats):
-            half(images(0)).square().mean().backward()
+            half.module(images(0)).square().mean().backward()
         half.step(0.1, participants=repeats)
     torch.testing.assert_close(one.weights(), two.weights(), rtol=1e-6, atol=1e-7)
 
@@ -143,18 +143,19 @@ def test_a_state_that_travels_has_its_statistics_exactly_and_its_weights_through
     halves = Half(network(), SETTINGS), Half(network(), SETTINGS)
     learn(halves[0], range(2))
     state = torch.cat([half.weights() for half in halves])
-    codec, rng = create("qu", bits=3), np.random.default_rng(0)
-    (weights, statistics), arrived = state_sent(state, halves, codec, "up", rng)
+    codec = create("qu", bits=3)
+    weights, put_back = weights_of(state, halves)
+    payload = codec.encode(weights, np.random.default_rng(0))
+    arrived = put_back(codec.decode(payload, tuple(weights.shape)))
     size, own = halves[0].size, halves[0].num_weights
     for sent, came in zip(state.split(size), arrived.split(size), strict=True):
         assert torch.equal(sent[own:], came[own:])
         assert not torch.equal(sent[:own], came[:own])
-    assert (weights.kind, weights.raw_bytes) == ("weights", 4 * 2 * own)
+    assert weights.shape == (2 * own,)
+    (statistics,) = statistics_sent(state, halves)
     assert (statistics.kind, statistics.raw_bytes) == ("statistics", 4 * 2 * (8 + 1))  # and a counter
     assert statistics.num_bytes == create("identity").num_bytes((18,))
-    assert weights.num_bytes == codec.num_bytes((2 * own,))
-    messages, _ = state_sent(state[:0], (Half(nn.Sequential(nn.Flatten()), SETTINGS),), codec, "up", rng)
-    assert [message.kind for message in messages] == ["weights"]
+    assert statistics_sent(state[:0], (Half(nn.Sequential(nn.Flatten()), SETTINGS),)) == []
 
 
 class Replacing(nn.Module):
@@ -171,7 +172,20 @@ class Replacing(nn.Module):
 
 def test_the_state_is_of_the_buffers_that_are_there_now() -> None:
     half = Half(nn.Sequential(Replacing()), SETTINGS)
-    half(torch.ones(4, 3))
+    half.module(torch.ones(4, 3))
     assert half.weights().tolist() == [0.5] * 3
     half.load(torch.zeros(3))
     assert half.module[0].mean.tolist() == [0, 0, 0]  # type: ignore[index]
+
+
+def test_other_gradients_can_be_put_in_place_of_those_that_were_summed() -> None:
+    """As one vector of the weights that learn; a weight without a gradient counts as 0."""
+    half = Half(network(), SETTINGS)
+    half.module[0].requires_grad_(False)  # type: ignore[index]
+    learning = [one for one in half.module.parameters() if one.requires_grad]
+    assert half.gradients().tolist() == [0.0] * sum(one.numel() for one in learning)
+    half.module(images(0)).square().mean().backward()
+    expected = [2 * one.grad for one in learning if one.grad is not None]
+    half.set_gradients(2 * half.gradients())
+    for one, double in zip(learning, expected, strict=True):
+        assert torch.equal(one.grad, double)  # type: ignore[arg-type]

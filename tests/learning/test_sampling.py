@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trainings import evaluated, learn, samples_of, scenario_of, trained
 
+from slsim.clock import Clock
 from slsim.learning.sampling import Sampler
-from slsim.learning.trainer import Trainer
-from slsim.recording import RoundRecord
-from slsim.scenario import Scenario, plan
-from slsim.simulation import Simulation
+from slsim.recording import Steps
 from slsim.study.training import prepare
 
 
@@ -22,11 +21,6 @@ def parts(*sizes: int) -> list[np.ndarray]:
     """Consecutive positions for each client."""
     ends = np.cumsum(sizes)
     return [np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-
-
-def rounds_of(scenario: Scenario, trainer: Trainer) -> list[RoundRecord]:
-    rounds = scenario.training.protocol.create().learn(trainer)
-    return [record for record in rounds if record is not None]
 
 
 def test_a_pass_takes_each_sample_once_and_the_next_in_another_order() -> None:
@@ -111,16 +105,13 @@ PROTOCOLS: list[Any] = [
 def test_an_epoch_of_some_participants_sees_as_many_samples_as_there_are(
     tiny: dict[str, Any], protocol: Any
 ) -> None:
-    document = {key: value for key, value in tiny.items() if key != "sweep"}
-    document["clients"] = {"count": 12, "per_round": 4, "batch_size": 5}
-    document["training"] = {"protocol": protocol, "epochs": 2}
-    scenario = plan(document, "test", Path()).cases[0].scenario
-    trainer = prepare(scenario)
-    records = rounds_of(scenario, trainer)
-    assert sum(turn.samples for record in records for turn in record.turns) == 2 * 240
-    for record in records:
-        assert len({turn.client for turn in record.turns}) == (1 if protocol == "centralized" else 4)
-    assert trainer.evaluate().epoch == pytest.approx(2)
+    clients = {"count": 12, "per_round": 4, "batch_size": 5}
+    training = {"protocol": protocol, "epochs": 2}
+    exchange, steps = trained(scenario_of(tiny, clients=clients, training=training))
+    samples = samples_of(steps)
+    assert samples.to_numpy().sum() == 2 * 240
+    assert set((samples > 0).sum(axis=1)) == {1 if protocol == "centralized" else 4}
+    assert evaluated(exchange).epoch == pytest.approx(2)
 
 
 def test_a_hundred_of_a_hundred_thousand_cost_what_a_hundred_do(tmp_path: Path) -> None:
@@ -130,37 +121,35 @@ def test_a_hundred_of_a_hundred_thousand_cost_what_a_hundred_do(tmp_path: Path) 
     labels = (np.arange(2000) % 4).astype(np.uint8)
     path = tmp_path / "many.npz"
     np.savez(path, x_train=images, y_train=labels, x_test=images[:40], y_test=labels[:40])
+    clients = {"count": 100_000, "per_round": 100, "batch_size": 5}
     document = {
         "name": "many",
         "data": {"name": "npz", "path": str(path)},
         "model": {"name": "mlp", "hidden": 8, "cut": "shallow"},
-        "clients": {"count": 100_000, "per_round": 100, "batch_size": 5},
+        "clients": clients,
         "training": {"protocol": {"name": "splitfed", "local_epochs": 1}, "max_rounds": 2},
     }
-    scenario = plan(document, "test", Path()).cases[0].scenario
-    few = {**document, "clients": {**document["clients"], "count": 200}}
-    prepare(plan(few, "test", Path()).cases[0].scenario)  # what is only ever loaded once is not counted
+    scenario = scenario_of(document)
+    few = scenario_of(document, clients={**clients, "count": 200})
+    prepare(few)  # what is only ever loaded once is not counted
     tracemalloc.start()
-    trainer = prepare(scenario)
+    exchange = prepare(scenario)
     held_before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
-    records = rounds_of(scenario, trainer)
+    rounds = [done.rows for done in learn(scenario, exchange)]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held_before < 40e6  # the partition: an array a client
     assert peak - held_before < 10e6
-    assert trainer.progress.total_rounds == len(records) == 2
-    for record in records:
-        clients = {turn.client for turn in record.turns}
-        assert len(clients) == 100
-        assert all(trainer.sampler.parts[client].size for client in clients)
-    first, second = ({turn.client for turn in record.turns} for record in records)
+    assert exchange.progress.total_rounds == len(rounds) == 2
+    first, second = (set(Steps.of([rows], exchange.words).clients.tolist()) for rows in rounds)
+    for drawn in (first, second):
+        assert len(drawn) == 100
+        assert all(exchange.sampler.parts[client].size for client in drawn)
     assert first != second
-    step = {**document, "training": {"protocol": "splitfed", "max_rounds": 2}}
-    scenario = plan(step, "test", Path()).cases[0].scenario
-    trainer = prepare(scenario)
-    records = rounds_of(scenario, trainer)
-    timeline = Simulation.of(scenario, trainer.costs()).run(records)
+    scenario = scenario_of(document, training={"protocol": "splitfed", "max_rounds": 2})
+    _, steps = trained(scenario)
+    timeline = Clock.of(scenario).run(steps, np.arange(2))
     assert len(timeline.clients) == 200
     assert timeline.makespan_s > 0
 

@@ -13,13 +13,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from trainings import evaluated, normalized, normalizing_net, samples_of, scenario_of, sent, table_of, trained
 
 from slsim import seeds
 from slsim.errors import TrainingDiverged
-from slsim.learning.data import Dataset
-from slsim.learning.trainer import Trainer
-from slsim.recording import RoundRecord
-from slsim.scenario import Scenario, plan
+from slsim.scenario import Scenario
 from slsim.study.training import prepare, training_key
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -31,17 +29,6 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     "centralized": {"name": "centralized"},
 }
 LOCAL = ("splitfed local", "splitfed-v2", "sequential", "fedavg")
-
-
-def scenario_of(document: dict[str, Any], **tables: Any) -> Scenario:
-    document = {**{key: value for key, value in document.items() if key != "sweep"}, **tables}
-    return plan(document, "test", Path()).cases[0].scenario
-
-
-def trained(scenario: Scenario) -> tuple[Trainer, list[RoundRecord]]:
-    trainer = prepare(scenario)
-    rounds = scenario.training.protocol.create().learn(trainer)
-    return trainer, [record for record in rounds if record is not None]
 
 
 # Bytes, by a formula of the test's own.
@@ -89,15 +76,6 @@ def expected_bytes(
     return expected
 
 
-def sent(records: Sequence[RoundRecord]) -> Counter[tuple[str, str]]:
-    totals: Counter[tuple[str, str]] = Counter()
-    for record in records:
-        for turn in record.turns:
-            for message in turn.messages:
-                totals[message.kind, message.direction] += message.num_bytes
-    return totals
-
-
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_reaches_75_percent_on_fashion_mini_with_the_bytes_of_the_formula(name: str) -> None:
     document = {
@@ -112,18 +90,17 @@ def test_reaches_75_percent_on_fashion_mini_with_the_bytes_of_the_formula(name: 
             "schedule": "cosine",
         },
     }
-    trainer, records = trained(scenario_of(document))
-    assert trainer.evaluate().accuracy >= 0.75
+    exchange, steps = trained(scenario_of(document))
+    assert evaluated(exchange, crosses_cut=name not in ("fedavg", "centralized")).accuracy >= 0.75
     each = [858, *[857] * 6]  # 6,000 images over 7 clients
     batches = [size for samples in each for size in mini_batches(samples, 25)] * 5
     client = 784 * 32 + 32
     server = 32 * 32 + 32 + 32 * 10 + 10
     state = client + server if name == "fedavg" else client
     identities = (identity, identity, identity)
-    assert sent(records) == expected_bytes(name, batches, 32, state, identities, num_weights=7 * 5)
-    assert sum(turn.samples for record in records for turn in record.turns) == 5 * 6000
-    steps = math.ceil(6000 / (7 * 25))
-    assert len(records) == 5 * (1 if name in LOCAL else steps)
+    assert sent(steps) == expected_bytes(name, batches, 32, state, identities, num_weights=7 * 5)
+    assert samples_of(steps).to_numpy().sum() == 5 * 6000
+    assert len(steps) == 5 * (1 if name in LOCAL else math.ceil(6000 / (7 * 25)))
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -136,9 +113,9 @@ def test_bytes_of_lossy_codecs_and_uneven_clients(tiny: dict[str, Any], name: st
         codec={"uplink": {"name": "qu", "bits": 3}, "downlink": "cast", "weights": "cast"},
         training={"protocol": protocol, "epochs": 4, "learning_rate": 0.02},
     )
-    trainer, records = trained(scenario)
-    assert trainer.evaluate().accuracy > 0.6
-    each = [part.size for part in trainer.sampler.parts]
+    exchange, steps = trained(scenario)
+    assert evaluated(exchange, crosses_cut=name not in ("fedavg", "centralized")).accuracy > 0.6
+    each = [part.size for part in exchange.sampler.parts]
     assert sum(each) == 240
     assert len(set(each)) > 1
     batches = [size for samples in each for size in mini_batches(samples, 5)] * 4
@@ -146,12 +123,8 @@ def test_bytes_of_lossy_codecs_and_uneven_clients(tiny: dict[str, Any], name: st
     state = client + 16 * 16 + 16 + 16 * 4 + 4 if name == "fedavg" else client
     codecs = (three_bits, halved, halved)
     taking_part = sum(size > 0 for size in each)
-    assert sent(records) == expected_bytes(name, batches, 16, state, codecs, num_weights=taking_part * 2)
-    for record in records:
-        for turn in record.turns:
-            for message in turn.messages:
-                if message.kind == "weights":
-                    assert message.raw_bytes == 4 * state
+    assert sent(steps) == expected_bytes(name, batches, 16, state, codecs, num_weights=taking_part * 2)
+    assert set(steps.rows["raw_bytes"][steps.sent("weights")]) == ({4 * state} if name in LOCAL else set())
 
 
 @pytest.mark.parametrize("name", ["fedavg", "splitfed local", "splitfed-v2", "sequential"])
@@ -160,20 +133,20 @@ def test_what_is_no_weight_travels_exactly_and_is_charged(normalizing: dict[str,
     clients, data = {"count": 4, "batch_size": 10}, {**normalizing["data"], "partition": "iid"}
     training = {"protocol": PROTOCOLS[name], "max_rounds": 2, "learning_rate": 1e-6}
     codec = {"weights": {"name": "qu", "bits": 3}}
-    trainer, records = trained(
+    exchange, steps = trained(
         scenario_of(normalizing, data=data, codec=codec, clients=clients, training=training)
     )
     layers = 2 if name == "fedavg" else 1
     weights = (1 * 6 * 9 + 6 + 12) + ((6 * 6 * 9 + 6 + 12 + 54 * 4 + 4) if name == "fedavg" else 0)
-    messages = [m for record in records for turn in record.turns for m in turn.messages]
-    kinds = {kind: {(m.num_bytes, m.raw_bytes) for m in messages if m.kind == kind} for kind in STATE}
-    assert kinds["weights"] == {(three_bits(weights), 4 * weights)}
-    assert kinds["statistics"] == {(identity(13 * layers), 4 * 13 * layers)}
+    table = table_of(steps)[["kind", "num_bytes", "raw_bytes"]].loc[steps.are_messages]
+    kinds = {kind: set(table[table["kind"] == kind].itertuples(index=False, name=None)) for kind in STATE}
+    assert kinds["weights"] == {("weights", three_bits(weights), 4 * weights)}
+    assert kinds["statistics"] == {("statistics", identity(13 * layers), 4 * 13 * layers)}
     plain, _ = trained(scenario_of(normalizing, data=data, clients=clients, training=training))
     for half in ("client", "server") if name == "fedavg" else ("client",):
-        for key, value in getattr(plain.model, half).state_dict().items():
+        for key, value in getattr(plain.parts.model, half).state_dict().items():
             if "running_var" in key:
-                assert (getattr(trainer.model, half).state_dict()[key] > 0).all()
+                assert (getattr(exchange.parts.model, half).state_dict()[key] > 0).all()
             if "running_mean" in key and half == "client":
                 assert value.abs().max() > 0
 
@@ -184,9 +157,9 @@ def test_a_centralized_round_is_as_large_as_everyones_mini_batches_and_sees_each
     uneven = {**tiny["data"], "partition": {"dirichlet": 0.3}}
     training = {"protocol": "centralized", "epochs": 2}
     clients = {"count": 4, "batch_size": 7}
-    trainer, records = trained(scenario_of(tiny, data=uneven, training=training, clients=clients))
-    assert [record.turns[0].samples for record in records] == [28] * 8 + [16] + [28] * 8 + [16]
-    drawn = [trainer.sampler.pooled(number).indices for number in range(18)]
+    exchange, steps = trained(scenario_of(tiny, data=uneven, training=training, clients=clients))
+    assert samples_of(steps)[0].tolist() == [28] * 8 + [16] + [28] * 8 + [16]
+    drawn = [exchange.sampler.pooled(number).indices for number in range(18)]
     for one_pass in (drawn[:9], drawn[9:]):
         assert sorted(np.concatenate(one_pass)) == list(range(240))
     assert list(drawn[0]) != list(drawn[9])
@@ -196,26 +169,16 @@ STATE = ("weights", "statistics")
 
 # Against a loop of copies.
 
-NORMALIZING = """
-from torch import nn
-
-def net(image_shape, num_classes):
-    block = nn.Sequential(nn.Conv2d(image_shape[0], 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
-    hidden = nn.Sequential(nn.Conv2d(6, 6, 3, stride=2), nn.BatchNorm2d(6), nn.ReLU())
-    return nn.Sequential(block, hidden, nn.Sequential(nn.Flatten(), nn.Linear(54, num_classes)))
-"""
 State = dict[str, torch.Tensor]
 
 
 @pytest.fixture
 def normalizing(tiny: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     """Batch normalization in both halves; clients of uneven sizes, in mini-batches of 8 and what is left."""
-    path = tmp_path / "normalizing.py"
-    path.write_text(NORMALIZING)
     return {
         **tiny,
         "data": {**tiny["data"], "partition": {"dirichlet": 0.7}},
-        "model": {"name": f"{path}:net", "cut": 1},
+        "model": {"name": normalizing_net(tmp_path), "cut": 1},
         "clients": {"count": 4, "batch_size": 8},
     }
 
@@ -225,10 +188,10 @@ class ByHand:
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.trainer = prepare(scenario)  # for its sampler and its first weights
+        self.exchange = prepare(scenario)  # for its sampler and its first weights
         self.data = scenario.data.component.create().load()
-        self.client = copy.deepcopy(self.trainer.model.client)
-        self.server = copy.deepcopy(self.trainer.model.server)
+        self.client = copy.deepcopy(self.exchange.parts.model.client)
+        self.server = copy.deepcopy(self.exchange.parts.model.server)
 
     def optimizer(self, *halves: nn.Module) -> torch.optim.SGD:
         parameters = [parameter for half in halves for parameter in half.parameters()]
@@ -246,18 +209,13 @@ class ByHand:
 
     def rounds(self) -> Iterator[list[tuple[int, list[Any]]]]:
         """Each round's participants with their mini-batches."""
-        sampler = self.trainer.sampler
-        for number in range(self.trainer.progress.total_rounds):
+        sampler = self.exchange.sampler
+        for number in range(self.exchange.progress.total_rounds):
             participants = sampler.participants(number)
             yield [
                 (client, [sampler.next_batch(client) for _ in range(2 * sampler.steps_in_pass(client))])
                 for client in participants
             ]
-
-
-def normalized(data: Dataset, indices: Any) -> torch.Tensor:
-    mean, deviation = (torch.from_numpy(value).view(-1, 1, 1) for value in data.channel_statistics())
-    return (torch.from_numpy(data.x_train[indices]).float() / 255 - mean) / deviation
 
 
 def mean_state(halves: Sequence[nn.Module], sizes: Sequence[int]) -> State:
@@ -273,7 +231,7 @@ def mean_state(halves: Sequence[nn.Module], sizes: Sequence[int]) -> State:
     }
 
 
-def samples_of(batches: Sequence[Any]) -> int:
+def num_samples(batches: Sequence[Any]) -> int:
     return sum(batch.indices.size for batch in batches)
 
 
@@ -288,7 +246,7 @@ def averaged(hand: ByHand) -> None:
                 hand.step(client, server, batch.indices, optimizer)
             clients.append(client)
             servers.append(server)
-            sizes.append(samples_of(batches))
+            sizes.append(num_samples(batches))
         hand.client.load_state_dict(mean_state(clients, sizes))
         hand.server.load_state_dict(mean_state(servers, sizes))
 
@@ -304,7 +262,7 @@ def one_server(hand: ByHand) -> None:
             there = {n: batches[step] for n, batches in participants if step < len(batches)}
             for n in order.permutation(list(there)).tolist():
                 hand.step(clients[n], hand.server, there[n].indices, servers, optimizers[n])
-        sizes = [samples_of(batches) for _, batches in participants]
+        sizes = [num_samples(batches) for _, batches in participants]
         hand.client.load_state_dict(mean_state(list(clients.values()), sizes))
 
 
@@ -337,11 +295,12 @@ def test_equals_a_loop_of_copies(normalizing: dict[str, Any], name: str, per_rou
         "learning_rate": 0.02,
     }
     scenario = scenario_of(normalizing, training=training, clients=clients)
-    trainer, records = trained(scenario)
+    exchange, steps = trained(scenario)
     hand = ByHand(scenario)
-    assert len(records) == (4 if per_round else 3)
+    assert len(steps) == (4 if per_round else 3)
     HANDS[name](hand)
-    for half, other in ((trainer.model.client, hand.client), (trainer.model.server, hand.server)):
+    model = exchange.parts.model
+    for half, other in ((model.client, hand.client), (model.server, hand.server)):
         learned, expected = half.state_dict(), other.state_dict()
         assert any("running_var" in key for key in learned)
         for key, value in expected.items():
@@ -364,9 +323,10 @@ def test_switches_of_arithmetic_learn_as_well_and_make_another_training(
     assert training_key(plain) != training_key(switched)
     accuracies = []
     for scenario in (plain, switched):
-        trainer, _ = trained(scenario)
-        accuracies.append(trainer.evaluate().accuracy)
-        assert all(parameter.dtype == torch.float32 for parameter in trainer.model.server.parameters())
+        exchange, _ = trained(scenario)
+        accuracies.append(evaluated(exchange, crosses_cut=name != "fedavg").accuracy)
+        weights = exchange.parts.model.server.parameters()
+        assert all(parameter.dtype == torch.float32 for parameter in weights)
     assert accuracies[0] > 0.8
     assert accuracies[1] == pytest.approx(accuracies[0], abs=0.05)
 

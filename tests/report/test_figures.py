@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from slsim.errors import StudyError
-from slsim.protocols.steps import PHASES, phase_column
+from slsim.recording.kinds import PHASES, phase_column
 from slsim.report.drawing import styles
 from slsim.report.figures import draw
+from slsim.report.measurements import MOST_PANELS
 from slsim.results import StudyFolder
 from slsim.units import RATE
 
@@ -126,19 +127,80 @@ def test_times_of_nothing_still_make_a_figure_over_rates(tmp_path: Path) -> None
     assert "time_to_target_over_uplink.svg" in draw(folder)
 
 
-def test_an_average_round_without_rounds_still_makes_a_figure(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
-    row = {"run": "identity", **{phase_column(phase): 0.0 for phase in PHASES}, "round_s": 0.0}
-    row |= {"bottleneck": "none", "bottleneck_share": 0.0}
+def average_round(folder: StudyFolder, **own_s: float) -> str:
+    """The figure of an average round of two runs with these columns beside the usual ones."""
+    row = {"run": "identity", **{phase_column(phase.name): 0.0 for phase in PHASES}, **own_s, "round_s": 0.0}
+    row |= {"in_devices_s": 0.0, "bottleneck": "none", "bottleneck_share": 0.0}
     folder.save_table("breakdown", pd.DataFrame([row, row]))
     assert "average_round.svg" in draw(folder)
+    return text_of(folder, "average_round")
 
 
-def test_probes_that_found_nothing_still_make_a_figure(tmp_path: Path) -> None:
+def test_an_average_round_without_rounds_still_makes_a_figure(tmp_path: Path) -> None:
+    svg = average_round(folder_with(tmp_path, ["identity"], ["1 Mbps"]))
+    assert all(f">{phase.name}</text>" in svg for phase in PHASES)
+    assert "devices" not in svg
+
+
+def test_a_phase_of_ones_own_has_a_piece_of_an_average_round(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
-    row = {"run": "identity", "round": 0, "client": 0, "part": "client", "quantity": "error", "value": 0.0}
-    folder.save_table("probes", pd.DataFrame([row, {**row, "quantity": "bound", "value": math.nan}]))
-    assert "probes.svg" in draw(folder)
+    svg = average_round(folder, shuffle_data_s=0.2, **{"all-reduce_s": 0.1})
+    order = [">client backward</text>", ">shuffle data</text>", ">all-reduce</text>", ">barrier wait</text>"]
+    places = [svg.find(label) for label in order]
+    assert places == sorted(places)
+    assert min(places) >= 0
+    assert all(f">{phase.name}</text>" in svg for phase in PHASES)
+
+
+def test_seconds_of_a_phase_of_ones_own_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
+    average_round(folder, shuffle_data_s=0.2)
+    changed(folder, "breakdown", shuffle_data_s="often")
+    with pytest.raises(StudyError, match="the column shuffle_data_s: 'often' in row 1 is not a number"):
+        draw(folder)
+
+
+def measured(folder: StudyFolder, *rows: tuple[str, str, float]) -> list[str]:
+    """The names of all figures, of a run in which hooks measured these parts, quantities and values."""
+    columns = ["run", "round", "client", "part", "quantity", "value"]
+    table = pd.DataFrame([("identity", 30, 2, *row) for row in rows], columns=columns)
+    folder.save_table("measurements", table)
+    return draw(folder)
+
+
+@pytest.mark.parametrize("rows", [[], [("client", "error", 0.0), ("client", "bound", math.nan)]])
+def test_a_theory_that_found_nothing_still_makes_a_figure(
+    tmp_path: Path, rows: list[tuple[str, str, float]]
+) -> None:
+    names = measured(folder_with(tmp_path, ["identity"], ["1 Mbps"]), *rows)
+    assert {"theory.png", "theory.svg"} <= set(names)
+    assert not any(name.startswith("measurements") for name in names)
+
+
+def test_what_a_hook_of_ones_own_measured_has_a_panel_a_quantity(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
+    names = measured(folder, ("activations", "mean_norm", 1.0), ("weights", "drift", math.nan))
+    assert {"measurements.png", "measurements.svg"} <= set(names)
+    assert not any(name.startswith("theory") for name in names)
+    svg = text_of(folder, "measurements")
+    for text in ("mean norm, activations", "drift, weights", "round", "identity"):
+        assert f">{text}</text>" in svg
+
+
+def test_what_the_theory_measured_is_not_drawn_twice(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
+    names = measured(folder, ("activations", "alpha", 0.5), ("activations", "spread", 1.0))
+    assert {"theory.svg", "measurements.svg"} <= set(names)
+    assert "alpha" not in text_of(folder, "measurements")
+    assert "spread" not in text_of(folder, "theory")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 12, 30])
+def test_many_quantities_still_make_a_figure(tmp_path: Path, count: int) -> None:
+    folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
+    assert "measurements.svg" in measured(folder, *(("model", f"q{number}", 1.0) for number in range(count)))
+    svg = text_of(folder, "measurements")
+    assert sum(f">q{number}, model</text>" in svg for number in range(count)) == min(count, MOST_PANELS)
 
 
 def test_the_target_is_marked_where_it_was_held_not_where_it_was_first_met(tmp_path: Path) -> None:

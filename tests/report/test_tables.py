@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from slsim.checks import Check
-from slsim.protocols import PHASES
+from slsim.recording.kinds import PHASES, phase_column
 from slsim.report.tables import print_breakdown, print_checks
 from slsim.report.terminal import duration, listed, milliseconds, say
 
@@ -28,10 +28,13 @@ def printed(output: Console) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("│┃").split("│")] for line in lines if line.startswith("│")]
 
 
-def round_of(run: str, uplink_s: float = 0.0521) -> dict[str, Any]:
-    phases = {f"{phase.replace(' ', '_')}_s": 0.001 for phase in PHASES}
-    spent = {"uplink_s": uplink_s, "round_s": 0.001, "bottleneck": "uplink", "bottleneck_share": 0.876}
-    return {"run": run, **phases, **spent}
+def round_of(run: str, uplink_s: float = 0.0521, **own_s: float) -> dict[str, Any]:
+    """A row of a breakdown: a millisecond in each phase but the uplink, and `own_s` in those of ones own."""
+    phases = {phase_column(phase.name): 0.001 for phase in PHASES} | {"uplink_s": uplink_s}
+    groups = {"in_devices_s": 0.004, "in_uplink_s": uplink_s, "in_server_s": 0.002, "in_downlink_s": 0.001}
+    own = {f"in_{name}": seconds for name, seconds in own_s.items()}
+    end = {"bottleneck": "uplink", "bottleneck_share": 0.876}
+    return {"run": run, **phases, **own_s, "round_s": 0.001, **groups, **own, **end}
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0042, "4.2 ms"), (75.0, "1.25 min"), (math.nan, "–")])
@@ -71,7 +74,7 @@ def test_a_breakdown_is_in_milliseconds_and_names_the_bottleneck() -> None:
     output = console()
     print_breakdown(output, pd.DataFrame([round_of("ms"), round_of("identity", 0.61)]))
     rows = {name: cells for name, *cells in printed(output)}
-    assert list(rows) == [*PHASES, "round", "bottleneck", "its share"]
+    assert list(rows) == [*(phase.name for phase in PHASES), "round", "bottleneck", "its share"]
     assert rows["uplink"] == ["52.1", "610"]
     assert rows["server wait"] == rows["round"] == ["1.00", "1.00"]
     assert rows["bottleneck"] == ["uplink", "uplink"]
@@ -83,10 +86,39 @@ def test_a_breakdown_of_many_runs_has_a_line_a_run() -> None:
     print_breakdown(output, pd.DataFrame([round_of(f"run {number}") for number in range(35)]))
     rows = printed(output)
     assert len(rows) == 30
-    # devices: forward, encode, decode, backward; server: wait and compute
     assert rows[7] == ["run 7", "1.00", "4.00", "52.1", "2.00", "1.00", "uplink"]
     assert isinstance(output.file, io.StringIO)
     assert output.file.getvalue().rstrip().endswith("Phase by phase: breakdown.csv, 5 more runs too")
+
+
+def test_a_phase_of_ones_own_has_a_line_before_the_wait_at_the_barrier() -> None:
+    output = console()
+    rows = [round_of("one", shuffle_data_s=0.002), round_of("two", shuffle_data_s=0.0)]
+    print_breakdown(output, pd.DataFrame(rows))
+    shown = [row[:3] for row in printed(output)]
+    usual = [phase.name for phase in PHASES[:-1]]
+    ends = ["barrier wait", "round", "bottleneck", "its share"]
+    assert [name for name, *_ in shown] == [*usual, "shuffle data", *ends]
+    assert ["shuffle data", "2.00", "0.00"] in shown
+
+
+def test_a_phase_whose_name_begins_as_those_of_groups_do_is_a_phase() -> None:
+    few, many = console(), console()
+    print_breakdown(few, pd.DataFrame([round_of("one", in_transit_s=0.002)]))
+    assert ["in transit", "2.00"] in printed(few)
+    print_breakdown(many, pd.DataFrame([round_of(f"run {n}", in_transit_s=0.002) for n in range(6)]))
+    assert printed(many)[0] == ["run 0", "1.00", "4.00", "52.1", "2.00", "1.00", "2.00", "uplink"]
+
+
+def test_a_group_of_ones_own_has_a_column_where_there_are_many_runs() -> None:
+    output = console()
+    print_breakdown(output, pd.DataFrame([round_of(f"run {n}", disks_s=0.003) for n in range(6)]))
+    assert isinstance(output.file, io.StringIO)
+    lines = output.file.getvalue().splitlines()
+    (headings,) = [line.strip("│┃").split("┃") for line in lines if line.startswith("┃")]
+    groups = ["devices", "uplink", "server", "downlink", "disks"]
+    assert [one.strip() for one in headings] == ["run", "round", *groups, "bottleneck"]
+    assert printed(output)[5] == ["run 5", "1.00", "4.00", "52.1", "2.00", "1.00", "3.00", "uplink"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ MINIMAL: dict[str, Any] = {
     "data": {"name": "fashion-mini"},
     "model": {"name": "cnn", "cut": "medium"},
 }
+U_SHAPED: dict[str, Any] = {
+    "model": {"name": "cnn", "cut": "shallow", "head_cut": 4},
+    "training": {"protocol": "u-shaped"},
+}
 HALVES = [{"rate": "5 Mbps", "share": 0.5}, {"rate": "100 Mbps", "share": 0.5}]
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
@@ -119,6 +123,109 @@ def test_what_can_be_no_path_is_one_fault(path: str, reason: str) -> None:
         planned(with_table(data={"name": "npz", "path": path}))
     with pytest.raises(ScenarioError, match=rf"(?s)data.*: .*{reason}"):
         planned(with_table(data={"name": f"{path}.py:Own"}))
+
+
+LEAKAGE, THEORY = {"name": "leakage", "samples": 256, "every": 1}, {"name": "theory", "draws": 64, "every": 1}
+
+
+@pytest.mark.parametrize(
+    ("written", "hooks"),
+    [
+        ("leakage", [LEAKAGE]),
+        ({"name": "theory", "every": 10}, [THEORY | {"every": 10}]),
+        (["leakage", {"name": "theory", "draws": 8}], [LEAKAGE, THEORY | {"draws": 8}]),
+        ([], []),
+    ],
+    ids=["a name", "a table", "a list", "none"],
+)
+def test_hooks_are_a_list_without_which_one_may_stand(written: object, hooks: list[dict[str, Any]]) -> None:
+    document = with_table(training={"hooks": written})
+    (case,) = planned(document).cases
+    assert case.scenario.table()["training"]["hooks"] == hooks
+    assert planned(case.scenario.table()).cases[0].scenario == case.scenario
+    assert case.scenario.learning_table()["training"]["hooks"] == hooks
+    jsonschema.Draft202012Validator(json_schema()).validate(document)
+
+
+def test_probes_as_up_to_version_0_1_are_the_hook_theory() -> None:
+    probes, theory = {"every": 30, "draws": 8}, {"name": "theory", "every": 30, "draws": 8}
+    alone, beside = {"probes": probes}, {"probes": probes, "hooks": "leakage"}
+    assert planned(with_table(training=alone)) == planned(with_table(training={"hooks": theory}))
+    both = with_table(training={"hooks": ["leakage", theory]})
+    assert planned(with_table(training=beside)) == planned(both)
+    swept = planned(with_table(training=alone) | {"sweep": {"training.probes.draws": [16, 32]}})
+    assert [case.scenario.training.hooks[0].params["draws"] for case in swept.cases] == [16, 32]
+    set_ = override(MINIMAL, {"training.probes": probes})
+    assert planned(set_) == planned(with_table(training={"hooks": theory}))
+    for table in (alone, beside):
+        jsonschema.Draft202012Validator(json_schema()).validate(with_table(training=table))
+
+
+OWN_HOOK = '''
+from slsim.learning.hooks import Hook
+class Own(Hook):
+    """My own."""
+    depth: int = 3
+    def measure(self, look):
+        yield "activations", "mean", float(look.activations.mean())
+'''
+
+
+def test_a_hook_of_ones_own_is_sought_beside_the_scenario(
+    tmp_path: Path, write: Callable[[dict[str, Any]], Path]
+) -> None:
+    (tmp_path / "own.py").write_text(OWN_HOOK)
+    for written in ("own.py:Own", ["leakage", {"name": "own.py:Own", "every": 5}]):
+        document = with_table(training={"hooks": written, "protocol": "fedavg"})
+        (case,) = load(write(document)).cases
+        assert case.scenario.training.hooks[-1].name == f"{tmp_path / 'own.py'}:Own"
+        assert case.scenario.training.hooks[-1].params["depth"] == 3
+        jsonschema.Draft202012Validator(json_schema()).validate(document)
+
+
+def test_gradients_are_averaged_free_of_charge_unless_asked_for() -> None:
+    assert planned(MINIMAL).cases[0].scenario.training.aggregation == "free"
+    free = planned(MINIMAL).cases[0].scenario.learning_table()
+    for aggregation in ("server", "all-reduce"):
+        (case,) = planned(with_table(training={"aggregation": aggregation})).cases
+        assert case.scenario.table()["training"]["aggregation"] == aggregation
+        assert case.scenario.learning_table() != free
+    training = U_SHAPED["training"] | {"aggregation": "server"}
+    assert planned(with_table(**U_SHAPED | {"training": training})).cases
+
+
+def test_a_model_may_be_cut_twice_and_what_crosses_there_has_codecs_of_its_own() -> None:
+    (plain,) = planned(with_table(**U_SHAPED)).cases
+    assert "head_uplink" not in plain.scenario.table()["codec"]
+    assert {codec.name for codec in plain.scenario.codec.choices().values()} == {"identity"}
+    codec = {"uplink": "ms", "head_downlink": {"name": "qu", "bits": 4}, "head_uplink": "sp"}
+    (case,) = planned(with_table(**U_SHAPED, codec=codec)).cases
+    names = {key: choice.name for key, choice in case.scenario.codec.choices().items()}
+    of_head = {"head_downlink": "qu", "head_uplink": "sp"}
+    assert names == {"uplink": "ms", "downlink": "identity", "weights": "identity", **of_head}
+    assert case.scenario.model.head_cut == 4
+    assert planned(case.scenario.table()).cases[0].scenario == case.scenario
+    assert case.scenario.baseline() == plain.scenario
+    jsonschema.Draft202012Validator(json_schema()).validate(case.scenario.table())
+
+
+def test_a_codec_of_a_head_that_is_identity_is_the_one_that_is_left_out() -> None:
+    codec = {"head_downlink": "identity", "head_uplink": {"name": "identity"}}
+    named = planned(with_table(**U_SHAPED, codec=codec)).cases[0].scenario
+    assert named.learning_table() == named.baseline().learning_table()
+
+
+def test_devices_must_know_the_times_of_a_head_and_of_its_codecs() -> None:
+    times = dict.fromkeys(("client_forward", "client_backward", "encode", "decode"), "1 ms")
+    clients = {"device": {"name": "timed", **times}}
+    assert planned(with_table(clients=clients)).cases
+    with pytest.raises(ScenarioError) as error:
+        planned(with_table(**U_SHAPED, clients=clients))
+    found = [(fault.path, fault.message.partition(";")[0]) for fault in error.value.faults]
+    ways = ("forward", "backward")
+    assert found == [("clients.device", f'the device "timed" has no time for head {way}') for way in ways]
+    head = {f"head_{way}": "1 ms" for way in ways}
+    assert planned(with_table(**U_SHAPED, clients={"device": {"name": "timed", **times, **head}})).cases
 
 
 def test_nothing_is_augmented_unless_asked_for() -> None:
@@ -273,6 +380,44 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ({"codec": {"uplink": {"name": "ms", "bit": 2}}}, "codec.uplink.bit", 'did you mean "bits"?'),
         ({"codec": {"uplink": 3}}, "codec.uplink", "a name or a table"),
         ({"training": {"protocol": "splitfeed"}}, "training.protocol", 'did you mean "splitfed"?'),
+        ({"training": {"hooks": "leek"}}, "training.hooks[0]", 'no hook "leek"; there are: leakage, theory'),
+        ({"training": {"hooks": 3}}, "training.hooks", "found 3"),
+        ({"training": {"hooks": [3]}}, "training.hooks[0]", "a name or a table with a name, found 3"),
+        ({"training": {"hooks": {"every": 2}}}, "training.hooks[0].name", "missing"),
+        (
+            {"training": {"hooks": ["leakage", {"name": "theory", "draws": 7}]}},
+            "training.hooks[1].draws",
+            "greater than or equal to 8, found 7",
+        ),
+        (
+            {"training": {"hooks": {"name": "leakage", "evry": 2}}},
+            "training.hooks[0].evry",
+            'did you mean "every"? allowed: name, every, samples',
+        ),
+        (
+            {"training": {"hooks": ["leakage", "theory"], "protocol": "fedavg"}},
+            "training",
+            "the hook theory 64 1 looks at rounds of one step from weights that all share, which fedavg 1",
+        ),
+        ({"training": {"probes": {"evry": 3}}}, "training.hooks[0].evry", 'did you mean "every"?'),
+        ({"training": {"probes": {"every": 3}, "hooks": 3}}, "training.hooks", "found 3"),
+        ({"training": {"probes": 3}}, "training.probes", "unknown key"),
+        ({"training": {"aggregation": "ring"}}, "training.aggregation", "'free', 'server' or 'all-reduce'"),
+        (
+            {"training": {"aggregation": "server", "protocol": "fedavg"}},
+            "training",
+            "aggregation: fedavg 1 has clients send their weights, not their gradients",
+        ),
+        (
+            {"training": {"aggregation": "server"}, "clients": {"per_round": 3}},
+            "training.aggregation",
+            "server needs every client in every round; leave clients.per_round out",
+        ),
+        (
+            {"training": {"aggregation": "all-reduce"}, "network": {"medium": "1 Gbps"}},
+            "training.aggregation",
+            "all-reduce runs over the clients' own links; leave network.medium and network.access_points out",
+        ),
         ({"training": {"target_accuracy": 85}}, "training.target_accuracy", "found 85"),
         ({"training": {"target_accuracy": "basline"}}, "training.target_accuracy", "found 'basline'"),
         ({"data": {"name": "cifar"}}, "data", "there are: cifar10, cifar100, fashion-mini, fashion-mnist"),
@@ -315,6 +460,29 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         ({"model": {"name": "cnn", "cut": 5}}, "model.cut", "no such cut: 5"),
         ({"model": {"name": "cnn", "cut": True}}, "model.cut", "found True"),
         ({"model": {"name": "vgg", "cut": 1}}, "model", "there are: cnn, mlp"),
+        (
+            {"model": {"name": "cnn", "cut": 1, "head_cut": 4}},
+            "model.head_cut",
+            "splitfed has no use for a second cut",
+        ),
+        ({"training": {"protocol": "u-shaped"}}, "model.head_cut", "u-shaped needs a second cut"),
+        (
+            U_SHAPED | {"model": {"name": "cnn", "cut": 2, "head_cut": 2}},
+            "model",
+            "2 is not above the cut, 2",
+        ),
+        (
+            U_SHAPED | {"model": {"name": "cnn", "cut": 2, "head_cut": 9}},
+            "model.head_cut",
+            "no such cut: 9; there are: shallow (1)",
+        ),
+        (U_SHAPED | {"model": {"name": "cnn", "cut": 2, "head_cut": True}}, "model.head_cut", "found True"),
+        (U_SHAPED | {"codec": {"head_downlink": "mss"}}, "codec.head_downlink", 'did you mean "ms"?'),
+        (
+            U_SHAPED | {"codec": {"head_uplink": {"name": "qu", "bits": 9}}},
+            "codec.head_uplink.bits",
+            "less than or equal to 8, found 9",
+        ),
         ({"model": {"name": "cnn", "cut": 1, "chanels": 3}}, "model.chanels", 'did you mean "channels"?'),
         ({"name": "../up"}, "name", "pattern"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
@@ -468,6 +636,16 @@ def test_the_schema_accepts_the_scenarios_and_refuses_what_slsim_refuses() -> No
         {"model": "cnn"},
         {"data": "fashion-mimi"},
         {"data": {"name": "own.py:Own", "partition": "non-iid"}},
+        {"model": {"name": "cnn", "cut": 1, "head_cut": 1.5}},
+        {"codec": {"head_downlink": "mss"}},
+        {"codec": {"head_uplink": {"name": "qu", "bits": 9}}},
+        {"training": {"aggregation": "ring"}},
+        {"training": {"hooks": "leek"}},
+        {"training": {"hooks": 3}},
+        {"training": {"hooks": [3]}},
+        {"training": {"hooks": {"name": "leakage", "evry": 2}}},
+        {"training": {"hooks": ["leakage", {"name": "theory", "draws": 7}]}},
+        {"training": {"probes": {"evry": 3}}},
     ):
         assert not validator.is_valid({**MINIMAL, **wrong}), wrong
 

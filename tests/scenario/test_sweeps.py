@@ -65,6 +65,15 @@ DEVICE = '[device]\nname = "mine"\nformat = 1\n'
             None,
         ),
         ({"training.schedule": ["cosine", {"milestones": [1], "factor": 0.5}]}, None),
+        (
+            {"training.hooks": ["leakage", [], ["leakage", {"name": "theory", "every": 2}]]},
+            ["identity, leakage", "identity, none", "identity, leakage + theory"],
+        ),
+        ({"training.hooks": [{"name": "leakage", "every": 2}, "leakage"]}, None),
+        (
+            {"training.aggregation": ["free", "server", "all-reduce"]},
+            ["identity, free", "identity, server", "identity, all-reduce"],
+        ),
         ({"codec": [{"uplink": "qu"}, {"uplink": "qu", "downlink": "qu"}]}, None),
         ({"seed": [0, 1], "model.name": ["mlp", "cnn"], "clients.count": [2, 3], "model.cut": [1, 2]}, None),
     ],
@@ -83,6 +92,26 @@ def test_what_is_written_reads_back_as_the_same_cases_and_labels(
         assert found == labels
 
 
+@pytest.mark.parametrize(
+    ("sweep", "labels"),
+    [
+        ({"model.head_cut": [3, 4]}, ["identity, 3", "identity, 4"]),
+        ({"codec.head_uplink": ["qu", "ms"], "codec.head_downlink.bits": [2, 4]}, None),
+        ({"codec": [{"head_uplink": "ms"}, {}]}, None),
+    ],
+)
+def test_what_belongs_to_a_head_on_the_clients_can_be_swept(
+    sweep: dict[str, Any], labels: list[str] | None
+) -> None:
+    tables = {"model": {"name": "cnn", "cut": "shallow", "head_cut": 4}, "codec": {"head_downlink": "qu"}}
+    first = swept(sweep, training={"protocol": "u-shaped"}, **tables)
+    again = written_and_read(first)
+    assert again == first
+    found = run_labels(first.cases)
+    assert len(set(found)) == len(first.cases) > 1
+    assert labels in (None, found)
+
+
 def test_access_points_in_short_form_can_be_swept_inside() -> None:
     first = swept(
         {"network.access_points.count": [1, 2]}, network={"access_points": {"count": 1, "rate": "1 Gbps"}}
@@ -96,6 +125,7 @@ def test_access_points_in_short_form_can_be_swept_inside() -> None:
     [
         ("clients.device.efficiency", {"clients": {"device": [{"device": "rtx-3090", "share": 1.0}]}}),
         ("network.access_points.count", {"network": {"access_points": [{"count": 1, "rate": "1 Gbps"}]}}),
+        ("training.hooks.every", {"training": {"hooks": ["leakage"]}}),
     ],
 )
 def test_a_key_inside_a_list_is_refused_by_its_path(key: str, tables: dict[str, Any]) -> None:
@@ -160,6 +190,9 @@ LEVELS = [{"count": 2, "rate": "1 Gbps"}, {"count": 1, "rate": "2 Gbps"}]
         ("clients.device", [{"device": one["device"]} for one in DEVICES]),
         ("network.access_points", LEVELS),
         ("training.schedule", {"milestones": [1, 2], "factor": 0.5}),
+        ("training.hooks", ["leakage", {"name": "theory", "every": 2}]),
+        ("training.hooks", ["leakage"]),
+        ("training.hooks", []),
     ],
 )
 def test_a_list_of_classes_that_is_set_is_one_value(key: str, value: Any) -> None:
@@ -170,6 +203,21 @@ def test_a_list_of_classes_that_is_set_is_one_value(key: str, value: Any) -> Non
 def test_a_list_of_lists_of_levels_is_a_sweep() -> None:
     document = override(BASE, {"network.access_points": [LEVELS, LEVELS[:1]]})
     assert len(plan(document, "test", Path()).cases) == 2
+
+
+def test_a_list_of_lists_of_hooks_is_a_sweep() -> None:
+    document = override(BASE, {"training.hooks": [["leakage"], ["leakage", "theory"]]})
+    cases = plan(document, "test", Path()).cases
+    assert [[hook.name for hook in case.scenario.training.hooks] for case in cases] == [
+        ["leakage"],
+        ["leakage", "theory"],
+    ]
+
+
+def test_a_hook_that_stands_alone_can_be_set_inside() -> None:
+    document = override({**BASE, "training": {"hooks": "leakage"}}, {"training.hooks.every": 3})
+    (case,) = plan(document, "test", Path()).cases
+    assert [hook.params["every"] for hook in case.scenario.training.hooks] == [3]
 
 
 def test_milestones_that_are_set_are_one_value() -> None:

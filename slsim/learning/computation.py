@@ -1,0 +1,105 @@
+"""The contract of what an exchange computes with: real tensors, or none in a rehearsal."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from numpy.typing import NDArray
+
+from slsim.learning.codings import Codings
+from slsim.learning.images import Images
+from slsim.learning.parts import Parts
+from slsim.learning.sampling import Batch
+from slsim.recording import FEATURE_GRADIENTS, FEATURES, Lane, Message
+
+Direction: TypeAlias = Literal["up", "down"]
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass
+class Passing:
+    """Mini-batches of several clients on their way, each in its lane.
+
+    `values` are concatenated along the batch: float32 with their graph, or, where they were just received, a
+    leaf whose gradient is to return to `source`. `labels` are there from where the server has them.
+    """
+
+    batches: Sequence[Batch]
+    lanes: Sequence[Lane]
+    values: torch.Tensor
+    source: Passing | None = None
+    labels: NDArray[Any] | None = None
+
+    @property
+    def counts(self) -> list[int]:
+        """Samples of each client's mini-batch."""
+        return [batch.indices.size for batch in self.batches]
+
+    def each(self) -> zip[tuple[Lane, Batch]]:
+        """Lane and mini-batch of each client."""
+        return zip(self.lanes, self.batches, strict=True)
+
+
+class Computation(ABC):
+    """The model's parts, the images and the codecs of an exchange. A subclass is final."""
+
+    def __init__(self, parts: Parts, images: Images, codings: Codings, seed: int) -> None:
+        self.parts, self.images, self.codings, self.seed = parts, images, codings, seed
+
+    def shape_of(self, kind: str) -> Shape:
+        """The shape of one sample's tensor of a message kind."""
+        model = self.parts.model
+        shape = model.head_shape if kind in (FEATURES, FEATURE_GRADIENTS) else model.activation_shape
+        assert shape is not None
+        return shape
+
+    @abstractmethod
+    def activations(self, batches: Sequence[Batch]) -> torch.Tensor:
+        """Run the client's half on these mini-batches, concatenated along the batch, float32."""
+
+    @abstractmethod
+    def features(self, at_server: Passing) -> torch.Tensor:
+        """Run the server's half, below a head, on what it received, float32."""
+
+    @abstractmethod
+    def learn(self, part: str, received: Passing, labels: NDArray[Any]) -> None:
+        """Run the last part ("server" or "head") on what it received, with the loss, forward and backward."""
+
+    @abstractmethod
+    def learn_whole(self, batch: Batch) -> None:
+        """Run the whole model on a mini-batch, forward and backward. Raises `TrainingDiverged`."""
+
+    @abstractmethod
+    def transmit(
+        self, kind: str, values: torch.Tensor, passing: Passing
+    ) -> tuple[list[Message], torch.Tensor]:
+        """Give the messages of a tensor, each client's alone, and the tensor as it arrives. Raises
+        `TrainingDiverged`."""
+
+    @abstractmethod
+    def give_back(self, kind: str, received: Passing) -> list[Message]:
+        """Send the gradients of what was received to its source, and run that backward. Raises
+        `TrainingDiverged`."""
+
+    @abstractmethod
+    def send_state(
+        self, state: torch.Tensor, client: int, direction: Direction, round_number: int
+    ) -> tuple[list[Message], Shape, torch.Tensor]:
+        """Give the messages of a state, the shape of its weights, and the state as it arrives."""
+
+    @abstractmethod
+    def transmit_vector(self, kind: str, vector: torch.Tensor) -> tuple[Message, torch.Tensor]:
+        """Give a vector as a message of that kind, and as it arrives."""
+
+    @abstractmethod
+    def own_gradients(self) -> dict[int, torch.Tensor]:
+        """Give each client's gradient of its half (and head), flat, since the last step, where they are
+        kept."""
+
+    @abstractmethod
+    def step(self, learning_rate: float, participants: int) -> None:
+        """Take one optimizer step on both halves by the gradients averaged over `participants`."""

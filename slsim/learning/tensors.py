@@ -1,0 +1,179 @@
+"""What an exchange computes with real tensors: forward, backward, and everything that crosses as bytes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from slsim import seeds
+from slsim.codecs import Payload
+from slsim.errors import TrainingDiverged
+from slsim.learning.codings import Codings
+from slsim.learning.computation import Computation, Direction, Passing, Shape
+from slsim.learning.halves import flat
+from slsim.learning.images import Images
+from slsim.learning.parts import Parts
+from slsim.learning.sampling import Batch
+from slsim.learning.sending import statistics_sent, weights_of
+from slsim.learning.transfer import moved
+from slsim.recording import ACTIVATIONS, FEATURES, WEIGHTS, Message
+
+
+class Tensors(Computation):
+    """Real tensors. With `keeps_own` each client's own gradient of its half is kept too, which takes a
+    backward pass for each."""
+
+    def __init__(
+        self, parts: Parts, images: Images, codings: Codings, seed: int, keeps_own: bool = False
+    ) -> None:
+        super().__init__(parts, images, codings, seed)
+        self.losses: list[float] = []
+        self._keeps_own = keeps_own
+        self._own: dict[int, list[torch.Tensor]] = {}
+        self._unread: torch.Tensor | None = None
+
+    def activations(self, batches: Sequence[Batch]) -> torch.Tensor:
+        images = self.training_images(batches)
+        return self.parts.through_client(images, [batch.indices.size for batch in batches])
+
+    def features(self, at_server: Passing) -> torch.Tensor:
+        return self.parts.through_server(at_server.values, at_server.counts).float()
+
+    def learn(self, part: str, received: Passing, labels: NDArray[Any]) -> None:
+        through = self.parts.through_server if part == "server" else self.parts.through_head
+        logits = through(received.values, received.counts)
+        losses = self.parts.losses(logits, self.as_labels(labels), received.counts)
+        if self._keeps_own and part == "head":
+            assert self.parts.model.head is not None
+            self._note_own(list(losses), self.parts.model.head, received, [None] * len(losses))
+        losses.sum().backward()
+        self._unread = losses
+
+    def learn_whole(self, batch: Batch) -> None:
+        logits = self.parts.through_whole(self.training_images([batch]))
+        labels = self.as_labels(self.images.y_train[batch.indices])
+        self._unread = self.parts.losses(logits, labels, [batch.indices.size])
+        self._unread.sum().backward()
+        self._read_loss()
+
+    def transmit(
+        self, kind: str, values: torch.Tensor, passing: Passing
+    ) -> tuple[list[Message], torch.Tensor]:
+        shape = self.shape_of(kind)
+        payloads = self.encode(kind, values, passing.batches)
+        self._read_loss()
+        messages = [
+            self.codings.message(kind, payload, (count, *shape))
+            for payload, count in zip(payloads, passing.counts, strict=True)
+        ]
+        return messages, self.decode(kind, payloads, passing.counts)
+
+    def give_back(self, kind: str, received: Passing) -> list[Message]:
+        gradients, source = received.values.grad, received.source
+        assert gradients is not None
+        assert source is not None
+        scales = self.parts.scales(received.counts, gradients)
+        own = gradients if scales is None else gradients / scales
+        messages, arrived = self.transmit(kind, own, received)
+        if source.values.requires_grad:
+            self._backward(source, arrived if scales is None else arrived * scales)
+        return messages
+
+    def _backward(self, source: Passing, gradients: torch.Tensor) -> None:
+        if self._keeps_own and source.source is None:
+            outputs, parts = source.values.split(source.counts), gradients.split(source.counts)
+            self._note_own(outputs, self.parts.model.client, source, parts)
+        source.values.backward(gradients)
+
+    def transmit_vector(self, kind: str, vector: torch.Tensor) -> tuple[Message, torch.Tensor]:
+        shape = tuple(vector.shape)
+        payload = self.codings.of(kind).encode(vector.cpu())
+        arrived = self.codings.of(kind).decode(payload, shape).to(vector.device)
+        return self.codings.message(kind, payload, shape), arrived
+
+    def own_gradients(self) -> dict[int, torch.Tensor]:
+        own = {client: torch.cat(parts) for client, parts in self._own.items()}
+        self._own = {}
+        return own
+
+    def _note_own(
+        self, outputs: Sequence[torch.Tensor], module: nn.Module, passing: Passing, gradients: Any
+    ) -> None:
+        """Add to `own_gradients` what each client's output (times its gradient) gives for the weights of
+        `module`. This takes a backward pass for each client."""
+        weights = [one for one in module.parameters() if one.requires_grad]
+        for place, batch in enumerate(passing.batches):
+            found = torch.autograd.grad(
+                outputs[place], weights, gradients[place], retain_graph=True, materialize_grads=True
+            )
+            self._own.setdefault(batch.client, []).insert(0, flat(found))
+
+    def send_state(
+        self, state: torch.Tensor, client: int, direction: Direction, round_number: int
+    ) -> tuple[list[Message], Shape, torch.Tensor]:
+        halves = self.parts.halves_of(state)
+        weights, put_back = weights_of(state, halves)
+        rng = seeds.generator(self.seed, f"weights {direction}", client, round_number)
+        codec = self.codings.of(WEIGHTS)
+        payload = codec.encode(weights, rng)
+        arrived = put_back(codec.decode(payload, tuple(weights.shape)).to(state.device))
+        shape = tuple(weights.shape)
+        message = self.codings.message(WEIGHTS, payload, shape)
+        return [message, *statistics_sent(state, halves)], shape, arrived
+
+    def encode(self, kind: str, values: torch.Tensor, batches: Sequence[Batch]) -> list[Payload]:
+        """Each client's part of a tensor through the codec of its kind; only activations are drawn for.
+        Raises `TrainingDiverged`."""
+        rngs: list[np.random.Generator] | None = None
+        if kind in (ACTIVATIONS, FEATURES) and self.codings.of(kind).draws:
+            purpose = "codec" if kind == ACTIVATIONS else f"codec {kind}"
+            rngs = [self._generator(purpose, batch) for batch in batches]
+        return self.codings.encode(kind, values, [batch.indices.size for batch in batches], rngs)
+
+    def decode(self, kind: str, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
+        """All payloads decoded, concatenated along the batch; each must have the shape that is expected."""
+        last = self.parts.manner.channels_last
+        return moved(
+            self.codings.decode(kind, payloads, counts, self.shape_of(kind), last), self.parts.device
+        )
+
+    def training_images(self, batches: Sequence[Batch]) -> torch.Tensor:
+        """The images of these mini-batches, augmented where the scenario wants it."""
+        augments = self.images.augments
+        rngs = [self._generator("augmentation", batch) for batch in batches] if augments else []
+        return self.images.training([batch.indices for batch in batches], rngs)
+
+    def as_labels(self, targets: NDArray[Any]) -> torch.Tensor:
+        """Labels as torch wants them: int64, where it computes."""
+        return moved(torch.from_numpy(targets.astype(np.int64)), self.parts.device)
+
+    def _generator(self, purpose: str, batch: Batch) -> np.random.Generator:
+        """Of the client's mini-batch: no two draw from one stream."""
+        return seeds.generator(self.seed, purpose, batch.client, batch.number)
+
+    def step(self, learning_rate: float, participants: int) -> None:
+        self.parts.client.step(learning_rate, participants)
+        self.parts.server.step(learning_rate, participants)
+
+    # The loss.
+
+    def mean_loss(self) -> float:
+        """Give the mean training loss since it was last asked for."""
+        losses, self.losses = self.losses, []
+        return sum(losses) / len(losses)
+
+    def _read_loss(self) -> None:
+        """Read the last loss, after what an accelerator was given meanwhile. Raises `TrainingDiverged`."""
+        if self._unread is None:
+            return
+        mean_loss = float(self._unread.detach().mean())
+        self._unread = None
+        if not math.isfinite(mean_loss):
+            raise TrainingDiverged(f"the loss became {mean_loss}")
+        self.losses.append(mean_loss)
