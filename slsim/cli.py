@@ -49,6 +49,7 @@ class Kind(StrEnum):
     devices = "devices"
     protocols = "protocols"
     transports = "transports"
+    hooks = "hooks"
 
 
 def _print_version(asked: bool) -> None:
@@ -251,7 +252,7 @@ def calibrate(
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; all, when left out.")] = None,
 ) -> None:
-    """List codecs, models, data sets, devices, protocols and transports, with their parameters; of `models`
+    """List codecs, models, data sets, devices, protocols, transports and hooks, with their parameters; of `models`
     alone, what each cut sends too."""
     from slsim.report.tables import print_components, print_models
 

@@ -372,8 +372,12 @@ class Scenario(Table):
             return self
         protocol = self.training.protocol
         if protocol.create().has_head != (self.model.head_cut is not None):
-            what = "needs" if self.model.head_cut is None else "has no use for"
-            raise FaultsError([Fault("model.head_cut", f"{protocol.label} {what} a second cut")])
+            what = (
+                "needs a second cut; give one above model.cut, where the head on the clients begins"
+                if self.model.head_cut is None
+                else 'has no head on the clients; leave head_cut out, or let protocol be "u-shaped"'
+            )
+            raise FaultsError([Fault("model.head_cut", f"{protocol.label} {what}")])
         for name in ("head_downlink", "head_uplink"):
             if getattr(self.codec, name) is not None and not protocol.create().has_head:
                 what = "has no head on the clients, so nothing goes through this codec"

@@ -463,7 +463,7 @@ def test_four_faults_give_four_lines_with_paths() -> None:
         (
             {"model": {"name": "cnn", "cut": 1, "head_cut": 4}},
             "model.head_cut",
-            "splitfed has no use for a second cut",
+            "splitfed has no head on the clients; leave head_cut out",
         ),
         ({"training": {"protocol": "u-shaped"}}, "model.head_cut", "u-shaped needs a second cut"),
         (
