@@ -252,8 +252,8 @@ def calibrate(
 def list_components(
     kind: Annotated[Kind | None, typer.Argument(help="What to list; all, when left out.")] = None,
 ) -> None:
-    """List codecs, models, data sets, devices, protocols, transports and hooks, with their parameters; of `models`
-    alone, what each cut sends too."""
+    """List codecs, models, data sets, devices, protocols, transports and hooks, with their parameters; of
+    `models` alone, what each cut sends too."""
     from slsim.report.tables import print_components, print_models
 
     if kind is Kind.models:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from slsim.scenario.tables import TrainingTable
+from slsim.scenario.training import TrainingTable
 
 FUSED = ("cpu", "cuda")  # devices on which torch takes a step in one pass over the weights
 

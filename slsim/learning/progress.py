@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from slsim.scenario.tables import TrainingTable
+from slsim.scenario.training import TrainingTable
 
 
 class Progress:

@@ -31,6 +31,8 @@ from slsim.errors import Fault, FaultsError
 from slsim.own_code import is_own_code, kept_as_text
 from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
 
+MOST = 10**9  # of clients, samples, epochs and rounds: beyond every study, and within every counter
+
 
 class Table(BaseModel):
     """A table of the file: frozen, unknown keys refused."""

@@ -191,8 +191,16 @@ def test_with_identity_codecs_it_learns_what_splitfed_does(
         ("u-shaped", {"cut": "medium", "head_cut": "shallow"}, "'shallow' is not above the cut, 'medium'"),
         ("u-shaped", {"cut": 1, "head_cut": "top"}, r"model\.head_cut: no such cut: 'top'"),
         ("u-shaped", {"cut": 1, "head_cut": 5}, r"model.*head_cut.*5"),
-        ("splitfed", {"cut": 1, "head_cut": 2}, r"model\.head_cut: splitfed has no head on the clients; leave head_cut out"),
-        ("fedavg", {"cut": 1, "head_cut": 2}, r"model\.head_cut: fedavg 1 has no head on the clients; leave head_cut out"),
+        (
+            "splitfed",
+            {"cut": 1, "head_cut": 2},
+            r"model\.head_cut: splitfed has no head on the clients; leave head_cut out",
+        ),
+        (
+            "fedavg",
+            {"cut": 1, "head_cut": 2},
+            r"model\.head_cut: fedavg 1 has no head on the clients; leave head_cut out",
+        ),
     ],
 )
 def test_a_head_cut_that_does_not_fit_is_one_clear_error(

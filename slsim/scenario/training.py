@@ -1,0 +1,142 @@
+"""[training] of a scenario: the protocol, the optimizer, how long, what is measured, and what is aimed at."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from slsim.own_code import kept_as_text
+from slsim.scenario.choice import MOST, Choice, HookChoice, ProtocolChoice, Table
+from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
+
+_BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
+
+
+def _listed(hooks: object) -> object:
+    """One hook may stand without the list."""
+    return [hooks] if isinstance(hooks, (str, dict)) else hooks
+
+
+class TrainingTable(Table):
+    """[training]: the protocol, the optimizer (SGD), how long, and what accuracy is aimed at."""
+
+    protocol: ProtocolChoice = Field(
+        default="splitfed", validate_default=True, description="who does what when"
+    )
+    epochs: int = Field(6, strict=True, ge=1, le=MOST, description="passes over the training data")
+    learning_rate: float = Field(
+        0.05, strict=True, gt=0, le=1e30, description="of stochastic gradient descent"
+    )
+    momentum: float = Field(0.9, strict=True, ge=0, lt=1, description="Nesterov's is not used")
+    weight_decay: float = Field(0.0, strict=True, ge=0, le=1e30, description="L2 penalty")
+    schedule: Annotated[
+        Schedule,
+        BeforeValidator(Schedule.parse),
+        PlainSerializer(Schedule.table),
+        WithJsonSchema(SCHEDULE_SCHEMA),
+    ] = Field(
+        Schedule("constant"),
+        description='of the learning rate: "constant", "cosine" (0 after the last epoch), or '
+        "{ milestones = [60, 120], factor = 0.2 } (in epochs)",
+    )
+    max_rounds: int | None = Field(None, strict=True, ge=1, le=MOST, description="end after so many rounds")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the arithmetic inside the model; what crosses the cut is float32"
+    )
+    channels_last: bool = Field(
+        True, strict=True, description="lay images out with their channels last, for convolutions"
+    )
+    evaluate_every: int | None = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=MOST,
+        description="rounds between two test evaluations; left out: once an epoch",
+    )
+    weighting: Literal["samples", "clients"] = Field(
+        "samples", description="how much a client counts in averages: by its samples, or all alike"
+    )
+    aggregation: Literal["free", "server", "all-reduce"] = Field(
+        "free",
+        description="how clients that are averaged every step exchange their own gradients: free of charge "
+        "as in the paper, up to the server and their mean down, or in a ring among the clients",
+    )
+    hooks: Annotated[tuple[HookChoice, ...], BeforeValidator(_listed)] = Field(
+        (), description="what is measured after rounds, beside the accuracy"
+    )
+    target_accuracy: float | str = Field(
+        "baseline",
+        description='test accuracy aimed at: a number up to 1, "baseline" (what the uncompressed run held), '
+        'or "baseline - 1%" (a percentage point below that)',
+    )
+    target_window: int = Field(
+        3,
+        strict=True,
+        ge=1,
+        description="evaluations in a row; the first and more than half must be at or above the target",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _probes_are_a_hook(cls, table: object) -> object:
+        """Up to version 0.1 `probes = { every, draws }` was what the hook "theory" is."""
+        if not isinstance(table, dict) or not isinstance(table.get("probes"), dict):
+            return table
+        rest = {key: value for key, value in table.items() if key not in ("probes", "hooks")}
+        hooks = _listed(table.get("hooks", []))
+        if isinstance(hooks, (list, tuple)):
+            hooks = [*hooks, {"name": "theory", **table["probes"]}]
+        return {**rest, "hooks": hooks}
+
+    @field_validator("hooks")
+    @classmethod
+    def _each_once(cls, hooks: tuple[Choice, ...]) -> tuple[Choice, ...]:
+        names = [hook.name for hook in hooks]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f'"{twice[0]}" is given twice; its rows could not be told apart')
+        return hooks
+
+    @model_validator(mode="after")
+    def _protocol_can_do_that(self) -> TrainingTable:
+        if kept_as_text(self.protocol.name):
+            return self
+        if self.protocol.create().averages_gradients:
+            return self
+        if self.aggregation != "free":
+            raise ValueError(
+                f"aggregation: {self.protocol.label} has clients send their weights, not their gradients; "
+                'leave aggregation out, or let protocol be "splitfed" without local_epochs, or "u-shaped"'
+            )
+        for hook in self.hooks:
+            if not kept_as_text(hook.name) and hook.create().needs_shared_weights:
+                raise ValueError(
+                    f"the hook {hook.label} looks at rounds of one step from weights that all share, which "
+                    f"{self.protocol.label} has not; leave it out of hooks, or let protocol be "
+                    '"splitfed" without local_epochs'
+                )
+        return self
+
+    @field_validator("target_accuracy", mode="before")
+    @classmethod
+    def _target(cls, value: object) -> object:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1
+        if not number and not (isinstance(value, str) and _BASELINE.fullmatch(value)):
+            raise ValueError(
+                f'must be a number above 0 and up to 1, "baseline" or "baseline - 1%", found {value!r}'
+            )
+        return value
+
+    @property
+    def target_margin(self) -> float | None:
+        """How far below the uncompressed run the target lies (0 … 1); None when the target is a number."""
+        match = _BASELINE.fullmatch(self.target_accuracy) if isinstance(self.target_accuracy, str) else None
+        return float(match[1] or 0) / 100 if match else None
