@@ -39,7 +39,6 @@ from slsim.learning import ghost
 from slsim.learning.apart import Manner
 from slsim.learning.data import Dataset
 from slsim.learning.evaluation import evaluate
-from slsim.learning.exchange import Exchange
 from slsim.learning.images import Images
 from slsim.learning.models import Model
 from slsim.learning.parts import Parts
@@ -159,14 +158,14 @@ def slsim_loop(case: Case, data: Dataset, codec: str, bfloat16: bool, channels_l
         ghost.convert(half)
     parts = Parts(halves, scenario.training, Manner(channels_last), torch.device("cpu"))
     pictures = Images(data, None, parts.device, channels_last)
-    exchange = exchange_of(scenario, parts, pictures, Sampler.of(scenario, data), Exchange)
+    exchange = exchange_of(scenario, parts, pictures, Sampler.of(scenario, data))
     events = scenario.training.protocol.create().learn(exchange)
 
     def turn() -> None:
         for _ in range(case.steps):
             done = next(events)
             assert isinstance(done, Round)
-        evaluate(exchange, BATCH_SIZE, crosses_cut=True)
+        evaluate(exchange.computation, exchange.progress, BATCH_SIZE, crosses_cut=True)
 
     return turn
 

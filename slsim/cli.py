@@ -99,7 +99,9 @@ def run(
     results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Train again what is finished already; interrupted, go on without."),
+        typer.Option(
+            "--fresh", help="Train again what is finished already; interrupted, run without it to resume."
+        ),
     ] = False,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End every training after so many rounds.")

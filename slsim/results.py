@@ -8,7 +8,7 @@ disk or a second run never damages what was finished.
         summary.csv       one row a run
         curves.csv        one row an evaluation and run: what the figures are drawn from
         measurements.csv  what hooks measured, one row a number; only where the scenario has hooks
-        trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/files.py)
+        trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/disk.py)
         replays/<what changed>/     re-timings of these trainings: the same files, no trainings
         figures/          PNG and SVG
 """
@@ -32,9 +32,9 @@ import tomli_w
 from slsim import atomic, saved
 from slsim import recording as recordings
 from slsim.atomic import describing_disk_errors
+from slsim.code_hash import code_hash
 from slsim.codecs.costs import with_core_seconds
 from slsim.errors import RecordingError, StudyError
-from slsim.identity import code_hash
 from slsim.recording import Recording
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from slsim.recording import Recording, TestSet
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 State = Literal["reached", "not reached", "no target"]
 REACHED: State = "reached"

@@ -199,7 +199,7 @@ class Codec(Component, ABC):
         return torch.from_numpy(writable.reshape(payload.shape))
 
     def decode_many(self, payloads: Sequence[Payload], shapes: Sequence[Shape]) -> torch.Tensor:
-        """Several clients' tensors one below the other, as `encode_many` took them; `shapes` are what the
+        """Several clients' tensors, concatenated, as `encode_many` took them; `shapes` are what the
         receiver expects, alike but for the first dimension. Raises `CodecError` as `decode` does."""
         import torch
 

@@ -85,7 +85,7 @@ class MS(TopK):
             return None
         count, size = parts(shape, self.scope)
         k = kept_elements(self.sparsity, size)
-        own = rows.view(-1, size)  # each client's parts, one below the other
+        own = rows.view(-1, size)  # each client's parts, concatenated
         top = device.top_k(own, k)
         codes = device.level_codes(own, self._edges_there(top.threshold), top, self.bits)
         between = (codes > 0) & ~top.mask

@@ -117,7 +117,7 @@ class MaskedK(TopK):
 
         count, size = parts(shape, self.scope)
         k = kept_elements(self.sparsity, size)
-        own = rows.view(-1, size)  # each client's parts, one below the other
+        own = rows.view(-1, size)  # each client's parts, concatenated
         mask = self.mark_rows(own, k, [rng for rng in rngs for _ in range(count)])
         kept = (device.take(own, mask, k) * self.scale(size, k)).view(len(rows), -1)
         finite = device.are_finite(rows) & device.are_finite(kept)

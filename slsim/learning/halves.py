@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 FUSED = ("cpu", "cuda")  # devices on which torch takes a step in one pass over the weights
 
@@ -110,7 +110,7 @@ class Half:
         return Snapshot(self.weights(), momentum, tuple(counter.clone() for counter in self._counters))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from there."""
+        """Put this state, momentum and counters back."""
         self.load(snapshot.weights)
         self.forget_momentum()
         if snapshot.counters:
@@ -154,7 +154,7 @@ def lay_out(module: nn.Module, channels_last: bool) -> None:
 
 
 def flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """One below the other as one vector, float32, with their graph."""
+    """Concatenate tensors as one vector, float32, with their graph."""
     if not tensors:
         return torch.zeros(0)
     return torch.cat([tensor.reshape(-1).float() for tensor in tensors])

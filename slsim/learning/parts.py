@@ -15,7 +15,7 @@ from slsim.learning.apart import Manner, one_by_one
 from slsim.learning.halves import Half, lay_out
 from slsim.learning.split import SplitModel
 from slsim.learning.transfer import moved
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 
 class Parts:

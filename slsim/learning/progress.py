@@ -1,10 +1,10 @@
-"""How far a training is, and what follows from that: the learning rate, and when to look at it."""
+"""How far a training is, and what follows from that: the learning rate, and when it is evaluated."""
 
 from __future__ import annotations
 
 import math
 
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 
 class Progress:

@@ -1,7 +1,7 @@
 """Which mini-batch a client takes next, and who takes part in a round.
 
 Nothing here is drawn twice: every order follows from the seed, the client and how many mini-batches it has
-taken, so that a training that goes on after an interruption takes the same ones.
+taken, so that a training that is resumed takes the same ones.
 """
 
 from __future__ import annotations

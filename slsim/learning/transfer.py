@@ -21,8 +21,8 @@ def usable(name: str) -> torch.device:
 
 
 def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """`tensor`, which is on the host, on `device`. A GPU is not waited for: it takes it from page-locked
-    memory, after what it was told before."""
+    """Copy a tensor from the host to `device`. To CUDA the copy is asynchronous: pinned memory, ordered after
+    kernels that are already queued."""
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-from slsim.network.apart import Apart
 from slsim.network.fair_queue import FairQueue
 from slsim.network.state import FlowState, LinkState, Solver
+from slsim.network.unshared import Apart
 
 
 class Placement:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from slsim import lazy
 from slsim.protocols.base import Protocol, register, registry
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     from slsim.protocols.fedavg import FedAvg

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from slsim.devices.base import Half
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 from slsim.registry import Component, Registry
 
 if TYPE_CHECKING:

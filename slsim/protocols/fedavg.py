@@ -10,7 +10,7 @@ from pydantic import Field
 from slsim.devices.base import Half
 from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES
 from slsim.protocols.local import LocalTraining
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     from slsim.learning.exchange import Exchange

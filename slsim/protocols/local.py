@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from slsim.protocols.base import Protocol
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     import torch

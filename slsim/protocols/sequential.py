@@ -9,7 +9,7 @@ from pydantic import Field
 
 from slsim.devices.base import Half
 from slsim.protocols.base import CLIENT_HALVES, SERVER_HALVES, Protocol
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     from slsim.learning.computation import Direction
@@ -24,7 +24,7 @@ class Sequential(Protocol):
 
     Gupta and Raskar, JNCA 2018. In a round every participant, in order, receives the client's half from the
     server, goes through its samples `local_epochs` times with the server, and sends its half back for the
-    next. The client's optimizer starts anew with each client, the server's goes on.
+    next. The client's optimizer starts anew with each client, the server's is kept.
     """
 
     local_epochs: int = Field(1, strict=True, ge=1, description="of a client before it hands on")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from slsim.protocols.local import LocalTraining
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     from slsim.learning.exchange import Exchange

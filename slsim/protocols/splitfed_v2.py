@@ -9,7 +9,7 @@ from pydantic import Field
 
 from slsim import seeds
 from slsim.protocols.base import Protocol
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     from slsim.learning.exchange import Exchange
@@ -23,8 +23,8 @@ class SplitFedV2(Protocol):
     through its samples `local_epochs` times; at every step the server takes the participants' activations
     one after another, in an order drawn from the seed, and steps its one half after each. On the clock, too,
     the server takes them in that order, and waits for a client whose turn it is. Then the clients' halves are
-    sent back and averaged (`training.weighting`). Clients' optimizers start anew in each round, the server's
-    goes on.
+    sent back and averaged (`training.weighting`). Clients' optimizers start anew in each round, the
+    server's is kept.
     """
 
     local_epochs: int = Field(1, strict=True, ge=1, description="between two averages of the clients' halves")

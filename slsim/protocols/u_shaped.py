@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from slsim.devices.base import Half
 from slsim.protocols.base import CLIENT_HALVES, HEAD, SERVER_HALVES, Protocol
-from slsim.recording.events import Pause, Round
+from slsim.recording.rounds import Pause, Round
 
 if TYPE_CHECKING:
     from slsim.learning.exchange import Exchange

@@ -37,7 +37,7 @@ from slsim.scenario.choice import (
     choose,
 )
 from slsim.scenario.network import NetworkTable
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 
 class DataTable(ComponentTable):

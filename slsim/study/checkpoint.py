@@ -194,7 +194,7 @@ def _chained(chain: str, tables: Mapping[str, bytes]) -> str:
 
 
 def _check_sums(data: bytes) -> None:
-    """torch does not look at its own checksums when it reads. Raises ValueError where one is wrong."""
+    """Check the sums that torch ignores when it reads. Raises `ValueError` where one is wrong."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         damaged = archive.testzip()
     if damaged is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from slsim.analysis import held, target_of
 from slsim.recording import STEP, Evaluation, Recording, Status, TestSet
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 TEN_CLASSES = TestSet(samples=1000, classes=10, chance=0.1)
 

@@ -30,7 +30,7 @@ def test_every_codec_that_ships_has_seconds_and_none_is_measured():
         assert (min(cost.core_s) > 0) == (name != "identity")
 
 
-def test_identity_costs_nothing_but_its_lossless_stage():
+def test_code_hash_costs_nothing_but_its_lossless_stage():
     assert cost_of(codecs.create("identity"), BATCH, True) == costs.CodecCost((0.0, 0.0), (0.0, 0.0))
     encode_ns, decode_ns = core_ns("identity", lossless="zstd")
     assert encode_ns > 1

@@ -548,7 +548,7 @@ def test_scope_channel_is_each_channel_encoded_alone(rounding, shape):
 
 @PROPERTY
 @given(hnp.arrays(np.float32, st.integers(0, 40), elements=st.floats(width=32)))
-def test_identity_carries_every_bit(values):
+def test_code_hash_carries_every_bit(values):
     codec = create("identity")
     payload = codec.encode(torch.from_numpy(values))
     assert bytes(payload.content) == values.astype("<f4").tobytes()

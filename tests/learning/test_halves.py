@@ -12,7 +12,7 @@ from torch import nn
 from slsim.codecs import create
 from slsim.learning.halves import Half, Snapshot
 from slsim.learning.sending import statistics_sent, weights_of
-from slsim.scenario.training import TrainingTable
+from slsim.scenario.training_table import TrainingTable
 
 SETTINGS = TrainingTable(learning_rate=0.1, momentum=0.9)
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slsim.network import Link, Network, RateChange, Transfer
-from slsim.network.apart import Apart
 from slsim.network.fair_queue import FairQueue
 from slsim.network.mesh import Mesh
+from slsim.network.unshared import Apart
 
 # Whole bits a second, and times in 64ths: sums of times are exact in floats too, so that "at the same time",
 # on which the order at a FIFO link depends, means the same in both implementations.

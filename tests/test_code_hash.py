@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import slsim
-from slsim import identity
-from slsim.identity import code_hash, code_of
+from slsim import code_hash as module
+from slsim.code_hash import code_hash, code_of
 from slsim.results import CODE, LEARNS, environment
 
 SOURCE = '''"""About a."""
@@ -29,7 +29,7 @@ FILES = sorted(Path(slsim.__file__).parent.rglob("*.py"))
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A package "room" of two modules and a module "alone", which the hash is taken over."""
-    monkeypatch.setattr(identity, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
     (tmp_path / "room").mkdir()
     for name in ("room/__init__.py", "room/a.py", "alone.py", "other.py"):
         (tmp_path / name).write_text(SOURCE)
