@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import math
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import tomli_w
 import torch
+from resumption import ONE_STEP, PROTOCOLS, Rounds, Trained, assert_same, document_of, training_of
 
 from slsim.errors import StudyError
-from slsim.learning.exchange import Exchange
 from slsim.learning.loop import Loop
-from slsim.recording import STEP, Recording, Status, load, tables_of
-from slsim.results import StudyFolder
-from slsim.scenario import plan
+from slsim.recording import Status
 from slsim.study import Silent, checkpoint, run
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.training import Training, train
@@ -42,47 +35,6 @@ def net(image_shape, num_classes):
     block = nn.Sequential(nn.Conv2d(image_shape[0], 4, 3), nn.BatchNorm2d(4, momentum=None), nn.ReLU())
     return nn.Sequential(block, nn.Dropout(0.3), nn.Sequential(nn.Flatten(), nn.Linear(144, num_classes)))
 """
-PROTOCOLS: dict[str, Any] = {
-    "splitfed": "splitfed",
-    "splitfed local": {"name": "splitfed", "local_epochs": 1},
-    "splitfed-v2": {"name": "splitfed-v2", "local_epochs": 1},
-    "sequential": "sequential",
-    "fedavg": "fedavg",
-    "centralized": "centralized",
-    "u-shaped": "u-shaped",
-}
-ONE_STEP = ("splitfed", "centralized", "u-shaped")  # a round, which has no pause
-
-
-def document_of(tiny: dict[str, Any], protocol: str, **tables: Any) -> dict[str, Any]:
-    """Random draws wherever there can be some: participants, codec, augmentation, batches."""
-    document = {key: value for key, value in tiny.items() if key != "sweep"}
-    draws = {"name": "rt", "sparsity": 0.5}
-    codecs: dict[str, Any] = {"uplink": draws, "weights": {"name": "qsgd"}}
-    model = tables.pop("model", {"name": "mlp", "hidden": 16, "cut": 1})
-    if protocol == "u-shaped":
-        codecs |= {"head_downlink": draws, "head_uplink": {"name": "qu", "bits": 4}}
-        model = {**model, "head_cut": 2}
-    return {
-        **document,
-        "data": {**tiny["data"], "augment": {"flip": True}, "partition": {"dirichlet": 1.0}},
-        "model": model,
-        "clients": {"count": 6, "per_round": 3, "batch_size": 10},
-        "codec": codecs,
-        "training": {
-            "protocol": PROTOCOLS[protocol],
-            "epochs": 3,
-            "learning_rate": 0.02,
-            "momentum": 0.9,
-            "target_accuracy": 0.5,
-            "hooks": [{"name": "leakage", "every": 2, "samples": 8}],
-        },
-        **tables,
-    }
-
-
-def training_of(document: dict[str, Any]) -> Training:
-    return Training.of(plan(document, "test", Path()).cases[0].scenario)
 
 
 class Kept(Checkpoint):
@@ -107,40 +59,6 @@ def copied(kept: Path, name: str, target: Path) -> Path:
     target.write_bytes((kept / name).read_bytes())
     shutil.copytree(kept / "c.parts", target.with_suffix(".parts"))
     return target
-
-
-class Rounds(Silent):
-    """Notes the rounds that were done here, and not before an interruption."""
-
-    def __init__(self) -> None:
-        self.done: list[int] = []
-
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-        self.done.append(rounds_done)
-
-
-Trained = tuple[Exchange, Recording]
-
-
-def state_of(trained: Trained) -> dict[str, str]:
-    """Hashes over weights, momentum and everything else that is kept."""
-    state = Loop(trained[0], None, trained[1]).state()
-    return {key: checkpoint._hash(value) for key, value in state.items()}
-
-
-def assert_same(one: Trained, other: Trained) -> None:
-    """Steps in all columns, rounds, evaluations, measurements, and the state, bit for bit."""
-    first, second = one[1], other[1]
-    assert first.evaluations == second.evaluations
-    assert first.measurements == second.measurements
-    assert first.rounds.tolist() == second.rounds.tolist()
-    for name in STEP.names or ():
-        assert first.steps.rows[name].tobytes() == second.steps.rows[name].tobytes()
-    assert first.words == second.words
-    assert tables_of(first) == tables_of(second)
-    assert first.formats == second.formats
-    assert first.phases == second.phases
-    assert state_of(one) == state_of(other)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -300,100 +218,6 @@ def test_dropout_and_counted_statistics_go_on_too(
     name = {"splitfed local": "1-7.pt", "splitfed-v2": "2-9.pt"}.get(protocol, "5.pt")
     resumed = train(training, Silent(), Checkpoint(copied(tmp_path / "kept", name, tmp_path / "c.pt")))
     assert_same(resumed, whole)
-
-
-KILLED = """
-import json, os, signal, sys, warnings
-from importlib import import_module
-from pathlib import Path
-for name in ("admission", "data", "hooks.leakage", "loop", "models.small", "parts"):
-    import_module("slsim.learning." + name)  # once, before this process divides
-warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-from slsim.study import Silent, checkpoint, run
-
-class Killer(Silent):
-    def __init__(self, at):
-        self.at = at
-
-    def round_finished(self, label, rounds_done, accuracy):
-        if str(rounds_done) == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-def kill_within_a_round(saves):
-    "After so many saves, of which every pause has one."
-    checkpoint.LONGEST_S, left = 0, [saves]
-    save = checkpoint.Checkpoint.save
-    def saving(*arguments):
-        save(*arguments)
-        left[0] -= 1
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-    checkpoint.Checkpoint.save = saving
-
-for path, results, at in json.loads(sys.argv[1]):
-    if (child := os.fork()) == 0:
-        if "." in at:
-            kill_within_a_round(int(at.partition(".")[2]))
-        run(Path(path), Path(results), observer=Killer(at))
-        os._exit(1)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, (path, status)
-"""
-KILLED_AT = {  # the round; or, within one, the rounds that are over and the number of saves
-    "splitfed": ("21", 16),
-    "splitfed local": ("2.31", 2),
-    "splitfed-v2": ("2.31", 2),
-    "sequential": ("1.17", 1),  # between a participant's last step and the hand-over
-    "fedavg": ("0.12", 0),
-    "centralized": ("17", 16),
-    "u-shaped": ("13", 8),
-}
-
-
-def short_document(tiny: dict[str, Any], protocol: str) -> dict[str, Any]:
-    """40 images each: 8 rounds of steps an epoch, or 2 of passes."""
-    clients = {"count": 6, "per_round": 3, "batch_size": 10}
-    return document_of(tiny, protocol, clients=clients, data={**tiny["data"], "augment": {"flip": True}})
-
-
-@pytest.fixture(scope="module")
-def killed(tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a scenario of each protocol, and its results when the system had killed the run."""
-    folder = tmp_path_factory.mktemp("killed")
-    runs = []
-    for protocol, (at, _) in KILLED_AT.items():
-        path = folder / f"{protocol}.toml"
-        path.write_text(tomli_w.dumps(short_document(tiny_document, protocol)), encoding="utf-8")
-        runs.append((str(path), str(folder / protocol), at))
-    command = [sys.executable, "-W", "error", "-c", KILLED, json.dumps(runs)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_run_killed_by_the_system_goes_on(
-    tiny: dict[str, Any], killed: Path, tmp_path: Path, protocol: str
-) -> None:
-    """SIGKILL, so many rounds, or checkpoints, into a training whose last checkpoint has `kept` rounds."""
-    path, results, kept = killed / f"{protocol}.toml", killed / protocol, KILLED_AT[protocol][1]
-    training = training_of(short_document(tiny, protocol))
-    file = StudyFolder.of(results / "tiny").checkpoint(training.name)
-    parts = file.with_suffix(".parts")
-    assert {entry.name for entry in file.parent.iterdir()} == {file.name, parts.name}
-    whole = train(training, Silent())
-    shutil.copy(file, tmp_path / "c.pt")
-    shutil.copytree(parts, tmp_path / "c.parts")
-    assert_same(train(training, Silent(), Checkpoint(tmp_path / "c.pt")), whole)
-    observer = Rounds()
-    study = run(path, results, observer=observer)
-    assert observer.done == list(range(kept + 1, whole[0].progress.total_rounds + 1))
-    assert tables_of(study.runs[0].recording) == tables_of(whole[1])
-    assert tables_of(load(file.parent / training.name)) == tables_of(whole[1])
-    assert [entry.name for entry in file.parent.iterdir()] == [training.name]  # the checkpoint is gone
-    if protocol in ("splitfed", "splitfed-v2"):
-        unbroken = run(path, tmp_path / "unbroken")
-        pd.testing.assert_frame_equal(study.summary, unbroken.summary)
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ def test_what_the_theory_measured_is_not_drawn_twice(tmp_path: Path) -> None:
     assert "spread" not in text_of(folder, "theory")
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 12, 30])
+@pytest.mark.parametrize("count", [1, 2, 13])
 def test_many_quantities_still_make_a_figure(tmp_path: Path, count: int) -> None:
     folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
     assert "measurements.svg" in measured(folder, *(("model", f"q{number}", 1.0) for number in range(count)))
