@@ -22,10 +22,7 @@ from slsim.study.training import train
 
 KILLED = """
 import json, os, signal, sys, warnings
-from importlib import import_module
 from pathlib import Path
-for name in ("admission", "data", "hooks.leakage", "loop", "models.small", "parts"):
-    import_module("slsim.learning." + name)  # once, before this process divides
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 from slsim.study import Silent, checkpoint, run
 
@@ -48,7 +45,10 @@ def kill_within_a_round(saves):
             os.kill(os.getpid(), signal.SIGKILL)
     checkpoint.Checkpoint.save = saving
 
-for path, results, at in json.loads(sys.argv[1]):
+runs = json.loads(sys.argv[1])
+warm_up = runs[0][1] + " warm-up"
+run(Path(runs[0][0]), Path(warm_up), overrides={"training.max_rounds": 2})  # imports, before the forks
+for path, results, at in runs:
     if (child := os.fork()) == 0:
         if "." in at:
             kill_within_a_round(int(at.partition(".")[2]))

@@ -13,7 +13,7 @@ from slsim.errors import StudyError
 from slsim.recording.kinds import PHASES, phase_column
 from slsim.report.drawing import styles
 from slsim.report.figures import draw
-from slsim.report.measurements import MOST_PANELS
+from slsim.report.measurements import MOST_PANELS, draw_measurements
 from slsim.results import StudyFolder
 from slsim.units import RATE
 
@@ -161,11 +161,11 @@ def test_seconds_of_a_phase_of_ones_own_that_are_no_numbers_are_told(tmp_path: P
 
 
 def measured(folder: StudyFolder, *rows: tuple[str, str, float]) -> list[str]:
-    """The names of all figures, of a run in which hooks measured these parts, quantities and values."""
+    """The names of the figures of a run in which hooks measured these parts, quantities and values."""
     columns = ["run", "round", "client", "part", "quantity", "value"]
     table = pd.DataFrame([("identity", 30, 2, *row) for row in rows], columns=columns)
     folder.save_table("measurements", table)
-    return draw(folder)
+    return draw_measurements(folder)
 
 
 @pytest.mark.parametrize("rows", [[], [("client", "error", 0.0), ("client", "bound", math.nan)]])
