@@ -47,7 +47,8 @@ LONGEST_SLUG = 60
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 CODE = "slsim_code"  # among the versions: the hash of the code that learns
-LEARNS = ("codecs", "learning", "protocols", "seeds")  # the rooms whose code decides what is learned
+# The code that decides what is learned, and which steps are written.
+LEARNS = ("codecs", "learning", "protocols", "recording/script", "seeds")
 
 
 @dataclass(frozen=True)

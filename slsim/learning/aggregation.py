@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import torch
 
 from slsim.codecs import Identity
-from slsim.recording import CLIENT_GRADIENTS, STATISTICS, Message
+from slsim.recording import CLIENT_GRADIENTS, STATISTICS, Message, Piece
 from slsim.recording.kinds import ALL_REDUCE, DECODE, ENCODE
 
 if TYPE_CHECKING:
@@ -86,63 +86,62 @@ def _by_ring(
     """A ring of the clients (Patarasuk and Yuan, *Bandwidth optimal all-reduce algorithms for clusters of
     workstations*, 2009): of n chunks each client sends one to the next client 2 (n - 1) times. In the first
     n - 1 times chunks are added up on their way, in the others the sums go round as they are."""
-    clients = list(vectors)
-    count = len(clients)
     exchange.script.barrier()
-    chunks = [list(vectors[client].tensor_split(count)) for client in clients]
-    beside = [_exactly(chunk) for chunk in statistics.tensor_split(count)]
-    known: dict[int, tuple[Message, torch.Tensor]] = {}  # of chunks that go round as they are
-    sent: dict[int, tuple[int, Message]] = {}  # by place in the ring: the row of its last send, the message
-    for turn in range(2 * (count - 1)):
-        adding = turn < count - 1
-        sending: dict[int, tuple[int, Message]] = {}
-        arrivals = []
-        for place, client in enumerate(clients):
-            chunk = (place - turn) % count if adding else (place + 1 - (turn - count + 1)) % count
-            if adding or chunk not in known:
-                message, arrived = exchange.computation.transmit_vector(
-                    CLIENT_GRADIENTS, chunks[place][chunk]
-                )
-                if not adding:
-                    known[chunk] = message, arrived / len(taking)
-                is_new = True
-            else:
-                (message, arrived), is_new = known[chunk], False
-            _receive(exchange, clients, place, sent)
-            lane = exchange.script.lane(client)
-            if is_new:
-                lane.work(client, ENCODE, _coding(exchange, message)[0])
-            following = clients[(place + 1) % count]
-            row = lane.send(client, following, ALL_REDUCE, message, *beside[chunk])
-            sending[place] = row, message
-            arrivals.append((chunk, arrived))
-        sent = sending
-        if adding:
-            for place, (chunk, arrived) in enumerate(arrivals):
-                chunks[(place + 1) % count][chunk] = chunks[(place + 1) % count][chunk] + arrived
-    for place in range(count):
-        _receive(exchange, clients, place, sent)
-    return torch.cat([known[chunk][1] for chunk in range(count)])
+    ring, count = _Ring(exchange, list(vectors), statistics), len(vectors)
+    chunks = [list(vector.tensor_split(count)) for vector in vectors.values()]
+    for turn in range(count - 1):
+        passed = [(place - turn) % count for place in range(count)]
+        sent = [_transmitted(exchange, chunks[place][chunk]) for place, chunk in enumerate(passed)]
+        ring.pass_on(passed, [message for message, _ in sent], encoding=True)
+        for place, (chunk, (_, arrived)) in enumerate(zip(passed, sent, strict=True)):
+            chunks[(place + 1) % count][chunk] = chunks[(place + 1) % count][chunk] + arrived
+    sums = [_transmitted(exchange, chunks[(chunk - 1) % count][chunk]) for chunk in range(count)]
+    for turn in range(count - 1):
+        passed = [(place + 1 - turn) % count for place in range(count)]
+        ring.pass_on(passed, [sums[chunk][0] for chunk in passed], encoding=turn == 0)
+    ring.receive()
+    return torch.cat([arrived / len(taking) for _, arrived in sums])
 
 
-def _receive(
-    exchange: Exchange, clients: Sequence[int], place: int, sent: dict[int, tuple[int, Message]]
-) -> None:
-    """Decode what the client before sent last, once it has arrived."""
-    before = (place - 1) % len(clients)
-    if before in sent:
-        row, message = sent[before]
-        client = clients[place]
-        decode = _coding(exchange, message)[1]
-        exchange.script.lane(client).work(client, DECODE, decode, waits_for=row)
+def _transmitted(exchange: Exchange, chunk: torch.Tensor) -> tuple[Message, torch.Tensor]:
+    return exchange.computation.transmit_vector(CLIENT_GRADIENTS, chunk)
 
 
-def _coding(exchange: Exchange, message: Message) -> tuple:  # type: ignore[type-arg]
+class _Ring:
+    """Writes the steps of clients in a ring, each of which sends to the next; `statistics` go beside, in as
+    many chunks as there are clients."""
+
+    def __init__(self, exchange: Exchange, clients: list[int], statistics: torch.Tensor) -> None:
+        self._exchange, self._clients = exchange, clients
+        self._beside = [_exactly(chunk) for chunk in statistics.tensor_split(len(clients))]
+        self._sent: list[tuple[int, Message]] = []  # by place: the row of its last message, and that
+
+    def pass_on(self, chunks: Sequence[int], messages: Sequence[Message], encoding: bool) -> None:
+        """Each client receives what was sent to it last, and sends its chunk, which it may have to encode."""
+        self.receive()
+        script, following = self._exchange.script, [*self._clients[1:], self._clients[0]]
+        sent = []
+        for client, to, chunk, message in zip(self._clients, following, chunks, messages, strict=True):
+            lane = script.lane(client)
+            if encoding:
+                lane.work(client, ENCODE, _coding(self._exchange, message)[0])
+            row = lane.send(client, to, ALL_REDUCE, message, *self._beside[chunk])
+            sent.append((row, message))
+        self._sent = sent
+
+    def receive(self) -> None:
+        """Each client decodes what the one before it sent last, once that has arrived."""
+        for place, (row, message) in enumerate(self._sent):
+            client = self._clients[(place + 1) % len(self._clients)]
+            decode = _coding(self._exchange, message)[1]
+            self._exchange.script.lane(client).work(client, DECODE, decode, waits_for=row)
+
+
+def _coding(exchange: Exchange, message: Message) -> tuple[Piece, Piece]:
     """Encoding and decoding a message, as pieces of work."""
     assert message.shape is not None
-    return tuple(
-        exchange.codings.work(name, CLIENT_GRADIENTS, message.shape) for name in ("encode", "decode")
-    )
+    work, shape = exchange.codings.work, message.shape
+    return work("encode", CLIENT_GRADIENTS, shape), work("decode", CLIENT_GRADIENTS, shape)
 
 
 def _exactly(statistics: torch.Tensor) -> list[Message]:
