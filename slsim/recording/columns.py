@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -20,6 +20,7 @@ from slsim.recording.steps import STEP, TEXTS, Table, Vocabulary
 
 STEPS_FILE, ROUNDS_FILE = "steps.parquet", "rounds.parquet"
 EVALUATIONS_FILE, MEASUREMENTS_FILE = "evaluations.parquet", "measurements.parquet"
+FEW_ROWS = 100_000
 MOST = 2**62  # bytes of a whole recording: their sums are 64-bit integers
 WHOLE = ("samples", "elements", "num_bytes", "raw_bytes", "extra_bytes")
 EFFORT = ("flops", "memory_bytes", "core_s", "lossless_s")
@@ -42,19 +43,26 @@ def read_steps(content: bytes, words: Vocabulary) -> tuple[NDArray[np.int64], Ta
     """The rows that `write_steps` wrote, with the number of each one's round; new texts are added to
     `words`."""
     columns = {}
-    for name in STEP.names or ():  # one at a time: all of them take twice the memory
-        column = read_table(content, STEPS_FILE, [name])[name].combine_chunks()
+    for name, column in _columns(content, ("round", *(STEP.names or ()))):
         if column.null_count:
             raise ValueError(f"{STEPS_FILE}: {name}: values are missing")
         if name in TEXTS:
-            values = _text_numbers(column, name, words)
+            values = _text_numbers(column.combine_chunks(), name, words)
         else:
-            values = column.to_numpy(zero_copy_only=False)
-        columns[name] = _fitting(values, name, STEP[name])
-    rounds = read_table(content, STEPS_FILE, ["round"])["round"]
-    if rounds.null_count:
-        raise ValueError(f"{STEPS_FILE}: round: values are missing")
-    return _fitting(rounds.to_numpy(), "round", np.dtype(np.int64)), Table(columns)
+            values = column.combine_chunks().to_numpy(zero_copy_only=False)
+        columns[name] = _fitting(values, name, np.dtype(np.int64) if name == "round" else STEP[name])
+    return columns.pop("round"), Table(columns)
+
+
+def _columns(content: bytes, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Each column of the steps: of few rows all at once, else one after another, for all of them take twice
+    the memory. Raises `ValueError`."""
+    together = (
+        [names] if read_table(content, STEPS_FILE, []).num_rows <= FEW_ROWS else [[one] for one in names]
+    )
+    for some in together:
+        table = read_table(content, STEPS_FILE, some)
+        yield from ((name, table[name]) for name in some)
 
 
 def _text_numbers(column: Any, name: str, words: Vocabulary) -> NDArray[np.int64]:
