@@ -28,6 +28,12 @@ _PER = re.compile(r"\s*/\s*|\s+per\s+")  # as in "bits per second"
 _LONGEST = 100  # characters of a quantity, its unit included
 
 
+def unit_of(text: str) -> str | None:
+    """The unit of a number with a unit, as it is spelled; None of a bare number, and of any other text."""
+    match = _NUMBER_AND_UNIT.fullmatch(text) if len(text) <= _LONGEST else None
+    return match[2] if match else None
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`did you mean "…"? ` for the allowed name most like `word`; an empty string if none is alike."""
     names = {name.lower(): name for name in allowed}

@@ -147,7 +147,8 @@ def test_a_recording_from_before_a_key_had_its_default_is_found(tiny_study: Path
     summary = open_study(tiny_study).summary
     for folder in (tiny_study / "trainings").iterdir():
         recording = load(folder)
-        del recording.learning["training"]["weight_decay"]
+        for key in ("weight_decay", "threads"):
+            del recording.learning["training"][key]
         save(recording, folder)
     pd.testing.assert_frame_equal(open_study(tiny_study).summary, summary)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -15,13 +15,15 @@ from pydantic import ValidationError
 from slsim.errors import Fault, FaultsError, ScenarioError
 from slsim.registry import faults_of
 from slsim.scenario.bounds import bound_faults
+from slsim.scenario.seed_keys import set_seeds, split_seeds
 from slsim.scenario.sweep import combinations, count_faults, is_value, normal_form, set_key, text
 from slsim.scenario.tables import Scenario
 
 
 @dataclass(frozen=True)
 class Case:
-    """One setting of a sweep, and the swept values in it, as `Plan.document` writes them."""
+    """One setting of a sweep with one of its seeds (`scenario.seed`), and the swept values in it, as
+    `Plan.document` writes them. The cases of one setting have the same `values`; a seed is none of them."""
 
     values: Mapping[str, Any]
     scenario: Scenario
@@ -29,16 +31,29 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario file, read and checked: every case of its sweep, in the file's order; and what was set
-    beside the file (dotted key → value)."""
+    """A scenario file, read and checked: every case of its sweep, setting by setting in the file's order and
+    each with every seed; and what was set beside the file (dotted key → value)."""
 
     name: str
     cases: tuple[Case, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that each setting is run with."""
+        return tuple(dict.fromkeys(case.scenario.seed for case in self.cases))
+
+    @property
+    def settings(self) -> tuple[tuple[Case, ...], ...]:
+        """The settings, each as its cases, one a seed."""
+        count = len(self.seeds)
+        return tuple(self.cases[first : first + count] for first in range(0, len(self.cases), count))
+
     def document(self) -> dict[str, Any]:
-        """The resolved scenario file, every default and every swept value written out."""
+        """The resolved scenario file, every default, every seed and every swept value written out."""
         document = self.cases[0].scenario.table()
+        if len(self.seeds) > 1:
+            document["seed"] = list(self.seeds)
         sweep: dict[str, list[Any]] = {key: [] for key in self.cases[0].values}
         for case in self.cases:
             for key, value in case.values.items():
@@ -83,6 +98,9 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
     if not isinstance(sweep, dict):
         return changed  # a fault that `plan` reports
     for key, value in overrides.items():
+        if key in ("seed", "seeds"):
+            set_seeds(changed, key, value)
+            continue
         if around := _swept_around(key, sweep):
             hint = f"set {around} itself, to one value or to a list of those to sweep over"
             raise ScenarioError([Fault(key, f"{around} is swept, so nothing in it can be set; {hint}")])
@@ -103,13 +121,15 @@ def _swept_around(key: str, sweep: Mapping[str, Any]) -> str | None:
 def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     """Checks `document` and expands its sweep into cases that differ. Raises `ScenarioError` with every
     fault, each once."""
-    base = {key: value for key, value in document.items() if key != "sweep"}
-    sweep = document.get("sweep", {})
     if bad := list(bound_faults(document)):
         raise ScenarioError(bad, source)
-    faults: dict[Fault, None] = dict.fromkeys(_sweep_faults(sweep))
+    document, seeds, bad = split_seeds(document)
+    base = {key: value for key, value in document.items() if key != "sweep"}
+    sweep = document.get("sweep", {})
+    wrong = _sweep_faults(sweep, len(seeds))
+    faults: dict[Fault, None] = dict.fromkeys([*bad, *wrong])
     scenarios: dict[str, tuple[Scenario, dict[str, Any]]] = {}
-    for combination in combinations({} if faults else sweep):
+    for combination in combinations({} if wrong else sweep):
         try:
             scenario = _scenario(base, sweep, combination, folder)
         except FaultsError as error:
@@ -124,15 +144,25 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
         what = "these keys depend on one another; sweep over one table that holds them all"
         raise ScenarioError([Fault("sweep", what)], source)
     distinct = [scenario for scenario, _ in scenarios.values()]
-    cases = tuple(Case(values, distinct[number]) for number, values in zip(*found, strict=True))
+    cases = tuple(
+        Case(values, scenario)
+        for number, values in zip(*found, strict=True)
+        for scenario in _with_seeds(distinct[number], seeds)
+    )
     return Plan(cases[0].scenario.name, cases)
 
 
-def _sweep_faults(sweep: object) -> list[Fault]:
+def _with_seeds(scenario: Scenario, seeds: Sequence[int]) -> list[Scenario]:
+    return [scenario.model_copy(update={"seed": seed}) for seed in seeds] or [scenario]
+
+
+def _sweep_faults(sweep: object, seeds: int) -> list[Fault]:
     if not isinstance(sweep, dict):
         return [Fault("sweep", f"must be a table of dotted keys with lists of values, found {sweep!r}")]
     if "name" in sweep:
         return [Fault('sweep."name"', "a study has one name; sweep over something else")]
+    if "seeds" in sweep:
+        return [Fault('sweep."seeds"', "seeds are no sweep; write seeds at the top of the file")]
     faults = []
     for key, values in sweep.items():
         if not isinstance(values, list) or not values:
@@ -142,7 +172,7 @@ def _sweep_faults(sweep: object) -> list[Fault]:
             faults.append(
                 Fault(f'sweep."{key}"', f"{around} is swept too; {hint}, or sweep over its keys instead")
             )
-    return faults or count_faults(sweep)
+    return faults or count_faults(sweep, seeds)
 
 
 def _scenario(

@@ -29,13 +29,16 @@ def is_value(key: str, values: Sequence[Any]) -> bool:
     return bool(values) and all(isinstance(one, Mapping) and one.keys() & CLASS_KEYS for one in values)
 
 
-def count_faults(sweep: Mapping[str, Sequence[Any]]) -> list[Fault]:
+def count_faults(sweep: Mapping[str, Sequence[Any]], seeds: int) -> list[Fault]:
     """A fault where a sweep has too many cases to be made."""
     count = math.prod(len(values) for values in sweep.values())
-    if count <= MOST_CASES:
-        return []
-    sizes = " × ".join(str(len(values)) for values in sweep.values())
-    return [Fault("sweep", f"has {sizes} = {count:,} cases; at most {MOST_CASES:,} are allowed")]
+    if count > MOST_CASES:
+        sizes = " × ".join(str(len(values)) for values in sweep.values())
+        return [Fault("sweep", f"has {sizes} = {count:,} cases; at most {MOST_CASES:,} are allowed")]
+    if count * seeds > MOST_CASES:
+        total = f"has {count:,} settings × {seeds:,} seeds = {count * seeds:,} cases"
+        return [Fault("sweep", f"{total}; at most {MOST_CASES:,} are allowed")]
+    return []
 
 
 def combinations(sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, int]]:
@@ -96,7 +99,7 @@ def _in_form(
     tables: Sequence[Mapping[str, Any]], keys: Sequence[str]
 ) -> tuple[list[int], list[dict[str, Any]]] | None:
     try:
-        values = [{key: _get(table, key) for key in keys} for table in tables]
+        values = [{key: value_at(table, key) for key in keys} for table in tables]
     except (KeyError, TypeError):
         return None
     distinct = {key: list({text(one[key]): one[key] for one in values}.values()) for key in keys}
@@ -123,7 +126,9 @@ def text(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _get(document: Mapping[str, Any], key: str) -> Any:
+def value_at(document: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key. Raises `KeyError` where there is none, `TypeError` where something on the
+    way is no table."""
     value: Any = document
     for part in key.split("."):
         if not isinstance(value, Mapping):

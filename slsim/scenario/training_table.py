@@ -18,6 +18,7 @@ from slsim.own_code import kept_as_text
 from slsim.scenario.choice import MOST, Choice, HookChoice, ProtocolChoice, Table
 from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 
+MOST_THREADS = 1024
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
@@ -54,6 +55,14 @@ class TrainingTable(Table):
     )
     channels_last: bool = Field(
         True, strict=True, description="lay images out with their channels last, for convolutions"
+    )
+    threads: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=MOST_THREADS,
+        description="threads that torch computes a training with; part of what is learned, because sums of "
+        "floats depend on it",
     )
     evaluate_every: int | None = Field(
         None,

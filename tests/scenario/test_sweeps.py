@@ -138,7 +138,6 @@ def test_a_key_inside_a_list_is_refused_by_its_path(key: str, tables: dict[str, 
     [
         ("network.uplink", ["1 Mbps", "1000 kbps", "1 Mbps", "2 Mbps"], 2),
         ("codec.uplink", ["qu", {"name": "qu", "bits": 3}, {"name": "qu", "bits": 4}], 2),
-        ("seed", [1, 1, 1], 1),
         ("network.framing", ["none", {"header": 0}], 1),
     ],
 )
@@ -167,7 +166,7 @@ def test_a_value_that_looks_like_another_ones_longer_label_has_a_label_of_its_ow
 def test_a_sweep_is_counted_before_it_is_made() -> None:
     numbers = list(range(1, 101))
     sweep = {
-        "seed": numbers,
+        "training.max_rounds": numbers,
         "clients.count": numbers,
         "training.epochs": numbers,
         "clients.batch_size": numbers,
