@@ -123,7 +123,7 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
         if reused != set(done):
             raise
         observer.notice(f"Nothing was trained, and the tables are as they were: {error}")
-        study = Study(folder, play(asked.cases, done), failures=failures)
+        study = Study(folder, play(asked.cases, done, failures=failures), failures=failures)
     if study is None:
         raise AllFailed(failures)
     return study
@@ -201,10 +201,10 @@ def _finish(
     def failed(label: str, error: SlsimError) -> None:
         failures.append(noted(error, label, f"clock-{slug(label)}", folder))
 
-    runs = play(asked.cases, recordings, failed=failed)
-    if not runs:
+    played = play(asked.cases, recordings, failures=tuple(failures), failed=failed)
+    if not played.runs:
         return None
-    study = Study(folder, runs, failures=failures)
+    study = Study(folder, played, failures=failures)
     folder.save_scenario(*localised(asked.document()))
-    study.save({**manifest, "runs": len(runs)})
+    study.save({**manifest, "runs": len(played.runs)})
     return study

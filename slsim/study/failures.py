@@ -19,11 +19,13 @@ ENDS_THE_STUDY = (StudyError, RecordingError, DataError)  # of disk or data: oth
 
 @dataclass(frozen=True)
 class Failure:
-    """A training that failed, why, and the file that has the traceback."""
+    """A training that failed, why, the file that has the traceback, and what the training's folder would be
+    called; of a clock that failed, nothing."""
 
     label: str
     reason: str
     file: Path
+    training: str = ""
 
     def __str__(self) -> str:
         return f"{self.label}: {self.reason} (traceback: {self.file})"
@@ -42,7 +44,7 @@ class AllFailed(StudyError):
 def noted(error: SlsimError, label: str, name: str, folder: StudyFolder) -> Failure:
     """The failure of a training, with its traceback saved."""
     file = folder.save_error(name, "".join(traceback.format_exception(error)))
-    return Failure(label, str(error), file)
+    return Failure(label, str(error), file, name)
 
 
 @contextmanager
