@@ -114,12 +114,12 @@ def run(
     limit = {} if max_steps is None else {"training.max_rounds": max_steps}
     asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
     from slsim.report.progress import progress
-    from slsim.report.tables import print_study
+    from slsim.report.study_tables import print_study
     from slsim.study import conduct
 
     with progress(console) as observer:
         study = conduct(asked, results, fresh=fresh, observer=observer, device=device)
-    print_study(console, study.summary, study.breakdown, study.path, study.notes)
+    print_study(console, study.tables)
     _tell_what_is_wrong(study)
 
 
@@ -140,11 +140,11 @@ def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) ->
     --set, show it as it is."""
     overrides = parse_settings(settings)
     from slsim import study as studies
-    from slsim.report.tables import print_study
+    from slsim.report.study_tables import print_study
     from slsim.results import StudyFolder
 
     replayed = studies.replay(StudyFolder.open(study), overrides, trust=trust)
-    print_study(console, replayed.summary, replayed.breakdown, replayed.path, replayed.notes)
+    print_study(console, replayed.tables)
     _tell_what_is_wrong(replayed)
 
 

@@ -8,7 +8,6 @@ from slsim.analysis.breakdown import breakdown
 from slsim.analysis.crossovers import AS_STATED, crossovers
 from slsim.analysis.per_run import (
     FAILED,
-    SERIES,
     compression_ratio,
     rounds_of_both,
     runs_table,
@@ -21,7 +20,6 @@ from slsim.analysis.runs import (
     Run,
     Timed,
     cumulative,
-    curve,
     curves,
     measurements,
     seconds_at,
@@ -50,7 +48,6 @@ __all__ = [
     "NOT_REACHED",
     "NO_TARGET",
     "REACHED",
-    "SERIES",
     "SUPPOSED",
     "Lost",
     "Outcome",
@@ -61,7 +58,6 @@ __all__ = [
     "compression_ratio",
     "crossovers",
     "cumulative",
-    "curve",
     "curves",
     "diverged_in",
     "estimated",

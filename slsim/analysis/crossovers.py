@@ -100,7 +100,7 @@ class _Series:
 
         def speed_up(number: float) -> float:
             found = self.probe(bracket.setting, self.axis, number, assuming)
-            return math.nan if found is None else found[column]
+            return math.nan if found is None else found[column.removesuffix(f"_{assuming}")]
 
         return crossing(speed_up, bracket.ends, bracket.values)
 

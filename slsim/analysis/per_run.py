@@ -11,13 +11,13 @@ import pandas as pd
 
 from slsim.analysis.runs import Lost, Run, Timed, seconds_at
 from slsim.analysis.target import Outcome, held
-from slsim.scenario import Case, Scenario, full_label
-from slsim.scenario.axes import Axis, axes, setting_labels
+from slsim.saved import SERIES
+from slsim.scenario import Case, Scenario, full_label, setting_labels
+from slsim.scenario.axes import Axis, axes
 
 FAILED = "failed"  # the status of a case that is no run
 CODEC = "codec"
 LINKS = ("uplink", "downlink")
-SERIES = "_series"  # ends the column of what a setting is called without the number in the column before it
 
 
 def runs_table(cases: Sequence[Run | Lost]) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def runs_table(cases: Sequence[Run | Lost]) -> pd.DataFrame:
     number: the settings of one series differ in nothing else.
     """
     table = pd.DataFrame([_row(case) for case in cases])
-    found = axes(cases) if cases else ()
+    found = axes(_cases(cases))
     own: dict[str, Sequence[Any]] = {CODEC: _codec_labels(cases), "conditions": _conditions(cases)}
     numbers = {axis.key for axis in found}
     own |= {
@@ -38,13 +38,17 @@ def runs_table(cases: Sequence[Run | Lost]) -> pd.DataFrame:
         if key not in numbers and key not in (CODEC, "codec.uplink")
     }
     for axis in found:
-        own[axis.column] = [axis.value(case) for case in cases]
+        own[axis.column] = [axis.value(case) for case in _cases(cases)]
         own[axis.column + SERIES] = series_labels(cases, axis)
     for place, (column, values) in enumerate(own.items(), 3):
         if column in table:
             del table[column]
         table.insert(place, column, list(values))
     return table
+
+
+def _cases(cases: Sequence[Run | Lost]) -> list[Case]:
+    return [Case(case.values, case.scenario) for case in cases]
 
 
 def series_labels(cases: Sequence[Run | Lost], axis: Axis) -> list[str]:

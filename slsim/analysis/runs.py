@@ -121,31 +121,27 @@ def seconds_at(ends_s: NDArray[np.float64], round_: int) -> float:
     return float(ends_s[round_ - 1]) if round_ else 0.0
 
 
-def curve(run: Run) -> pd.DataFrame:
-    """One row an evaluation: accuracies over rounds, epochs, simulated seconds and bytes so far."""
-    evaluations = run.recording.evaluations
-    rounds = [evaluation.round for evaluation in evaluations]
-    sent = run.sent.iloc[rounds].reset_index(drop=True)
-    return pd.DataFrame(
-        {
-            **named(run),
-            "round": rounds,
-            "epoch": [evaluation.epoch for evaluation in evaluations],
-            "sim_s": [seconds_at(run.timeline.round_ends_s, number) for number in rounds],
-            "uplink_bytes": sent["uplink_bytes"],
-            "downlink_bytes": sent["downlink_bytes"],
-            "accuracy": [evaluation.accuracy for evaluation in evaluations],
-            "accuracy_without_codec": [evaluation.accuracy_without_codec for evaluation in evaluations],
-            "training_loss": [evaluation.training_loss for evaluation in evaluations],
-        }
-    )
-
-
 def curves(runs: Sequence[Run]) -> pd.DataFrame:
-    """The curves of all runs, concatenated."""
-    if not runs:
-        return pd.DataFrame()
-    return pd.concat([curve(run) for run in runs], ignore_index=True)
+    """One row an evaluation and run: accuracies over rounds, epochs, simulated seconds and bytes so far."""
+    parts = [_curve(run) for run in runs]
+    return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in _CURVE})
+
+
+_CURVE = (
+    *("run", "setting", "seed", "round", "epoch", "sim_s", "uplink_bytes", "downlink_bytes"),
+    *("accuracy", "accuracy_without_codec", "training_loss"),
+)
+
+
+def _curve(run: Run) -> dict[str, NDArray[Any]]:
+    found = run.recording.evaluations
+    rounds = np.array([one.round for one in found], np.int64)
+    columns = {name: np.full(len(found), value, object) for name, value in named(run).items()}
+    columns["seed"] = columns["seed"].astype(np.int64)
+    columns |= {"round": rounds, "sim_s": np.concatenate([[0.0], run.timeline.round_ends_s])[rounds]}
+    columns |= {name: run.sent[name].to_numpy()[rounds] for name in ("uplink_bytes", "downlink_bytes")}
+    measured = ("epoch", "accuracy", "accuracy_without_codec", "training_loss")
+    return columns | {name: np.array([getattr(one, name) for one in found], float) for name in measured}
 
 
 def measurements(runs: Sequence[Run]) -> pd.DataFrame:

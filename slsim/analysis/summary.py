@@ -84,6 +84,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
                 ratios[2 * (~np.isnan(ratios)).sum(axis=1) <= over.counts] = np.nan
             columns |= _ends(name, ratio_intervals(ratios))
     columns |= {name: first[name].to_numpy() for name in SHARED[2:] if name not in columns}
+    columns["training"] = [" ".join(rows) for rows, _ in over.of(runs["training"], reached)]
     summary = pd.DataFrame(columns)
     summary["pays"] = [_pays(row) for row in _rows(summary)]
     for name, cost in COMPARED.items():

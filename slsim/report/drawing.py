@@ -57,9 +57,10 @@ def colours(count: int) -> list[Any]:
     )
 
 
-def styles(groups: Sequence[Hashable]) -> list[dict[str, Any]]:
-    """A line style for each item, no two the same: a colour a group, a dash for each item of a group."""
-    distinct = list(dict.fromkeys(groups))
+def styles(groups: Sequence[Hashable], every: Sequence[Hashable] = ()) -> list[dict[str, Any]]:
+    """A line style for each item, no two the same: a colour a group, a dash for each item of a group. Colours
+    are given in the order of `every` group, or of those that occur."""
+    distinct = list(every) or list(dict.fromkeys(groups))
     colour_of = dict(zip(distinct, colours(len(distinct)), strict=True))
     before = dict.fromkeys(distinct, 0)
     drawn = []
@@ -100,6 +101,8 @@ def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
     """Both formats, without dates, so that the same tables give the same files."""
     import matplotlib as mpl
 
+    figure.draw_without_rendering()  # lays everything out, once for both
+    figure.set_layout_engine("none")
     formats: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
     for kind, options in formats.items():
         content = io.BytesIO()

@@ -6,6 +6,7 @@ Reading a file, sweeping and overriding is `plan.py`; choosing components by nam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -288,4 +289,9 @@ class Scenario(Table):
 
     def baseline(self) -> Scenario:
         """The same setting with nothing compressed: what targets, multipliers and speed-ups are over."""
-        return self.model_copy(update={"codec": CodecTable()})
+        return self.model_copy(update={"codec": _uncompressed()})
+
+
+@cache
+def _uncompressed() -> CodecTable:
+    return CodecTable()

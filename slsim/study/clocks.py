@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from slsim.analysis import SUPPOSED, Run, Timed
 from slsim.clock import Clock, Timeline
-from slsim.clock.stage import Stage
+from slsim.clock.program import Program
 from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import FaultsError
 from slsim.recording import Recording
 from slsim.scenario import Scenario
 
 Ends = NDArray[np.float64]
+Place = tuple[str, str]  # devices, and links
 
 
 class Clocks:
@@ -25,10 +26,11 @@ class Clocks:
 
     def __init__(self) -> None:
         self._recordings: dict[str, Recording] = {}
-        self._timelines: dict[tuple[str, str], Timeline] = {}
-        self._ends: dict[tuple[str, str, Assumptions], Ends] = {}
-        self._places: dict[tuple[int, ...], tuple[str, Any]] = {}
-        self._stages: dict[tuple[str, Assumptions], Stage] = {}
+        self._timelines: dict[tuple[str, Place], Timeline] = {}
+        self._ends: dict[tuple[str, Place, Assumptions], Ends] = {}
+        self._clocks: dict[tuple[Place, Assumptions], Clock] = {}
+        self._programs: dict[tuple[str, str, Assumptions], Program] = {}
+        self._places: dict[tuple[int, ...], tuple[Place, Any]] = {}
 
     def know(self, recordings: Mapping[str, Recording]) -> None:
         """Add recordings, by key."""
@@ -38,7 +40,8 @@ class Clocks:
         """The recording of the training `key` on a scenario's devices and network."""
         place = self._place(scenario)
         if (key, place) not in self._timelines:
-            self._timelines[key, place] = self._play(key, place, scenario, AS_STATED)
+            clock, program = self._clock(key, place, scenario, AS_STATED)
+            self._timelines[key, place] = clock.play(self._recordings[key], program)
         return self._timelines[key, place]
 
     def baseline(self, key: str, scenario: Scenario) -> Timeline | None:
@@ -72,23 +75,34 @@ class Clocks:
 
     def _ends_of(self, key: str, scenario: Scenario, assumptions: Assumptions) -> Ends:
         place = self._place(scenario)
+        if assumptions == AS_STATED and (key, place) in self._timelines:
+            return self._timelines[key, place].round_ends_s
         if (key, place, assumptions) not in self._ends:
-            known = self._timelines.get((key, place)) if assumptions == AS_STATED else None
-            timeline = known or self._play(key, place, scenario, assumptions)
-            self._ends[key, place, assumptions] = timeline.round_ends_s
+            clock, program = self._clock(key, place, scenario, assumptions)
+            self._ends[key, place, assumptions] = clock.round_ends_s(self._recordings[key], program)
         return self._ends[key, place, assumptions]
 
-    def _play(self, key: str, place: str, scenario: Scenario, assumptions: Assumptions) -> Timeline:
-        if (place, assumptions) not in self._stages:
-            self._stages[place, assumptions] = Stage.of(scenario, assumptions)
-        return Clock(self._stages[place, assumptions]).play(self._recordings[key])
+    def _clock(
+        self, key: str, place: Place, scenario: Scenario, assumptions: Assumptions
+    ) -> tuple[Clock, Program]:
+        """The clock of a place, and what a training's steps take on the devices there."""
+        if (place, assumptions) not in self._clocks:
+            self._clocks[place, assumptions] = Clock.of(scenario, assumptions)
+        clock, devices = self._clocks[place, assumptions], place[0]
+        if (key, devices, assumptions) not in self._programs:
+            self._programs[key, devices, assumptions] = clock.program(self._recordings[key])
+        return clock, self._programs[key, devices, assumptions]
 
-    def _place(self, scenario: Scenario) -> str:
-        """All that the clock takes from a scenario, as text. A scenario and its baseline share the tables."""
+    def _place(self, scenario: Scenario) -> Place:
+        """All that the clock takes from a scenario, as text: its devices, and its links. A scenario and its
+        baseline share the tables."""
         tables = (scenario.clients, scenario.server, scenario.network)
         known = (scenario.seed, *map(id, tables))
         if known not in self._places:
             clients, server, network = (table.model_dump(mode="json", exclude_none=True) for table in tables)
-            text = json.dumps([scenario.seed, clients["count"], clients["device"], server, network])
-            self._places[known] = text, tables  # kept, so that no other table gets the same id
+            place = (
+                json.dumps([clients["count"], clients["device"], server]),
+                json.dumps([scenario.seed, network]),
+            )
+            self._places[known] = place, tables  # kept, so that no other table gets the same id
         return self._places[known][0]

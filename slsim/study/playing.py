@@ -15,8 +15,8 @@ from slsim.analysis import AS_STATED, SUPPOSED, Lost, Run
 from slsim.devices import AS_STATED as STATED_COSTS
 from slsim.errors import SlsimError
 from slsim.recording import Recording
-from slsim.scenario import Case, Scenario, run_labels
-from slsim.scenario.axes import Axis, axes, setting_labels
+from slsim.scenario import Case, Scenario, run_labels, setting_labels
+from slsim.scenario.axes import Axis, axes
 from slsim.scenario.sweep import set_key
 from slsim.study.clocks import Clocks
 from slsim.study.failures import Failure
@@ -54,7 +54,7 @@ class Played:
     @property
     def axes(self) -> tuple[Axis, ...]:
         """The numbers that are swept."""
-        return axes(self.cases) if self.cases else ()
+        return axes([Case(case.values, case.scenario) for case in self.cases])
 
     def speed_ups(self, setting: str, axis: Axis, value: float, assuming: str) -> dict[str, float] | None:
         """What `Probe` asks for: a setting at another number of an axis."""

@@ -134,7 +134,6 @@ class Study:
         """All that is printed of the study, as it is saved."""
         return Tables(
             self.summary,
-            self.runs,
             self.breakdown,
             self.crossovers,
             self.notes,
