@@ -10,17 +10,15 @@ from pathlib import Path
 
 from slsim import own_files
 from slsim.boundary import told
-from slsim.errors import DataError, RecordingError, SlsimError, StudyError, TrainingError
+from slsim.errors import SlsimError, StudyError, TrainingError
 from slsim.results import StudyFolder
 from slsim.scenario import Scenario
-
-ENDS_THE_STUDY = (StudyError, RecordingError, DataError)  # of disk or data: others would fail likewise
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A training that failed, why, the file that has the traceback, and what the training's folder would be
-    called; of a clock that failed, nothing."""
+    """A training that failed (the name of its folder; empty of a clock that failed), why, and the file that has
+    the traceback."""
 
     label: str
     reason: str
