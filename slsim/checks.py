@@ -50,7 +50,11 @@ def check_runs(runs: Sequence[Run], computed: Tables, saved: Tables) -> list[Che
         *(check for name, recording in trainings.items() for check in check_bounds(name, recording)),
         *(check for run in runs for check in check_multiplier(run)),
         *(check for run in runs for check in check_time(run)),
-        *(check for name, column in KEYS.items() for check in check_summary(name, column, computed[name], saved[name])),
+        *(
+            check
+            for name, column in KEYS.items()
+            for check in check_summary(name, column, computed[name], saved[name])
+        ),
     ]
 
 

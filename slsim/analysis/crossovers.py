@@ -5,9 +5,9 @@ not reach the target it does not pay. Between two swept numbers of which it pays
 which the speed-up is just that is computed, by timing the recordings at numbers in between, to 0.5 %. Where
 another number needs another training, or is a whole one, these two swept numbers are all that is known.
 
-Over several seeds the same is done with the ends of the speed-up's 95 % interval: the crossover is significant
-where both ends cross too, for then there are swept numbers at which the setting significantly pays, and others
-at which it significantly does not.
+Over several seeds the same is done with the ends of the speed-up's 95 % interval: the crossover is
+significant where both ends cross too, for then there are swept numbers at which the setting significantly
+pays, and others at which it significantly does not.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from slsim.analysis.per_run import SERIES
 from slsim.analysis.runs import SUPPOSED
 from slsim.analysis.summary import FASTER_BY
 from slsim.analysis.target import NOT_REACHED
+from slsim.saved import SERIES
 from slsim.scenario.axes import Axis
 
 Direction = Literal["stops", "begins", "always", "never"]
@@ -88,8 +89,10 @@ class _Series:
         """Between which numbers a curve crosses."""
         curve = self.curve(column)
         return [
-            _Bracket("stops" if one[1] >= FASTER_BY else "begins", (one[0], other[0]), (one[1], other[1]), one[2])
-            for one, other in zip(curve, curve[1:], strict=False)
+            _Bracket(
+                "stops" if one[1] >= FASTER_BY else "begins", (one[0], other[0]), (one[1], other[1]), one[2]
+            )
+            for one, other in pairwise(curve)
             if (one[1] >= FASTER_BY) != (other[1] >= FASTER_BY)
         ]
 
@@ -131,7 +134,10 @@ def _of_series(series: _Series) -> Iterator[dict[str, Any]]:
         brackets = series.brackets(column)
         if not brackets:
             pays = curve[0][1] >= FASTER_BY
-            sure = [value >= FASTER_BY for _, value, _ in series.curve("speed_up_low" if pays else "speed_up_high")]
+            sure = [
+                value >= FASTER_BY
+                for _, value, _ in series.curve("speed_up_low" if pays else "speed_up_high")
+            ]
             significant = bool(ends) and all(one == pays for one in sure)
             yield {**whole, "direction": "always" if pays else "never", "significant": significant}
         for bracket in brackets:

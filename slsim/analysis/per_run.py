@@ -1,4 +1,4 @@
-"""The table of runs: one row a case. Accuracies, what the target cost, traffic multiplier, speed-up, sizes."""
+"""The table of runs, one row a case: accuracies, what the target cost, traffic multiplier, speed-up, sizes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def _labels_without(cases: Sequence[Run | Lost], key: str) -> list[str]:
 def _conditions(cases: Sequence[Run | Lost]) -> list[str]:
     """What is swept beside the codec, and its value in each case."""
     return [
-        ", ".join(f"{key}={full_label(value)}" for key, value in case.values.items() if not _is_of(key, CODEC))
+        ", ".join(
+            f"{key}={full_label(value)}" for key, value in case.values.items() if not _is_of(key, CODEC)
+        )
         for case in cases
     ]
 

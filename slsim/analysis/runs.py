@@ -1,4 +1,4 @@
-"""A run: a case of a study with what was learned and when. Its curve, what it sent, and where its time went."""
+"""A run: a case of a study with what was learned and when; its curve, what it sent, where its time went."""
 
 from __future__ import annotations
 

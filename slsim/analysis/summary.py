@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slsim.analysis.per_run import FAILED, SERIES
+from slsim.analysis.per_run import FAILED
 from slsim.analysis.statistics import intervals, is_less, ratio_intervals, ratio_of
 from slsim.analysis.target import NO_TARGET, NOT_REACHED, REACHED
+from slsim.saved import SERIES
 
 FASTER_BY = 1.05  # below that, a codec counts as not paying
 ELSEWHERE = "elsewhere"  # of a baseline that is no setting of the table
@@ -97,7 +98,11 @@ def estimated(speed_ups: Sequence[float]) -> dict[str, float]:
     are open where one has none."""
     lacking = sum(map(math.isnan, speed_ups))
     if 2 * lacking >= len(speed_ups):
-        return {"speed_up": 0.0, "speed_up_low": 0.0, "speed_up_high": math.inf if lacking < len(speed_ups) else 0.0}
+        return {
+            "speed_up": 0.0,
+            "speed_up_low": 0.0,
+            "speed_up_high": math.inf if lacking < len(speed_ups) else 0.0,
+        }
     found = ratio_of(speed_ups)
     low, high = (0.0, math.inf) if lacking else (found.low, found.high)
     return {"speed_up": found.mean, "speed_up_low": low, "speed_up_high": high}
@@ -198,11 +203,7 @@ def _pays(row: Mapping[str, Any]) -> str:
     if row["compared"] < row["seeds"]:
         return "unclear"
     return (
-        "yes"
-        if row["speed_up_low"] >= FASTER_BY
-        else "no"
-        if row["speed_up_high"] < FASTER_BY
-        else "unclear"
+        "yes" if row["speed_up_low"] >= FASTER_BY else "no" if row["speed_up_high"] < FASTER_BY else "unclear"
     )
 
 

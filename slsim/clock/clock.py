@@ -49,8 +49,8 @@ class Clock:
         return Program.of(recording.steps, self._stage)
 
     def play(self, recording: Recording, program: Program | None = None) -> Timeline:
-        """All rounds of a recording, one after another, from time 0; `program` is what its steps take on these
-        devices, where that is known. Raises `ClockError`."""
+        """All rounds of a recording, one after another, from time 0; `program` is what its steps take on
+        these devices, where that is known. Raises `ClockError`."""
         return self.run(recording.steps, recording.rounds, recording.phases, program)
 
     def round_ends_s(self, recording: Recording, program: Program | None = None) -> NDArray[np.float64]:

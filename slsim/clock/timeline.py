@@ -63,7 +63,8 @@ class Timeline:
         return self._mean_of_rounds((waits_s <= least_s).astype(float))
 
     def mean_rounds(self) -> NDArray[np.float64]:
-        """Seconds of each round's average client in each phase, [rounds, phases]; 0 where nobody took part."""
+        """Seconds of each round's average client in each phase, [rounds, phases]; 0 where nobody took
+        part."""
         sizes = np.diff(self.offsets)
         means = np.zeros((len(sizes), len(self.phases)))
         if (some := sizes > 0).any():

@@ -62,7 +62,8 @@ def _some(rows: pd.DataFrame, groups: Sequence[str]) -> list[Row]:
 def _more(count: int, what: str) -> list[str]:
     if count <= MOST_ROWS:
         return []
-    return [f"Some of {count:,} {what}, of each codec the first, the last and others between: all are in summary.csv."]
+    some = "of each codec the first, the last and others between"
+    return [f"Some of {count:,} {what}, {some}: all are in summary.csv."]
 
 
 def _of_one(row: Row) -> list[Text]:
@@ -83,7 +84,9 @@ def _of_seeds(row: Row) -> list[Text]:
     size = _with_range(row, "bytes_to_target", _bytes(row), SIZE.pretty)
     multiplier = times(row["traffic_multiplier"])
     if not math.isnan(row["traffic_multiplier_low"]):
-        multiplier += f"\n[{_figures(row['traffic_multiplier_low'])}, {_figures(row['traffic_multiplier_high'])}]"
+        multiplier += (
+            f"\n[{_figures(row['traffic_multiplier_low'])}, {_figures(row['traffic_multiplier_high'])}]"
+        )
     return [
         Text(f"{row['setting']}\n{row['reached']:.0f} of {row['seeds']:.0f}"),
         Text("\n".join(_with_interval(row, name) for name in ("held_accuracy", "final_accuracy"))),
@@ -164,7 +167,9 @@ def print_axis(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame
         *_more(len(series), "rows"),
     ]
     if len(some) < len(values):
-        lines.append(f"{len(some)} of {len(values)} values of {axis.title}: all are in runs.csv and summary.csv.")
+        lines.append(
+            f"{len(some)} of {len(values)} values of {axis.title}: all are in runs.csv and summary.csv."
+        )
     _print_notes(console, lines)
 
 
@@ -187,7 +192,9 @@ def _fitting(
         return EDGES + max((len(line) for text in texts for line in text.split("\n")), default=0)
 
     widths = {
-        value: wide([axis.pretty(value), *(_timed(row[value]).plain for row in rows.values() if value in row)])
+        value: wide(
+            [axis.pretty(value), *(_timed(row[value]).plain for row in rows.values() if value in row)]
+        )
         for value in values
     }
     names = min(wide(rows), EDGES + 16)  # longer ones are folded
@@ -243,7 +250,11 @@ def _sensitivity(crossovers: pd.DataFrame, axis: Swept) -> Iterator[str]:
         texts = [_paying(crossovers, axis, series, name).replace("\n", " ") for name in SUPPOSED]
         different = list(dict.fromkeys(texts))
         if different != ["never"] or _paying(crossovers, axis, series) != "never":
-            found.append(f"{series} {different[0]} either way" if len(different) == 1 else f"{series} {' … '.join(texts)}")
+            found.append(
+                f"{series} {different[0]} either way"
+                if len(different) == 1
+                else f"{series} {' … '.join(texts)}"
+            )
     if found:
         yield f"{notes.IF_OTHERWISE} {'; '.join(found)}."
 

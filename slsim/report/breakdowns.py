@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 ABREAST, MOST_LINES = 5, 30  # settings of a table; the file has all
 
 
-def print_breakdown(console: Console, breakdown: pd.DataFrame, codecs: Mapping[str, str] | None = None) -> None:
+def print_breakdown(
+    console: Console, breakdown: pd.DataFrame, codecs: Mapping[str, str] | None = None
+) -> None:
     """Where an average round's milliseconds go, and the bottleneck: phase by phase for a few settings, a line
     a setting for more, of each of `codecs` some."""
     settings = by_setting(breakdown)
@@ -39,7 +41,9 @@ def by_setting(breakdown: pd.DataFrame) -> pd.DataFrame:
         return breakdown
     grouped = breakdown.groupby("setting", sort=False)
     means = grouped.mean(numeric_only=True).reset_index()
-    return means.assign(bottleneck=grouped["bottleneck"].agg(_named).to_numpy())[list(breakdown.drop(columns="run"))]
+    return means.assign(bottleneck=grouped["bottleneck"].agg(_named).to_numpy())[
+        list(breakdown.drop(columns="run"))
+    ]
 
 
 def _named(bottlenecks: pd.Series) -> str:

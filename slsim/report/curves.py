@@ -1,4 +1,4 @@
-"""Draw accuracy over time and bytes, and time to the target over swept numbers: means over seeds with bands."""
+"""Draw accuracy over time and bytes, and time to the target over swept numbers, with bands over seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 MOST_CURVES = 12  # of a figure, unless there are more codecs
 SPREAD = 5  # curves that end this many times apart are drawn on a logarithmic axis
 BAND = 0.18  # opacity of an interval
-SCALES = {"_bps": (1e6, "Mbps"), "_s": (1e-3, "ms"), "_bytes": (1e6, "MB"), "_flops": (1e9, "GFLOPS"), "_bytes_per_s": (1e9, "GB/s")}
+SCALES = {
+    "_bps": (1e6, "Mbps"),
+    "_s": (1e-3, "ms"),
+    "_bytes": (1e6, "MB"),
+    "_flops": (1e9, "GFLOPS"),
+    "_bytes_per_s": (1e9, "GB/s"),
+}
 POINTS = 40  # of a line: with more, they have no marks
 
 
@@ -38,22 +44,22 @@ def over_seeds(curves: pd.DataFrame) -> pd.DataFrame:
     return means[(counts == means["seeds"]).to_numpy()].reset_index()
 
 
-def accuracy(
-    summary: pd.DataFrame, means: pd.DataFrame, column: str, scale: float, label: str
-) -> Figure:
+def accuracy(summary: pd.DataFrame, means: pd.DataFrame, column: str, scale: float, label: str) -> Figure:
     """Test accuracy through the codec over time or bytes, a line a setting with its interval as a band; a dot
     where the target was reached. `means` are those of `over_seeds`."""
     figure, axes = drawing.new()
     places = chosen(summary["codec"].to_list(), MOST_CURVES)
     shown = summary.iloc[places]
     lines = dict(iter(means.groupby("setting", sort=False)))
-    for (row, drawn) in zip(shown.to_dict("records"), _styles(summary, places), strict=True):
+    for row, drawn in zip(shown.to_dict("records"), _styles(summary, places), strict=True):
         curve = lines.get(row["setting"], means.iloc[:0])
         marker = "." if len(curve) == 1 else None  # a line of one point shows nothing
         x = curve[column] / scale
         axes.plot(x, 100 * curve["accuracy"], label=drawing.plain(row["setting"]), marker=marker, **drawn)
         if curve["low"].notna().any():
-            axes.fill_between(x, 100 * curve["low"], 100 * curve["high"], color=drawn["color"], alpha=BAND, linewidth=0)
+            axes.fill_between(
+                x, 100 * curve["low"], 100 * curve["high"], color=drawn["color"], alpha=BAND, linewidth=0
+            )
         reached = _at(curve, row["rounds_to_target"])
         axes.plot([reached[column] / scale], [100 * reached["accuracy"]], "o", color=drawn["color"])
     _target(axes, summary["target_accuracy"])
@@ -78,7 +84,11 @@ def _at(curve: pd.DataFrame, round_: float) -> dict[str, float]:
     """A curve at a round, which of a median over seeds may be one between evaluations; NaN where there is
     none."""
     columns = ("sim_s", "uplink_bytes", "accuracy")
-    if not math.isfinite(round_) or curve.empty or not curve["round"].iloc[0] <= round_ <= curve["round"].iloc[-1]:
+    if (
+        not math.isfinite(round_)
+        or curve.empty
+        or not curve["round"].iloc[0] <= round_ <= curve["round"].iloc[-1]
+    ):
         return dict.fromkeys(columns, math.nan)
     return {name: float(np.interp(round_, curve["round"], curve[name])) for name in columns}
 
@@ -96,7 +106,8 @@ def _say_what_is_shown(axes: Axes, shown: int, count: int, what: str, seeds: pd.
     said = [f"{shown} of {count:,} {what}, of each codec the ends and between"] if shown < count else []
     numbers = sorted({int(number) for number in seeds})
     if numbers[-1:] > [1]:
-        said.append(f"mean and 95 % interval over {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} seeds")
+        count = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+        said.append(f"mean and 95 % interval over {count} seeds")
     axes.set_title("; ".join(said), fontsize="small", color="grey", loc="left")
 
 
@@ -110,7 +121,9 @@ def time_to_target(summary: pd.DataFrame, crossovers: pd.DataFrame, axis: Swept)
     if finite.empty:
         drawing.say_nothing_is_there(axes, "no run reached its target")
         return figure
-    groups = [(str(name), rows.sort_values(axis.column)) for name, rows in summary.groupby(axis.series, sort=False)]
+    groups = [
+        (str(name), rows.sort_values(axis.column)) for name, rows in summary.groupby(axis.series, sort=False)
+    ]
     codecs = [rows["codec"].iloc[0] for _, rows in groups]
     places = chosen(codecs, MOST_CURVES)
     styles = drawing.styles([codecs[place] for place in places], list(dict.fromkeys(codecs)))
@@ -143,9 +156,7 @@ def _crossings(crossovers: pd.DataFrame, axis: Swept, series: str) -> list[float
     return rows[rows["series"] == series]["value"].dropna().to_list()
 
 
-def _say(
-    axes: Axes, shown: int, count: int, seeds: pd.Series, crossovers: pd.DataFrame, axis: Swept
-) -> None:
+def _say(axes: Axes, shown: int, count: int, seeds: pd.Series, crossovers: pd.DataFrame, axis: Swept) -> None:
     said = [f"{shown} of {count:,} rows, of each codec the ends and between"] if shown < count else []
     if (seeds > 1).any():
         said.append("median and range over seeds")

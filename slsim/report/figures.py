@@ -64,7 +64,9 @@ def draw_runs(folder: StudyFolder) -> list[str]:
     }
     axes = swept_in(summary)
     crossovers = folder.load_table("crossovers") if axes else pd.DataFrame()
-    drawn |= {f"time_to_target_over_{axis.name}": curves.time_to_target(summary, crossovers, axis) for axis in axes}
+    drawn |= {
+        f"time_to_target_over_{axis.name}": curves.time_to_target(summary, crossovers, axis) for axis in axes
+    }
     for name, figure in drawn.items():
         names += save(folder, name, figure)
     return names

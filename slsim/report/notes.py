@@ -39,7 +39,11 @@ def target(summary: pd.DataFrame) -> str:
         return "No target"
     windows = sorted(int(window) for window in there["target_window"].unique())
     held = f", at {' or '.join(map(in_words, windows))}" if windows != [1] else ""
-    own = " (each seed's own, the mean)" if (there["target_accuracy_low"] < there["target_accuracy"]).any() else ""
+    own = (
+        " (each seed's own, the mean)"
+        if (there["target_accuracy_low"] < there["target_accuracy"]).any()
+        else ""
+    )
     if len(targets) > MOST_TARGETS:
         return f"Targets: test accuracies from {accuracy(targets[0])} to {accuracy(targets[-1])}{own}{held}"
     return f"Target: test accuracy of {', '.join(dict.fromkeys(map(accuracy, targets)))}{own}{held}"
@@ -47,7 +51,8 @@ def target(summary: pd.DataFrame) -> str:
 
 def pays(summary: pd.DataFrame) -> str:
     """When a codec counts as paying."""
-    sooner = f"A codec pays where it reaches the target at least {100 * (FASTER_BY - 1):.0f} % sooner than {BASELINE}"
+    by = f"{100 * (FASTER_BY - 1):.0f} %"
+    sooner = f"A codec pays where it reaches the target at least {by} sooner than {BASELINE}"
     if (summary["pays"] == "unclear").any():
         return f"{sooner}; ?: the {PERCENT} % interval over seeds does not tell."
     return f"{sooner}."
@@ -88,14 +93,18 @@ def _certainty(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
     best = {"time": called["best_time"], "bytes": called["best_bytes"]}
     found = [f"{_names(called[flags])} in {what}" for what, flags in best.items() if flags.any()]
     if found:
-        yield f"Bold: significantly better than every other codec that reached the target ({how}): {'; '.join(found)}."
+        better = f"significantly better than every other codec that reached the target ({how})"
+        yield f"Bold: {better}: {'; '.join(found)}."
     else:
         yield f"No codec is significantly better than every other that reached the target ({how})."
 
 
 def _infinite(called: pd.DataFrame) -> Iterator[str]:
     if ((called["target_state"] == NOT_REACHED) & (called["seeds"] > 1)).any():
-        yield "INF: half of the seeds or more never reached the target. Times and bytes are medians, with their range."
+        yield (
+            "Times and bytes are medians over seeds, with their range; INF: half of the seeds or more never "
+            "reached the target."
+        )
     elif (called["seeds"] > 1).any():
         yield "Times and bytes are medians over seeds, with their range; INF: never reached."
 
@@ -115,8 +124,9 @@ def _names(rows: pd.DataFrame) -> str:
 def _diverged(called: pd.DataFrame) -> Iterator[str]:
     """Of those whose reason does not say so."""
     rows = called[(called["diverged"] > 0) & (called["target_state"] != NOT_REACHED)]
-    for (count, seeds), group in rows.groupby(["diverged", "seeds"]):
-        of_seeds = f", {count} of {seeds} seeds" if seeds > 1 else ""
+    several = rows["seeds"].gt(1)
+    share = ", " + rows["diverged"].astype(str) + " of " + rows["seeds"].astype(str) + " seeds"
+    for of_seeds, group in rows.groupby(share.where(several, ""), sort=False):
         yield f"Diverged: {_names(group)}{of_seeds}."
 
 

@@ -32,8 +32,8 @@ class Tables:
     @classmethod
     def of(cls, folder: StudyFolder) -> Tables:
         """Those that a study saved. Raises `StudyError` where one is missing or damaged."""
-        tables = (folder.load_table(name) for name in ("summary", "breakdown", "crossovers"))
-        return cls(*tables, _notes(folder.load_manifest()), folder.path)
+        summary, breakdown, crossovers = map(folder.load_table, ("summary", "breakdown", "crossovers"))
+        return cls(summary, breakdown, crossovers, _notes(folder.load_manifest()), folder.path)
 
 
 def _notes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -50,7 +50,11 @@ def print_study(console: Console, study: StudyFolder | Tables, *, brief: bool = 
     tables = Tables.of(study) if isinstance(study, StudyFolder) else study
     print_answers(console, tables.summary, tables.crossovers)
     if not brief:
-        print_breakdown(console, tables.breakdown, dict(zip(tables.summary["setting"], tables.summary["codec"], strict=True)))
+        print_breakdown(
+            console,
+            tables.breakdown,
+            dict(zip(tables.summary["setting"], tables.summary["codec"], strict=True)),
+        )
         for note in tables.notes:
             say(console, note)
     if tables.path is not None:

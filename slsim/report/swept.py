@@ -1,4 +1,4 @@
-"""The numbers that a study sweeps, as its saved tables name them; and which of many rows or points to show."""
+"""The numbers that a study sweeps, as its saved tables name them; which of many rows or points to show."""
 
 from __future__ import annotations
 

@@ -17,8 +17,7 @@ from slsim.scenario import Scenario
 
 @dataclass(frozen=True)
 class Failure:
-    """A training that failed (the name of its folder; empty of a clock that failed), why, and the file that has
-    the traceback."""
+    """A training that failed (the name of its folder), why, and the file that has the traceback."""
 
     label: str
     reason: str

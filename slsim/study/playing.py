@@ -37,8 +37,9 @@ Of = Callable[[Scenario], Named]
 
 @dataclass(frozen=True, repr=False)
 class Played:
-    """The cases of a plan as far as they are there: those that were played, and those that failed. `recordings`
-    are by key, `of` says which training a scenario has: with them, the same trainings are played again."""
+    """The cases of a plan as far as they are there: those that were played, and those that failed.
+    `recordings` are by key, `of` says which training a scenario has: with them, the same trainings are played
+    again."""
 
     cases: tuple[Run | Lost, ...]
     recordings: Mapping[str, Recording]
@@ -97,9 +98,10 @@ def play(
     clocks: Clocks | None = None,
 ) -> Played:
     """Each case's recording on its clock, and its baseline's; of those whose trainings are among `failures`,
-    why they failed; cases whose trainings are not there (yet) are left out. Where a number is swept, the times
-    if devices cost less and more are there too. `of` says which training a scenario has; `recordings` are by
-    its key. `failed` is told the label of a case whose clock fails, and why; without it, that is raised."""
+    why they failed; cases whose trainings are not there (yet) are left out. Where a number is swept, the
+    times if devices cost less and more are there too. `of` says which training a scenario has; `recordings`
+    are by its key. `failed` is told the label of a case whose clock fails, and why; without it, that is
+    raised."""
     reasons = {failure.training: failure.reason for failure in failures}
     player = _Player(recordings, of, clocks or Clocks(), suppose=bool(axes(cases)))
     played: list[Run | Lost] = []

@@ -82,7 +82,9 @@ class Study:
     def _repr_html_(self) -> str:
         """The summary, as a table in a notebook."""
         columns = [name for name in SHOWN if name in self.summary]
-        return str(self.summary[columns].to_html(index=False, max_rows=20, na_rep="–", float_format="{:.4g}".format))
+        return str(
+            self.summary[columns].to_html(index=False, max_rows=20, na_rep="–", float_format="{:.4g}".format)
+        )
 
     @property
     def path(self) -> Path:
