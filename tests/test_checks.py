@@ -66,7 +66,7 @@ def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
     failed = {check.subject: check.note for check in checked(study.path)[1]}
     (subject,) = (subject for subject in failed if subject.startswith("bytes of ms"))
     assert "round 17, client 2, activations: (63, 320), the format says (62, 320)" in failed[subject]
-    assert "summary.csv, ms" in failed
+    assert "runs.csv, ms" in failed
 
 
 def test_a_changed_label_count_fails(study: slsim.Study) -> None:
@@ -76,12 +76,12 @@ def test_a_changed_label_count_fails(study: slsim.Study) -> None:
 
 
 def test_a_changed_summary_fails_and_names_the_column(study: slsim.Study) -> None:
-    file = study.path / "summary.csv"
-    summary = study.summary.copy()
+    file = study.path / "runs.csv"
+    summary = study.runs.copy()
     summary.loc[2, "makespan_s"] *= 2
     summary.to_csv(file, index=False)
     (check,) = checked(study.path)[1]
-    assert check.subject == "summary.csv, ms"
+    assert check.subject == "runs.csv, ms"
     assert "makespan_s" in check.note
 
 
@@ -91,7 +91,7 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
     """As if the baseline had learned late: the codec then saved more traffic than its format can."""
     tiny["training"]["target_accuracy"] = 0.5
     study = run(write(tiny), tmp_path / "results")
-    runs = {one.label: one for one in study.runs}
+    runs = {one.label: one for one in study.played}
     ms, identity = runs["ms"], runs["identity"]
     late = [evaluation for evaluation in identity.recording.evaluations if evaluation.round > 18]
     identity.recording.evaluations[:] = late
@@ -103,9 +103,9 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
 
 
 def test_a_changed_state_of_the_target_fails_too(study: slsim.Study) -> None:
-    summary = study.summary.copy()
+    summary = study.runs.copy()
     summary["target_state"] = ["reached", "not reached", "reached"]
-    summary.to_csv(study.path / "summary.csv", index=False)
+    summary.to_csv(study.path / "runs.csv", index=False)
     (check,) = checked(study.path)[1]
     assert check.note == "target_state: not reached saved, reached from the recording"
 

@@ -1,4 +1,4 @@
-"""The table of runs, one row a case: accuracies, what the target cost, traffic multiplier, speed-up, sizes."""
+"""The table of runs, one row a case: accuracies, what the target cost, speed-up, traffic multiplier."""
 
 from __future__ import annotations
 

@@ -106,8 +106,8 @@ def _say_what_is_shown(axes: Axes, shown: int, count: int, what: str, seeds: pd.
     said = [f"{shown} of {count:,} {what}, of each codec the ends and between"] if shown < count else []
     numbers = sorted({int(number) for number in seeds})
     if numbers[-1:] > [1]:
-        count = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
-        said.append(f"mean and 95 % interval over {count} seeds")
+        few_to_many = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+        said.append(f"mean and 95 % interval over {few_to_many} seeds")
     axes.set_title("; ".join(said), fontsize="small", color="grey", loc="left")
 
 
