@@ -61,7 +61,7 @@ def test_the_summary_has_a_row_a_run_and_its_arithmetic_holds(study: slsim.Study
     assert list(summary.index) == ["identity", "qu", "ms"]
     identity = summary.loc["identity"]
     assert identity["traffic_multiplier"] == 1.0
-    assert identity["best_accuracy"] >= 0.8
+    assert identity["held_accuracy"] >= 0.8
     assert identity["speed_up"] == 1.0
     # 240 images over 4 clients: 60 each, 12 rounds an epoch, 3 epochs; 5 samples of 16 floats a message.
     assert identity["rounds"] == 36
@@ -206,12 +206,12 @@ def test_a_diverged_baseline_gives_no_target(tiny: dict[str, Any], write: Write,
 
 
 def test_rates_are_told_with_what_other_device_costs_would_make_of_them(study: slsim.Study) -> None:
-    summary = study.replay({"network.uplink": ["1 Mbps", "10 Gbps"]}).runs.set_index("run")
-    assert list(summary["uplink_series"].unique()) == ["identity", "qu", "ms"]
-    assert set(summary["uplink_bps"]) == {1e6, 1e10}
-    slow = summary.loc["qu, 1 Mbps"]
+    runs = study.replay({"network.uplink": ["1 Mbps", "10 Gbps"]}).runs.set_index("run")
+    assert list(runs["uplink_bps_series"].unique()) == ["identity", "qu", "ms"]
+    assert set(runs["uplink_bps"]) == {1e6, 1e10}
+    slow = runs.loc["qu, 1 Mbps"]
     assert slow["speed_up_if_cheap"] > slow["speed_up"] > slow["speed_up_if_dear"]
-    identity = summary[summary["uplink_series"] == "identity"]
+    identity = runs[runs["uplink_bps_series"] == "identity"]
     assert (identity[["speed_up", "speed_up_if_cheap", "speed_up_if_dear"]] == 1).all(axis=None)
 
 
@@ -317,7 +317,7 @@ def test_replaying_answers_for_other_links_without_training(study: slsim.Study) 
     faster = study.replay({"network.uplink": "20 Mbps"})
     assert list(faster.runs["run"]) == ["identity", "qu", "ms"]
     assert (faster.runs["makespan_s"] > study.runs["makespan_s"]).all()
-    unchanged = ["best_accuracy", "rounds_to_target", "bytes_to_target", "traffic_multiplier"]
+    unchanged = ["held_accuracy", "rounds_to_target", "bytes_to_target", "traffic_multiplier"]
     pd.testing.assert_frame_equal(faster.runs[unchanged], study.runs[unchanged])
     assert faster.path.parent == study.path / "replays"
     assert "trainings" not in {path.name for path in faster.path.iterdir()}
@@ -443,6 +443,9 @@ def test_a_device_that_fails_over_a_whole_training_costs_its_own_run_alone(
     tiny["sweep"] = {"clients.device": ["atlas-200-dk", "tired.py:Tired"]}
     with pytest.warns(UserWarning, match=r"device tired\.py:Tired, in piece_seconds: RuntimeError: tired"):
         study = run(write(tiny), tmp_path / "results")
-    assert list(study.runs["run"]) == ["identity, atlas-200-dk"]
+    assert [run.label for run in study.played] == ["identity, atlas-200-dk"]
+    assert list(study.runs["status"]) == ["finished", "failed"]
+    assert list(study.summary["target_state"]) == ["reached", "failed"]
+    assert "RuntimeError: tired" in study.runs["failure"].iloc[1]
     (failure,) = study.failures
     assert "RuntimeError: tired" in failure.file.read_text()

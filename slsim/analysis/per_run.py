@@ -94,7 +94,6 @@ def _row(case: Run | Lost) -> dict[str, Any]:
         **who,
         "status": recording.status,
         "failure": "",
-        "best_accuracy": max((one.accuracy for one in recording.evaluations), default=math.nan),
         "held_accuracy": held(recording, target.window),
         "final_accuracy": last.accuracy if last else math.nan,
         "final_accuracy_without_codec": last.accuracy_without_codec if last else math.nan,

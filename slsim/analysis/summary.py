@@ -30,7 +30,7 @@ from slsim.saved import SERIES
 FASTER_BY = 1.05  # below that, a codec counts as not paying
 ELSEWHERE = "elsewhere"  # of a baseline that is no setting of the table
 MEANS = (
-    *("best_accuracy", "held_accuracy", "final_accuracy", "final_accuracy_without_codec", "target_accuracy"),
+    *("held_accuracy", "final_accuracy", "final_accuracy_without_codec", "target_accuracy"),
     *("rounds", "makespan_s", "uplink_bytes", "downlink_bytes"),
 )
 MEDIANS = (
@@ -74,6 +74,10 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
         columns |= _ends(name, intervals(over.table(runs[name])))
     for name in MEDIANS:
         columns |= _middle(name, over.table(runs[name].where(runs["target_state"] == REACHED, np.inf)))
+    aims = np.isin(columns["target_state"], (REACHED, NOT_REACHED))
+    for name in MEDIANS:
+        for end in ("", "_least", "_most"):
+            columns[name + end] = np.where(aims, columns[name + end], np.nan)
     columns |= {name: _median(over.table(runs[name])) for name in STEPS}
     columns["baseline"] = _baselines(runs, over)
     for name in (*OVER_BASELINE, "compression_ratio"):

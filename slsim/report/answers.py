@@ -14,7 +14,7 @@ from rich.text import Text
 from slsim.analysis import AS_STATED, FAILED, NOT_REACHED, SUPPOSED
 from slsim.report import notes
 from slsim.report.swept import Swept, chosen, spread, swept_in
-from slsim.report.terminal import between, duration, table, times
+from slsim.report.terminal import between, duration, table, three_figures, times
 from slsim.units import DURATION, SIZE
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 30  # of a table; summary.csv has all
 EDGES = 3  # characters of a column beside its content
+NARROWEST, WIDEST = 8, 13  # characters of a name, and of a range in one line
 
 Row = Mapping[Any, Any]
 
@@ -39,9 +40,9 @@ def print_summary(console: Console, summary: pd.DataFrame) -> None:
     """Accuracy, time and bytes to the target, traffic multiplier and compression ratio, a row a setting."""
     several = notes.most_seeds(summary) > 1
     shown = table(notes.target(summary))
-    shown.add_column("codec\nreached" if several else "codec", overflow="fold")
+    shown.add_column("codec\nreached" if several else "codec", overflow="fold", min_width=NARROWEST)
     for heading in (
-        "accuracy, %\nheld, last",
+        "accuracy\n%, held,\nlast" if several else "accuracy, %\nheld, last",
         "time to\ntarget",
         "bytes to\ntarget,\nup + down",
         "uplink\nmultiplier",
@@ -85,7 +86,7 @@ def _of_seeds(row: Row) -> list[Text]:
     multiplier = times(row["traffic_multiplier"])
     if not math.isnan(row["traffic_multiplier_low"]):
         multiplier += (
-            f"\n[{_figures(row['traffic_multiplier_low'])}, {_figures(row['traffic_multiplier_high'])}]"
+            f"\n{between(row['traffic_multiplier_low'], row['traffic_multiplier_high'], three_figures)}"
         )
     return [
         Text(f"{row['setting']}\n{row['reached']:.0f} of {row['seeds']:.0f}"),
@@ -115,7 +116,8 @@ def _with_range(row: Row, name: str, middle: str, pretty: Any) -> str:
     text, ends = _cost(row, middle), (row[f"{name}_least"], row[f"{name}_most"])
     if text in (FAILED, "–") or any(map(math.isnan, ends)) or ends[0] == math.inf:
         return text
-    return f"{text}\n{between(*ends, pretty)}"
+    shown = between(*ends, pretty)
+    return "\n".join([text, shown if len(shown) <= WIDEST else shown.replace("… ", "…\n")])
 
 
 def _with_interval(row: Row, name: str) -> str:
@@ -126,10 +128,6 @@ def _with_interval(row: Row, name: str) -> str:
 
 def _percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.1f}"
-
-
-def _figures(value: float) -> str:
-    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _bytes(row: Row) -> str:

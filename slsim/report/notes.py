@@ -62,6 +62,8 @@ def of(summary: pd.DataFrame, axis: Swept | None = None) -> Iterator[str]:
     """Every note on a summary; settings are called without the number of `axis`."""
     called = summary.assign(called=summary["setting" if axis is None else axis.series])
     yield from _certainty(called, axis)
+    if axis is None:
+        yield from _paying(called)
     yield from _reasons(called, called["target_state"] == FAILED, "failure", "Failed: {}: {}.")
     some = (called["failed"] > 0) & (called["target_state"] != FAILED)
     yield from _reasons(called, some, "failure", "Failed with some seeds: {}: {}.")
@@ -70,7 +72,7 @@ def of(summary: pd.DataFrame, axis: Swept | None = None) -> Iterator[str]:
     yield from _reasons(called, missed, "target_reason", "Not reached by {}: {}.")
     partly = (called["target_state"] == REACHED) & (called["reached"] < called["seeds"] - called["failed"])
     yield from _reasons(called, partly, "target_reason", "Not reached with every seed by {}: {}.")
-    yield from _infinite(called)
+    yield from _method(called, axis)
     yield from _diverged(called)
     yield from _baseline(called, "Multipliers" if axis is None else "Speed-ups, under the times,")
     yield from _grain(called, axis)
@@ -99,14 +101,31 @@ def _certainty(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
         yield f"No codec is significantly better than every other that reached the target ({how})."
 
 
-def _infinite(called: pd.DataFrame) -> Iterator[str]:
-    if ((called["target_state"] == NOT_REACHED) & (called["seeds"] > 1)).any():
-        yield (
-            "Times and bytes are medians over seeds, with their range; INF: half of the seeds or more never "
-            "reached the target."
-        )
-    elif (called["seeds"] > 1).any():
-        yield "Times and bytes are medians over seeds, with their range; INF: never reached."
+def _method(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
+    """What the numbers of several seeds are."""
+    seeds = sorted({int(count) for count in called["seeds"] if count > 1})
+    if not seeds:
+        return
+    over = f"over {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds"
+    never = "INF: half of the seeds or more never reached the target"
+    if axis is not None:
+        yield f"Times are medians {over}, speed-ups geometric means; {never}."
+        return
+    yield f"Accuracies and multipliers are means {over} with {PERCENT} % intervals by Student's t."
+    yield f"Times and bytes are medians with their range, of bytes up and down together; {never}."
+
+
+def _paying(called: pd.DataFrame) -> Iterator[str]:
+    """Who is significantly faster than the baseline, and who may be."""
+    by = f"at least {100 * (FASTER_BY - 1):.0f} % sooner at the target than {BASELINE}"
+    told = {"yes": "significantly", "no": "significantly not", "unclear": "unclear"}
+    found = [
+        f"{told[answer]}: {_names(called[called['pays'] == answer])}"
+        for answer in told
+        if (called["pays"] == answer).any()
+    ]
+    if found:
+        yield f"{by[0].upper()}{by[1:]}, {'; '.join(found)}."
 
 
 def _reasons(called: pd.DataFrame, chosen: pd.Series, reason: str, line: str) -> Iterator[str]:
