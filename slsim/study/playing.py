@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -88,6 +90,20 @@ def _at(run: Run, axis: Axis, value: float) -> Scenario:
     return Scenario.model_validate(document, context={"folder": Path()})
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the collection of cyclic garbage: what is made meanwhile stays, and the collector would look
+    through all of it many times."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@uncollected()
 def play(
     cases: Sequence[Case],
     recordings: Mapping[str, Recording],

@@ -29,7 +29,7 @@ from slsim.study.failures import Failure
 from slsim.study.inputs import localised
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
-from slsim.study.playing import Played, play
+from slsim.study.playing import Played, play, uncollected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,6 +152,7 @@ class Study:
         """What the clock found wrong in itself, by run."""
         return {run.label: run.timeline.alarm for run in self.played if run.timeline.alarm}
 
+    @uncollected()
     def save(self, manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
         tables = {
@@ -251,6 +252,7 @@ class _Source:
                 study.save({"replay_of": "../..", "set": overrides})
             return study
 
+    @uncollected()
     def _asked(self, overrides: Mapping[str, Any]) -> Plan:
         """The plan with these changes. Raises `ReplayError` where a case is not one of the trainings."""
         changes = ", ".join(f"{key} = {value!r}" for key, value in overrides.items())
