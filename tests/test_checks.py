@@ -47,8 +47,8 @@ def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsi
     checks, failed = checked(study.path)
     assert failed == []
     subjects = [check.subject for check in checks]
-    # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, bytes and busy time of two links, makespan, their
-    # row); 3 settings × their row
+    # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, bytes and busy time of two links, makespan,
+    # their row); 3 settings × their row
     assert len(checks) == 3 * 3 + 3 * 7 + 3
     sizes = next(check for check in checks if "ms" in check.subject and "activations" in check.subject)
     # 5 samples of 16: d = 80; 2 bits each: 20 bytes; k = 8: 32 bytes; 36 rounds of 4 clients.

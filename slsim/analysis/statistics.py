@@ -2,8 +2,8 @@
 
 Seeds are independent repetitions, and there are few of them, so every interval is Student's:
 mean ± t · s / √n with the quantile t of n - 1 degrees of freedom. Of ratios (multipliers, speed-ups) the same
-is done with their logarithms: the mean is the geometric one, and a ratio and its inverse are treated alike. Of
-one seed there is no interval.
+is done with their logarithms: the mean is the geometric one, and a ratio and its inverse are treated alike.
+Of one seed there is no interval.
 """
 
 from __future__ import annotations

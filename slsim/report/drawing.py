@@ -99,8 +99,8 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
-    """Both formats, without dates, so that the same tables give the same files. Each is drawn once: the layout
-    is made for the first and kept for the second."""
+    """Both formats, without dates, so that the same tables give the same files. Each is drawn once: the
+    layout is made for the first and kept for the second."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -30,7 +30,7 @@ def run_of(
         offsets.append(len(seconds))
     clients, table = np.zeros(len(seconds), int), np.array(seconds).reshape(-1, len(phases))
     timeline = Timeline(phases, np.cumsum(ends), np.array(offsets), clients, table, {})
-    return SimpleNamespace(label=label, timeline=timeline)
+    return SimpleNamespace(label=label, setting=label, seed=0, timeline=timeline)
 
 
 def test_phases_are_averaged_over_clients_and_then_over_rounds() -> None:
