@@ -192,7 +192,7 @@ def test_a_codec_is_bold_only_where_it_is_significantly_better_than_every_other(
     text = output(sure, style="standard")
     assert bold(text) == ["2 s", "16.4 + 226 MB", "1.9 … 2.1 s", "461 … 509 MB"]
     better = "Bold: significantly better than every other codec that reached the target"
-    assert f"{better} (paired over 3 seeds, 95 %): ms in time and ms in bytes." in " ".join(text.split())
+    assert f"{better} (paired over 3 seeds, 95 %): ms in time; ms in bytes." in " ".join(text.split())
     near = [*sure[:6], *over_seeds("ms", [3.0, 5.0, 3.1])]
     text = output(near, style="standard")
     assert bold(text) == []

@@ -35,7 +35,8 @@ def round_of(run: str, uplink_s: float = 0.0521, **own_s: float) -> dict[str, An
     groups = {"in_devices_s": 0.004, "in_uplink_s": uplink_s, "in_server_s": 0.002, "in_downlink_s": 0.001}
     own = {f"in_{name}": seconds for name, seconds in own_s.items()}
     end = {"bottleneck": "uplink", "bottleneck_share": 0.876}
-    return {"run": run, "setting": run, "seed": 0, **phases, **own_s, "round_s": 0.001, **groups, **own, **end}
+    named = {"run": run, "setting": run, "seed": 0}
+    return {**named, **phases, **own_s, "round_s": 0.001, **groups, **own, **end}
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0042, "4.2 ms"), (75.0, "1.25 min"), (math.nan, "–")])
