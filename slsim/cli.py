@@ -53,6 +53,12 @@ class Kind(StrEnum):
     hooks = "hooks"
 
 
+class Cluster(StrEnum):
+    """What `slsim run --on` trains on."""
+
+    ray = "ray"
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from slsim.results import CODE, environment
@@ -116,6 +122,17 @@ def run(
             "--workers", min=1, help="Trainings at a time; left out: one for each core, or each GPU."
         ),
     ] = None,
+    on: Annotated[
+        Cluster | None, typer.Option("--on", help="Train on this cluster's machines, not on this one.")
+    ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="With --on, where its machines do not see the results folder: a place that they all see, "
+            "such as s3://bucket/slsim.",
+        ),
+    ] = None,
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
     from slsim import scenario as scenarios
@@ -126,8 +143,9 @@ def run(
     from slsim.report.tables import print_study
     from slsim.study import Staffing, conduct
 
+    staffing = Staffing(device, workers, on="ray" if on else None, share=share)
     with progress(console) as tell:
-        study = conduct(asked, results, fresh=fresh, tell=tell, staffing=Staffing(device, workers))
+        study = conduct(asked, results, fresh=fresh, tell=tell, staffing=staffing)
     print_study(console, study.summary, study.breakdown, study.path, study.notes)
     _tell_what_is_wrong(study)
 

@@ -48,7 +48,8 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert stderr == ""
     lines = stdout.splitlines()
     assert lines[0] == "3 trainings, 2 at a time: identity, qu 3, ms 0.9 2"
-    assert "training 1 of 3: identity, 36 rounds" in lines
+    begun = {line.partition(": ")[2] for line in lines if line.startswith("training ")}
+    assert begun == {"identity, 36 rounds", "qu 3, 36 rounds", "ms 0.9 2, 36 rounds"}
     assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
     assert any(line.startswith("ms 0.9 2: finished after ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
