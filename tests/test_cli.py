@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 import slsim
-from slsim.cli import app, parse_settings
+from slsim.cli import app
 from slsim.report.figures import draw_runs
 from slsim.results import StudyFolder
 
@@ -271,20 +271,6 @@ def test_a_replay_imports_no_torch(tiny_study: Path) -> None:
     (line,) = imported(["replay", "tiny", "--set", "network.uplink=1 Mbps"], cwd=tiny_study.parent)
     assert "pandas" in line
     assert "torch" not in line
-
-
-def test_settings_are_toml_where_they_parse_and_repeat_to_sweep() -> None:
-    settings = [
-        "network.uplink=1 Mbps",
-        "network.uplink=2 Mbps",
-        "training.epochs=3",
-        "codec.uplink={name='qu', bits=2}",
-    ]
-    assert parse_settings(settings) == {
-        "network.uplink": ["1 Mbps", "2 Mbps"],
-        "training.epochs": 3,
-        "codec.uplink": {"name": "qu", "bits": 2},
-    }
 
 
 def test_the_version_says_which_code(command: Command) -> None:

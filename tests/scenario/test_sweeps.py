@@ -124,7 +124,7 @@ def test_access_points_in_short_form_can_be_swept_inside() -> None:
     ("key", "tables"),
     [
         ("clients.device.efficiency", {"clients": {"device": [{"device": "rtx-3090", "share": 1.0}]}}),
-        ("network.access_points.count", {"network": {"access_points": [{"count": 1, "rate": "1 Gbps"}]}}),
+        ("network.access_points.count", {"network": {"access_points": 2 * [{"count": 1, "rate": "1 Gbps"}]}}),
         ("training.hooks.every", {"training": {"hooks": ["leakage"]}}),
     ],
 )
