@@ -32,6 +32,8 @@ FLOORS = {
     "slsim.code_hash": 0,
     "slsim.interruption": 0,
     "slsim.lazy": 0,
+    "slsim.locks": 0,
+    "slsim.threads": 0,
     "slsim.own_files": 0,
     "slsim.registry": 0,
     "slsim.traces": 0,
@@ -40,6 +42,7 @@ FLOORS = {
     "slsim.codecs": 2,
     "slsim.network": 2,
     "slsim.devices": 2,
+    "slsim.events": 2,
     "slsim.clock": 3,
     "slsim.learning": 3,
     "slsim.testing": 3,
@@ -58,6 +61,7 @@ FLOORS = {
 }
 WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
     "slsim.atomic": {"slsim.errors"},
+    "slsim.locks": {"slsim.atomic"},
     "slsim.units": {"slsim.errors"},
     "slsim.boundary": {"slsim.errors"},
     "slsim.entry_points": {"slsim.errors", "slsim.boundary"},
