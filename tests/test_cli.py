@@ -208,10 +208,10 @@ def test_schema_prints_a_json_schema(command: Command) -> None:
 
 
 @pytest.mark.parametrize("name", ["run", "replay"])
-def test_help_says_that_a_list_is_a_sweep(name: str) -> None:
+def test_help_says_how_a_sweep_is_set(name: str) -> None:
     shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
     words = " ".join(shown.replace("│", " ").split())
-    assert "A list of values is a sweep over them, and so is the key again." in words
+    assert "Several values are a sweep over them: KEY=A,B,C, the key again, or a range" in words
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
     """`document` with dotted keys set; a list of values or a range becomes a sweep over them, unless the
     key's value is such a list (see `sweep.is_value`). A table that is set replaces the whole table, and what
     was swept in it. Raises `ScenarioError` for a key of a table that is swept itself, whose values are whole
-    tables."""
+    tables, and for the sweep as a whole."""
     changed = copy.deepcopy(dict(document))
     sweep = changed.setdefault("sweep", {})
     tables = sweep if isinstance(sweep, list) and sweep else [sweep]
@@ -103,6 +103,9 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
         if key in ("seed", "seeds"):
             set_seeds(changed, key, value)
             continue
+        if key.partition(".")[0] == "sweep":
+            hint = "set the key that is to be swept, to a list of values or a range"
+            raise ScenarioError([Fault(key, f"a sweep is not set as such; {hint}: network.uplink=A,B,C")])
         if around := swept_around(key, tables[0]):
             hint = f"set {around} itself, to one value or to a list of those to sweep over"
             raise ScenarioError([Fault(key, f"{around} is swept, so nothing in it can be set; {hint}")])

@@ -61,8 +61,7 @@ def points(text: str) -> list[str] | list[int] | list[float]:
 
 
 def _split(text: str) -> _Range | None:
-    """The parts of a range; None where `text` is none: an end is no number, both are plain and there is no
-    count, or neither unit is known."""
+    """The parts of a range; None where `text` is none: an end is no number, or neither unit is known."""
     first, dots, rest = text.partition("..")
     if not dots:
         return None
@@ -75,7 +74,7 @@ def _split(text: str) -> _Range | None:
     if not (_is_number(found.first) and _is_number(found.last)):
         return None
     units = [unit for unit in found.units if unit is not None]
-    return found if (any(map(_known, units)) if units else _is_number(found.count)) else None
+    return found if not units or any(map(_known, units)) else None
 
 
 def _is_number(text: str) -> bool:

@@ -75,6 +75,8 @@ def test_a_range_has_its_ends_and_so_many_values_that_rise_or_fall(
     [
         ("1 Mbps .. 1 Gbps", "needs its number of points: "),
         ("1 MB/s .. 1 GB/s", "needs its number of points: "),
+        ("0.1 .. 0.5", 'needs its number of points: "0.1 .. 0.5 / 20"'),
+        ("0.1 .. 0.5 / many", "found 'many'"),
         ("1 Mbps .. 1 Gbps / 1", "from 2 to 100,000 points, found '1'"),
         ("1 Mbps .. 1 Gbps / many", "found 'many'"),
         ("1 Mbps .. 1 Gbps / 2.5", "found '2.5'"),
@@ -89,7 +91,7 @@ def test_a_range_has_its_ends_and_so_many_values_that_rise_or_fall(
         ("-1 .. 10 / 5 log", "a logarithm has no 0 and nothing below"),
         ("1 Mbps .. 1 Mbps / 5", "both ends of a range are the same"),
         ("3 .. 3 / 5", "both ends of a range are the same"),
-        ("1 .. 1e999 / 5", "at most 2⁶³ - 1"),
+        ("1 .. 1e999 / 5", "at most 2⁵³"),
         ("1 .. 9 / 5 cubic", "'cubic' is no spacing"),
     ],
 )
@@ -107,7 +109,6 @@ def test_a_range_that_cannot_be_is_one_fault_where_it_stands(text: str, message:
     [
         "../traces/lte.csv",
         "a..b/3",
-        "1 .. 2",
         "1..x/3",
         "v1..v2 / 3",
         "3 pigs .. 5 pigs / 2",
