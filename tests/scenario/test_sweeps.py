@@ -230,3 +230,9 @@ def test_milestones_that_are_set_are_one_value() -> None:
 def test_names_are_still_a_sweep() -> None:
     devices = ["atlas-200-dk", "raspberry-pi-4"]
     assert len(plan(override(BASE, {"clients.device": devices}), "test", Path()).cases) == 2
+
+
+@pytest.mark.parametrize("key", ["sweep", "sweep.network.uplink"])
+def test_a_sweep_is_set_by_the_keys_that_are_swept(key: str) -> None:
+    with pytest.raises(ScenarioError, match="network.uplink=A,B,C"):
+        override({**BASE, "sweep": {"clients.count": [2, 3]}}, {key: ["1 Mbps", "2 Mbps"]})
