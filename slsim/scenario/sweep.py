@@ -93,7 +93,8 @@ def swept_around(key: str, sweep: Mapping[str, Any]) -> str | None:
 
 
 def _grid(table: Mapping[str, Any], name: str, are_points: bool) -> Grid:
-    found, faults = {}, []
+    found: dict[str, list[Swept]] = {}
+    faults: list[Fault] = []
     for key, value in table.items():
         path = f'{name}."{key}"'
         try:
