@@ -99,7 +99,8 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
     tables = sweep if isinstance(sweep, list) and sweep else [sweep]
     if not all(isinstance(table, dict) for table in tables):
         return changed  # a fault that `plan` reports
-    for key, value in overrides.items():
+    for key, given in overrides.items():
+        value = list(given) if isinstance(given, tuple) else given
         if key in ("seed", "seeds"):
             set_seeds(changed, key, value)
             continue

@@ -58,6 +58,7 @@ def test_each_way_to_say_seeds(document: dict[str, Any], seeds: tuple[int, ...])
     ("document", "overrides", "seeds"),
     [
         ({}, {"seed": [0, 1]}, (0, 1)),
+        ({}, {"seed": (0, 1)}, (0, 1)),
         ({}, {"seeds": 2}, (0, 1)),
         ({"seed": 3}, {"seeds": 2}, (3, 4)),
         ({"seed": [5, 6, 9]}, {"seeds": 2}, (5, 6)),
