@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slsim.errors import UnitError
+from slsim.scenario.keys import value_at
 from slsim.scenario.plan import Case
-from slsim.scenario.sweep import value_at
-from slsim.units import COMPUTE, DURATION, MEMORY_RATE, RATE, SIZE, Quantity, unit_of
+from slsim.units import COMPUTE, DURATION, MEMORY_RATE, RATE, SIZE, Quantity, number_and_unit
 
 SUFFIXES: tuple[tuple[Quantity, str], ...] = (
     (RATE, "bps"),
@@ -85,7 +85,8 @@ def _is_number(value: object) -> bool:
 
 def _quantity(values: Sequence[object]) -> Quantity | None:
     """The quantity that all `values` are of, in units as a resolved scenario writes them, or None."""
-    units = [unit_of(value) if isinstance(value, str) else None for value in values]
+    found = [number_and_unit(value) if isinstance(value, str) else None for value in values]
+    units = [one[1] if one else None for one in found]
     for quantity, _ in SUFFIXES:
         if all(unit in quantity.units for unit in units):
             try:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slsim.scenario.normal_form import text
 from slsim.scenario.plan import Case
-from slsim.scenario.sweep import text
 from slsim.scenario.tables import DataTable, ModelTable, Scenario
 
 

@@ -5,9 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from slsim.registry import HIDDEN, registry_of
+from slsim.scenario.bounds import MOST_CASES
 from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK
-from slsim.scenario.sweep import MOST_CASES
 from slsim.scenario.tables import Scenario
+
+_RANGE = {"type": "string", "pattern": r"\.\..*/\s*[0-9]+(\s+(log|linear))?\s*$"}
+_VALUES = {"anyOf": [{"type": "array", "minItems": 1}, _RANGE]}
+_POINT = {
+    "type": "object",
+    "properties": {"seed": False, "seeds": False, "name": False},
+    "minProperties": 1,
+}
+_SWEEP = {
+    "description": "dotted keys, each with the values to run, or with a range of them; or several such "
+    "tables, whose cases are joined",
+    "anyOf": [
+        {
+            "type": "object",
+            "additionalProperties": _VALUES,
+            "properties": {"seeds": False, "name": False},
+        },
+        {"type": "array", "items": _POINT, "minItems": 1},
+    ],
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -30,8 +50,7 @@ def json_schema() -> dict[str, Any]:
         if "hooks" in properties:
             properties["probes"] = _probes()
     _seeds(schema["properties"])
-    sweep = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}}
-    schema["properties"]["sweep"] = {**sweep, "description": "dotted keys, each with the values to run"}
+    schema["properties"]["sweep"] = _SWEEP
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "slsim scenario"
     return schema

@@ -148,11 +148,11 @@ class _Conductor:
         executor = crew.open()  # its processes import what they need while the cases are rehearsed
         try:
             known: Manners = {}
-            rehearse(self._asked.cases, there.recordings.keys(), crew.devices[0], known)
+            rehearse(self._asked.cases, there.recordings.keys(), crew.rehearsal, known)
             self._begin(there, due)
             schedule = Schedule(due, self._folder, crew, self._tell)
             try:
-                schedule.run(executor, known)
+                schedule.run(executor, known if crew.rehearsal == self._staffing.device else {})
             except KeyboardInterrupt:
                 self._take(schedule.outcomes)
                 self._saved()

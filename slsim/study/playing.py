@@ -19,7 +19,7 @@ from slsim.errors import SlsimError
 from slsim.recording import Recording
 from slsim.scenario import Case, Scenario, run_labels, setting_labels
 from slsim.scenario.axes import Axis, axes
-from slsim.scenario.sweep import set_key
+from slsim.scenario.keys import with_key
 from slsim.study.clocks import Clocks
 from slsim.study.failures import Failure
 from slsim.study.training import Training
@@ -85,8 +85,7 @@ def _at(run: Run, axis: Axis, value: float) -> Scenario:
         for table, name in zip(reversed(tables), reversed([*parents, last]), strict=True):
             changed = table.model_copy(update={name: changed})
         return cast(Scenario, changed)
-    document = run.scenario.table()
-    set_key(document, axis.key, axis.text(value))
+    document = with_key(run.scenario.table(), axis.key, axis.text(value))
     return Scenario.model_validate(document, context={"folder": Path()})
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from seeded import MISSED, at_rates, failed, over_seeds, row, tables_of, with_baseline
 
 from slsim.report.answers import crossing, print_answers
 from slsim.report.swept import Swept
-from tests.seeded import MISSED, at_rates, failed, over_seeds, row, tables_of, with_baseline
 
 
 def output(rows: list[dict[str, Any]], width: int = 80, style: str | None = None) -> str:

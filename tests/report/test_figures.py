@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from seeded import at_rates, over_seeds, tables_of
 
 from slsim.errors import StudyError
 from slsim.recording.kinds import PHASES, phase_column
@@ -15,7 +16,6 @@ from slsim.report.drawing import styles
 from slsim.report.figures import draw
 from slsim.report.measurements import MOST_PANELS, draw_measurements
 from slsim.results import StudyFolder
-from tests.seeded import at_rates, over_seeds, tables_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -41,6 +41,8 @@ def changed(document: dict[str, Any], overrides: dict[str, Any]) -> Plan:
         ({"seeds": 3, "seed": 7}, (7, 8, 9)),
         ({"sweep": {"seed": [2, 1]}}, (2, 1)),
         ({"sweep": {"seed": [2, 1]}, "seed": 5}, (2, 1)),  # as a study of version 0.1 has it
+        ({"seed": "0 .. 4 / 5"}, (0, 1, 2, 3, 4)),
+        ({"seed": [7, "10 .. 30 / 3"]}, (7, 10, 20, 30)),
         ({"seed": [2**63 - 1, 0]}, (2**63 - 1, 0)),
     ],
 )
@@ -56,6 +58,7 @@ def test_each_way_to_say_seeds(document: dict[str, Any], seeds: tuple[int, ...])
     ("document", "overrides", "seeds"),
     [
         ({}, {"seed": [0, 1]}, (0, 1)),
+        ({}, {"seed": (0, 1)}, (0, 1)),
         ({}, {"seeds": 2}, (0, 1)),
         ({"seed": 3}, {"seeds": 2}, (3, 4)),
         ({"seed": [5, 6, 9]}, {"seeds": 2}, (5, 6)),
@@ -65,6 +68,8 @@ def test_each_way_to_say_seeds(document: dict[str, Any], seeds: tuple[int, ...])
         ({"sweep": {"seed": [4, 5]}}, {"seed": 7}, (7,)),
         ({"sweep": {"seed": [4, 5]}}, {"seed": [7, 8]}, (7, 8)),
         ({"sweep": {"seed": [4, 7]}}, {"seeds": 2}, (4, 5)),
+        ({"seeds": 3}, {"seed": "4 .. 6 / 3"}, (4, 5, 6)),
+        ({"seed": "4 .. 6 / 3"}, {"seeds": 2}, (4, 5)),
         ({}, {"seed": 2, "seeds": 2}, (2, 3)),
         ({}, {"seeds": 2, "seed": 2}, (2, 3)),
     ],
@@ -94,9 +99,12 @@ def test_seeds_that_are_set_take_the_place_of_the_files(
         ({"seed": [0, "1"]}, "seed[1]", "found '1'"),
         ({"seed": [0, 1.0]}, "seed[1]", "found 1.0"),
         ({"seed": [True]}, "seed[0]", "found True"),
+        ({"seed": [[1], 2]}, "seed[0]", "found [1]"),
+        ({"seed": "0 .. 4 / 1"}, "seed", "a range has from 2 to 100,000 points, found '1'"),
+        ({"seed": [3, "2 .. 4 / 3"]}, "seed[1]", "3 is there twice"),
         ({"sweep": {"seed": 3}}, 'sweep."seed"', "must be a list of one seed or more, found 3"),
         ({"sweep": {"seed": [3, 3]}}, 'sweep."seed"[1]', "twice"),
-        ({"sweep": {"seeds": [3]}}, 'sweep."seeds"', "write seeds at the top of the file"),
+        ({"sweep": {"seeds": [3]}}, 'sweep."seeds"', "write them at the top of the file"),
     ],
 )
 def test_seeds_that_cannot_be_are_one_fault(document: dict[str, Any], path: str, message: str) -> None:

@@ -124,7 +124,7 @@ def test_access_points_in_short_form_can_be_swept_inside() -> None:
     ("key", "tables"),
     [
         ("clients.device.efficiency", {"clients": {"device": [{"device": "rtx-3090", "share": 1.0}]}}),
-        ("network.access_points.count", {"network": {"access_points": [{"count": 1, "rate": "1 Gbps"}]}}),
+        ("network.access_points.count", {"network": {"access_points": 2 * [{"count": 1, "rate": "1 Gbps"}]}}),
         ("training.hooks.every", {"training": {"hooks": ["leakage"]}}),
     ],
 )
@@ -230,3 +230,9 @@ def test_milestones_that_are_set_are_one_value() -> None:
 def test_names_are_still_a_sweep() -> None:
     devices = ["atlas-200-dk", "raspberry-pi-4"]
     assert len(plan(override(BASE, {"clients.device": devices}), "test", Path()).cases) == 2
+
+
+@pytest.mark.parametrize("key", ["sweep", "sweep.network.uplink"])
+def test_a_sweep_is_set_by_the_keys_that_are_swept(key: str) -> None:
+    with pytest.raises(ScenarioError, match="network.uplink=A,B,C"):
+        override({**BASE, "sweep": {"clients.count": [2, 3]}}, {key: ["1 Mbps", "2 Mbps"]})
