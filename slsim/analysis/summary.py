@@ -201,11 +201,12 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _pays(row: Mapping[str, Any]) -> str:
     """Whether a setting of several seeds is significantly faster than its baseline by `FASTER_BY` or more
-    ("yes"), or significantly not ("no"); "unclear" too where not every seed of both reached the target."""
+    ("yes"), or significantly not ("no"), and where no seed reached the target; "unclear" too where not every
+    seed of both did."""
     if row["baseline"] in ("", row["setting"]) or row["seeds"] < 2 or row["target_state"] == NO_TARGET:
         return ""
     if row["compared"] < row["seeds"]:
-        return "unclear"
+        return "unclear" if row["reached"] else "no"
     return (
         "yes" if row["speed_up_low"] >= FASTER_BY else "no" if row["speed_up_high"] < FASTER_BY else "unclear"
     )
