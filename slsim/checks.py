@@ -43,7 +43,8 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def check_runs(runs: Sequence[Run], computed: Tables, saved: Tables) -> list[Check]:
-    """All checks of a study's runs, and of its tables "runs" and "summary" as they are saved."""
+    """All checks of a study's runs, and of its tables "runs" and "summary" as they are saved, of which there
+    may be fewer."""
     trainings = {run.training: run.recording for run in runs}
     return [
         *(check for name, recording in trainings.items() for check in check_sizes(name, recording)),
@@ -53,6 +54,7 @@ def check_runs(runs: Sequence[Run], computed: Tables, saved: Tables) -> list[Che
         *(
             check
             for name, column in KEYS.items()
+            if name in saved
             for check in check_summary(name, column, computed[name], saved[name])
         ),
     ]

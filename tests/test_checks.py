@@ -115,3 +115,10 @@ def test_shared_links_pass_too(study: slsim.Study) -> None:
         {"network.sharing": "shared", "network.uplink": "1 Mbps", "network.downlink": "300 kbps"}
     )
     assert [check for check in shared.check() if not check.passed] == []
+
+
+def test_a_table_that_is_missing_fails_and_the_rest_is_checked(study: slsim.Study) -> None:
+    (study.path / "summary.csv").unlink()
+    checks, failed = checked(study.path)
+    assert [check.subject for check in failed] == ["summary.csv"]
+    assert len(checks) > 20

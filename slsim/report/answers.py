@@ -27,9 +27,12 @@ NARROWEST, WIDEST = 8, 13  # characters of a name, and of a range in one line
 Row = Mapping[Any, Any]
 
 
-def print_answers(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame) -> None:
-    """The summary, or what each swept number makes of the time to the target."""
+def print_answers(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame | None = None) -> None:
+    """The summary, or what each swept number makes of the time to the target; without the crossovers, where
+    there is no table of them."""
     axes = swept_in(summary)
+    if crossovers is None:
+        crossovers = summary.reindex(columns=["axis", "series", "assuming"]).iloc[:0]
     if not axes:
         print_summary(console, summary)
     for axis in axes:

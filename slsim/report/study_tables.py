@@ -18,21 +18,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+PRINTED = ("summary", "breakdown", "crossovers")
+
+
 @dataclass(frozen=True)
 class Tables:
-    """All that is printed of a study. `notes` are on how numbers came about; `path` is where its files are,
-    None where there are none."""
+    """All that is printed of a study, None for a table that cannot be read. `notes` are on how numbers came
+    about; `path` is where its files are, None where there are none."""
 
-    summary: pd.DataFrame
-    breakdown: pd.DataFrame
-    crossovers: pd.DataFrame
+    summary: pd.DataFrame | None
+    breakdown: pd.DataFrame | None
+    crossovers: pd.DataFrame | None
     notes: tuple[str, ...] = ()
     path: Path | None = None
 
     @classmethod
-    def of(cls, folder: StudyFolder) -> Tables:
-        """Those that a study saved. Raises `StudyError` where one is missing or damaged."""
-        summary, breakdown, crossovers = map(folder.load_table, ("summary", "breakdown", "crossovers"))
+    def of(cls, folder: StudyFolder, tables: Mapping[str, pd.DataFrame] | None = None) -> Tables:
+        """Those that a study saved: of `tables` those that are there, by name, or else all. Raises
+        `StudyError` where one that is due is missing or damaged."""
+        found = {name: folder.load_table(name) for name in PRINTED} if tables is None else tables
+        summary, breakdown, crossovers = map(found.get, PRINTED)
         return cls(summary, breakdown, crossovers, _notes(folder.load_manifest()), folder.path)
 
 
@@ -44,17 +49,16 @@ def _notes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def print_study(console: Console, study: StudyFolder | Tables, *, brief: bool = False) -> None:
+def print_study(console: Console, tables: Tables, *, brief: bool = False) -> None:
     """What a study answers and, unless `brief`, where an average round's seconds go, notes on how the numbers
     came about, and where its files are."""
-    tables = Tables.of(study) if isinstance(study, StudyFolder) else study
-    print_answers(console, tables.summary, tables.crossovers)
+    codecs: dict[str, str] = {}
+    if tables.summary is not None:
+        print_answers(console, tables.summary, tables.crossovers)
+        codecs = dict(zip(tables.summary["setting"], tables.summary["codec"], strict=True))
     if not brief:
-        print_breakdown(
-            console,
-            tables.breakdown,
-            dict(zip(tables.summary["setting"], tables.summary["codec"], strict=True)),
-        )
+        if tables.breakdown is not None:
+            print_breakdown(console, tables.breakdown, codecs)
         for note in tables.notes:
             say(console, note)
     if tables.path is not None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
-from slsim.errors import RecordingError, ReplayError
+from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
@@ -179,7 +179,12 @@ class Study:
         wrong = [Check("recordings", False, str(error)) for error in self.damaged]
         wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
         computed = {"runs": self.runs, "summary": self.summary}
-        saved = {name: self._folder.load_table(name) for name in computed}
+        saved = {}
+        for name in computed:
+            try:
+                saved[name] = self._folder.load_table(name)
+            except StudyError as error:
+                wrong.append(Check(f"{name}.csv", False, str(error)))
         with own_code("never"):
             return wrong + check_runs(self.played, computed, saved)
 

@@ -14,8 +14,10 @@ from rich.console import Console
 from slsim.checks import Check
 from slsim.recording.kinds import PHASES, phase_column
 from slsim.report.breakdowns import print_breakdown
+from slsim.report.study_tables import Tables, print_study
 from slsim.report.tables import print_checks
 from slsim.report.terminal import duration, listed, milliseconds, say
+from slsim.results import StudyFolder
 
 
 def console() -> Console:
@@ -102,6 +104,19 @@ def test_of_several_seeds_the_means_are_shown_and_every_bottleneck() -> None:
     shown = {name: cells for name, *cells in printed(output)}
     assert shown["uplink"] == ["60.0"]
     assert shown["bottleneck"] == ["uplink or server"]
+
+
+def test_a_study_is_printed_from_the_tables_that_are_there(tiny_study: Path) -> None:
+    folder, output = StudyFolder.open(tiny_study), console()
+    print_study(output, Tables.of(folder))
+    assert isinstance(output.file, io.StringIO)
+    whole = output.file.getvalue()
+    output = console()
+    print_study(output, Tables.of(folder, {"summary": folder.load_table("summary")}))
+    assert isinstance(output.file, io.StringIO)
+    assert output.file.getvalue().splitlines()[:8] == whole.splitlines()[:8]
+    assert "An average round" in whole
+    assert "An average round" not in output.file.getvalue()
 
 
 def test_a_phase_of_ones_own_has_a_line_before_the_wait_at_the_barrier() -> None:
