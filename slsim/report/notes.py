@@ -220,20 +220,21 @@ def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str
     group: list[tuple[str, str]] = []
     reach = last = float("-inf")
     ordered = rows.sort_values(cost, kind="stable")
+    names = list(rows["called"].unique())
     for called, training, value, width in zip(
         ordered["called"], ordered["training"], ordered[cost], ordered[step], strict=True
     ):
         if not (value < reach or value - width < last):
-            yield from _several(group)
+            yield from _several(group, names)
             group, reach = [], float("-inf")
         group.append((called, training))
         reach, last = max(reach, value + width), value
-    yield from _several(group)
+    yield from _several(group, names)
 
 
-def _several(group: list[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
+def _several(group: list[tuple[str, str]], names: list[str]) -> Iterator[tuple[str, ...]]:
     if len({training for _, training in group}) > 1:
-        yield tuple(sorted({called for called, _ in group}, key=[called for called, _ in group].index))
+        yield tuple(sorted({called for called, _ in group}, key=names.index))
 
 
 def measured_codecs(recording: Recording) -> list[str]:
