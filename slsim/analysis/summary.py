@@ -44,6 +44,7 @@ COMPARED = {"best_time": "time_to_target_s", "best_bytes": "bytes_to_target"}
 STEP_OF = {"time_to_target_s": "evaluation_step_s", "bytes_to_target": "evaluation_step_bytes"}
 
 Floats = NDArray[np.float64]
+Columns = dict[Hashable, Any]
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
@@ -52,49 +53,70 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     the baseline and for one seed), `best_time` and `best_bytes` whether it is significantly better than every
     other codec under the same conditions."""
     over = _Seeds(runs)
-    first = runs.iloc[over.first]
-    names = list(map(str, runs))
-    swept = [name for name in names if "." in name or name.endswith(SERIES) or f"{name}{SERIES}" in names]
-    columns: dict[Hashable, Any] = {"setting": over.settings}
-    columns |= {name: first[name].to_numpy() for name in dict.fromkeys((*SHARED[:2], *swept)) if name in runs}
-    reached = over.table(runs["target_state"] == REACHED).astype(bool)
-    is_failed = over.table(runs["status"] == FAILED).astype(bool)
-    columns |= {
-        "seeds": over.counts,
-        "finished": over.counts - is_failed.sum(axis=1),
-        "failed": is_failed.sum(axis=1),
-        "diverged": over.table(runs["status"] == "diverged").sum(axis=1).astype(int),
-        "reached": reached.sum(axis=1),
-        "target_state": [_state(rows, got) for rows, got in over.of(runs["target_state"], reached)],
-        "target_reason": [_told(rows) for rows, _ in over.of(runs["target_reason"], reached)],
-        "failure": [_told(rows) for rows, _ in over.of(runs["failure"], reached)],
-        "target_window": first["target_window"].to_numpy(),
-    }
+    columns = {"setting": over.settings, **_shared(runs, over), **_counts(runs, over)}
     for name in MEANS:
         columns |= _ends(name, intervals(over.table(runs[name])))
-    for name in MEDIANS:
-        columns |= _middle(name, over.table(runs[name].where(runs["target_state"] == REACHED, np.inf)))
-    aims = np.isin(columns["target_state"], (REACHED, NOT_REACHED))
-    for name in MEDIANS:
-        for end in ("", "_least", "_most"):
-            columns[name + end] = np.where(aims, columns[name + end], np.nan)
-    columns |= {name: _median(over.table(runs[name])) for name in STEPS}
+    columns |= _costs_of_target(runs, over, np.isin(columns["target_state"], (REACHED, NOT_REACHED)))
     columns["baseline"] = _baselines(runs, over)
-    for name in (*OVER_BASELINE, "compression_ratio"):
-        if name in runs:
-            ratios = over.table(runs[name].where(runs[name] > 0))
-            if name == "speed_up":
-                columns["compared"] = (~np.isnan(ratios)).sum(axis=1)
-            if name in OVER_BASELINE:
-                ratios[2 * (~np.isnan(ratios)).sum(axis=1) <= over.counts] = np.nan
-            columns |= _ends(name, ratio_intervals(ratios))
-    columns |= {name: first[name].to_numpy() for name in SHARED[2:] if name not in columns}
-    columns["training"] = [" ".join(rows) for rows, _ in over.of(runs["training"], reached)]
+    columns |= _ratios(runs, over)
+    columns |= {name: runs[name].to_numpy()[over.first] for name in SHARED[2:] if name not in columns}
+    columns["training"] = [" ".join(rows) for rows in over.of(runs["training"])]
     summary = pd.DataFrame(columns)
     summary["pays"] = [_pays(row) for row in _rows(summary)]
     for name, cost in COMPARED.items():
         summary[name] = _best(summary, over.table(runs[cost]), cost)
     return summary
+
+
+def _shared(runs: pd.DataFrame, over: _Seeds) -> Columns:
+    """What all seeds of a setting share: its codec, its conditions, and what is swept."""
+    names = list(map(str, runs))
+    swept = [name for name in names if "." in name or name.endswith(SERIES) or f"{name}{SERIES}" in names]
+    shared = [name for name in dict.fromkeys((*SHARED[:2], *swept)) if name in names]
+    return {name: runs[name].to_numpy()[over.first] for name in shared}
+
+
+def _counts(runs: pd.DataFrame, over: _Seeds) -> Columns:
+    """How many seeds there are, how they ended, and why."""
+    statuses, states = list(over.of(runs["status"])), list(over.of(runs["target_state"]))
+    failed = [rows.count(FAILED) for rows in statuses]
+    return {
+        "seeds": over.counts,
+        "finished": over.counts - np.array(failed, int),
+        "failed": failed,
+        "diverged": [rows.count("diverged") for rows in statuses],
+        "reached": [rows.count(REACHED) for rows in states],
+        "target_state": list(map(_state, states)),
+        "target_reason": [_told(rows) for rows in over.of(runs["target_reason"])],
+        "failure": [_told(rows) for rows in over.of(runs["failure"])],
+        "target_window": runs["target_window"].to_numpy()[over.first],
+    }
+
+
+def _costs_of_target(runs: pd.DataFrame, over: _Seeds, have_target: NDArray[np.bool_]) -> Columns:
+    """Medians and ranges of what the target cost, NaN for settings without a target, and of the steps between
+    evaluations the medians."""
+    found: Columns = {}
+    for name in MEDIANS:
+        found |= _middle(name, over.table(runs[name].where(runs["target_state"] == REACHED, np.inf)))
+    found = {name: np.where(have_target, values, np.nan) for name, values in found.items()}
+    return found | {name: _median(over.table(runs[name])) for name in STEPS}
+
+
+def _ratios(runs: pd.DataFrame, over: _Seeds) -> Columns:
+    """Medians and ranges of what the target cost, NaN for settings without a target; of the steps between
+    found: Columns = {}
+    for name in (*OVER_BASELINE, "compression_ratio"):
+        if name not in runs:
+            continue
+        ratios = over.table(runs[name].where(runs[name] > 0))
+        there = (~np.isnan(ratios)).sum(axis=1)
+        if name == "speed_up":
+            found["compared"] = there
+        if name in OVER_BASELINE:
+            ratios[2 * there <= over.counts] = np.nan
+        found |= _ends(name, ratio_intervals(ratios))
+    return found
 
 
 def estimated(speed_ups: Sequence[float]) -> dict[str, float]:
@@ -131,16 +153,15 @@ class _Seeds:
         values[self._places] = column.to_numpy(np.float64)
         return values if column.dtype != bool else np.nan_to_num(values)
 
-    def of(self, column: pd.Series, reached: NDArray[np.bool_]) -> Iterator[tuple[list[Any], int]]:
-        """The values of each setting, and how many of its seeds reached the target."""
+    def of(self, column: pd.Series) -> Iterator[list[Any]]:
+        """The values of each setting."""
         values = column.to_numpy()
-        for rows, got in zip(self._rows, reached.sum(axis=1).tolist(), strict=True):
-            yield values[rows].tolist(), got
+        return (values[rows].tolist() for rows in self._rows)
 
 
-def _state(states: list[str], reached: int) -> str:
+def _state(states: list[str]) -> str:
     """Of a setting: reached if most of its seeds did."""
-    if 2 * reached > len(states):
+    if 2 * states.count(REACHED) > len(states):
         return REACHED
     known = set(states) - {""}
     return NOT_REACHED if known - {NO_TARGET} else NO_TARGET if known else FAILED
