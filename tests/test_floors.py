@@ -32,6 +32,7 @@ FLOORS = {
     "slsim.code_hash": 0,
     "slsim.interruption": 0,
     "slsim.lazy": 0,
+    "slsim.locks": 0,
     "slsim.threads": 0,
     "slsim.own_files": 0,
     "slsim.registry": 0,
@@ -60,6 +61,7 @@ FLOORS = {
 }
 WITHIN_FLOOR = {  # a room may use one beside it, where that is no circle
     "slsim.atomic": {"slsim.errors"},
+    "slsim.locks": {"slsim.atomic"},
     "slsim.units": {"slsim.errors"},
     "slsim.boundary": {"slsim.errors"},
     "slsim.entry_points": {"slsim.errors", "slsim.boundary"},
