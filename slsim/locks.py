@@ -51,7 +51,7 @@ def training_lock(
     try:
         yield
     finally:
-        with suppress(OSError):  # while it is held: whoever opened this file before tries again with a new one
+        with suppress(OSError):  # still held: who opened this file before tries again with a new one
             file.unlink()
         lock.release()
 

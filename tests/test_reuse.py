@@ -18,8 +18,9 @@ from slsim.scenario import plan
 from slsim.study import Interrupted, run
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.fingerprints import Fingerprints, fingerprint, unchanged
+from slsim.study.keys import training_key
 from slsim.study.reuse import finished
-from slsim.study.training import Training, training_key
+from slsim.study.training import Training
 
 Write = Callable[[dict[str, Any]], Path]
 CODECS = ["identity", "qu 3", "ms 0.9 2"]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from slsim import own_files
 from slsim.recording import (
     ACTIVATIONS,
     CLIENT_GRADIENTS,
@@ -27,6 +23,7 @@ from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import told_by_cause
 from slsim.study.formats import formats
+from slsim.study.keys import training_key
 from slsim.study.one_round import check_first_round
 
 if TYPE_CHECKING:
@@ -88,18 +85,6 @@ class Training:
         return f"{slug(self.scenario.codec.uplink.label)[:LONGEST_LABEL]}-{self.key}"
 
 
-def training_key(scenario: Scenario) -> str:
-    """Eight hexadecimal digits of a hash over what is learned from: the scenario's learning part, and the
-    text of every file that a component comes from, and of the modules of one's own that it imports. What else
-    it reads is kept beside (see `reuse`): the key
-    is needed where a recording is opened or replayed too, and the data may be on another machine."""
-    table = scenario.learning_table()
-    files = sorted({text.rpartition(":")[0] for text in _strings(table) if ".py:" in text})
-    sources = [own_files.digest_of(Path(file)) for file in files]
-    text = json.dumps([table, sources], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 def made_by_this_version(recording: Recording) -> bool:
     """Whether a run may reuse a recording: another version of slsim, or other code of the rooms that learn,
     may learn differently. A recording that does not say by which code it was made counts as another
@@ -107,12 +92,6 @@ def made_by_this_version(recording: Recording) -> bool:
     made_by: Any = recording.provenance.get("versions", {})
     now = environment()["versions"]
     return all(made_by.get(name) == now[name] for name in ("slsim", CODE))
-
-
-def _strings(value: object) -> list[str]:
-    if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _strings(item)]
-    return [value] if isinstance(value, str) else []
 
 
 def trainings_of(cases: Sequence[Case]) -> list[Training]:

@@ -18,7 +18,8 @@ from trainings import evaluated, normalized, normalizing_net, samples_of, scenar
 from slsim import seeds
 from slsim.errors import TrainingDiverged
 from slsim.scenario import Scenario
-from slsim.study.training import prepare, training_key
+from slsim.study.keys import training_key
+from slsim.study.training import prepare
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "splitfed": {"name": "splitfed"},
