@@ -4,7 +4,7 @@ disk or a second run never damages what was finished.
     results/<scenario name>/     and <scenario name>@<what was set>/ beside it, for other settings
         scenario.toml     the scenario, resolved: every default written out
         manifest.json     versions, seed, host, wall time, the trainings it is made of, what was set
-        inputs/           the rate traces that it was timed with
+        inputs/           the rate traces and the code of one's own that it was made with
         summary.csv       one row a run
         curves.csv        one row an evaluation and run: what the figures are drawn from
         measurements.csv  what hooks measured, one row a number; only where the scenario has hooks
@@ -130,12 +130,12 @@ class StudyFolder:
         with describing_disk_errors(self.training(name)):
             recordings.save(recording, self.training(name))
 
-    def save_scenario(self, document: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> None:
-        """Write the resolved scenario, and copy the `files` that it reads, by path in this folder."""
-        for name, path in (files or {}).items():
+    def save_scenario(self, document: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> None:
+        """Write the resolved scenario, and the `files` that it names, by path in this folder."""
+        for name, content in (files or {}).items():
             with describing_disk_errors(self.path / name):
-                if not (self.path / name).exists():  # its folder is called by a hash of the content
-                    atomic.write(self.path / name, path.read_bytes())
+                if not _holds(self.path / name, content):
+                    atomic.write(self.path / name, content)
         text = "# Resolved by slsim: every default is written out. It can be run again as it is.\n\n"
         self._write(self.scenario_file, text + tomli_w.dumps(document))
 
@@ -182,6 +182,13 @@ class StudyFolder:
     def _write(self, path: Path, text: str) -> None:
         with describing_disk_errors(path):
             atomic.write(path, text)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def slug(text: str) -> str:

@@ -5,10 +5,10 @@ multipliers and speed-ups are over, and which differences are smaller than what 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slsim.analysis import NO_TARGET, NOT_REACHED, REACHED, Link, in_words
+from slsim.own_code import without_folder
 from slsim.recording import CODEC_OF
 from slsim.report.terminal import accuracy, listed
 from slsim.units import DURATION, RATE
@@ -155,7 +155,7 @@ def measured_codecs(recording: Recording) -> list[str]:
     lines = []
     for one in recording.measured_codecs:
         if CODEC_OF[one.kind] in tables:
-            name = Path(tables[CODEC_OF[one.kind]]["name"]).name
+            name = without_folder(tables[CODEC_OF[one.kind]]["name"])
             encode, decode = map(DURATION.pretty, (one.encode_s, one.decode_s))
             lines.append(
                 f"{name} does not say what it costs: measured on the machine that trained, as {encode} to "

@@ -93,6 +93,8 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
             [Fault("name", "missing; this key is required" if name is None else "must be a string")]
         )
     if kept_as_text(name):
+        if info.context and not Path(name).is_absolute():  # a study's own copy
+            name = _beside_scenario(name, info)
         return Choice(kind, name, {key: item for key, item in params.items() if key not in own_keys})
     if is_own_code(name):
         name = _beside_scenario(name, info)

@@ -21,6 +21,7 @@ from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import ENDS_THE_STUDY, AllFailed, Failure, noted
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.inputs import localised
+from slsim.study.keys import check_names
 from slsim.study.placing import folder_for, home_of
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
@@ -76,6 +77,8 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
     observer.study_planned([training.label for training in trainings])
     started = time.monotonic()
     check_document(asked)
+    check_names(asked.cases, asked.name)
+    inputs = localised(asked.document())  # as code and traces are now: they may be edited meanwhile
     kept = [] if fresh else [training.key for training in trainings if finished(folder, training.name)]
     known: Manners = {}
     rehearse(asked.cases, kept, device, known)
@@ -92,7 +95,7 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
 
     def ready() -> None:
         superseded.clear()
-        folder.save_scenario(*localised(asked.document()))
+        folder.save_scenario(*inputs)
         folder.save_manifest({**environment(), **manifest})
 
     if fresh:
@@ -112,13 +115,13 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
                 failures.append(noted(error, training.label, training.name, folder))
                 observer.training_failed(training.label, str(error))
     except KeyboardInterrupt:
-        _finish(asked, done, folder, {**manifest, **_walls(started, walls)}, failures)
+        _finish(asked, done, folder, {**manifest, **_walls(started, walls)}, failures, inputs)
         raise Interrupted(len(done), len(trainings), folder.path, fresh) from None
     except SlsimError:
         reinstate(folder, superseded)  # nothing has begun
         raise
     try:
-        study = _finish(asked, done, folder, {**manifest, **_walls(started, walls)}, failures)
+        study = _finish(asked, done, folder, {**manifest, **_walls(started, walls)}, failures, inputs)
     except DiskError as error:
         if reused != set(done):
             raise
@@ -194,6 +197,7 @@ def _finish(
     folder: StudyFolder,
     manifest: Mapping[str, Any],
     failures: list[Failure],
+    inputs: tuple[Mapping[str, Any], Mapping[str, bytes]],
 ) -> Study | None:
     """Plays, saves and returns what can be: the cases whose training is there. Of a case whose clock fails,
     the reason is added to `failures`."""
@@ -205,6 +209,6 @@ def _finish(
     if not runs:
         return None
     study = Study(folder, runs, failures=failures)
-    folder.save_scenario(*localised(asked.document()))
+    folder.save_scenario(*inputs)
     study.save({**manifest, "runs": len(runs)})
     return study

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from slsim.own_code import without_folder
 from slsim.recording import (
     ACTIVATIONS,
     CLIENT_GRADIENTS,
@@ -23,7 +24,7 @@ from slsim.scenario import Case, Scenario
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import told_by_cause
 from slsim.study.formats import formats
-from slsim.study.keys import training_key
+from slsim.study.keys import learned, training_key
 from slsim.study.one_round import check_first_round
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def codings_of(scenario: Scenario, parts: Parts) -> Codings:
     choices = scenario.codec.choices()
     return Codings(
         codecs={key: choice.create() for key, choice in choices.items()},
-        names={key: choice.name for key, choice in choices.items()},
+        names={key: without_folder(choice.name) for key, choice in choices.items()},
         shapes=shapes,
         sparse=(ACTIVATIONS, FEATURES),
     )
@@ -228,7 +229,7 @@ def _begin(training: Training, exchange: Exchange) -> Loop:
     scenario = training.scenario
     protocol = scenario.training.protocol.create()
     recording = Recording(
-        training.key, scenario.learning_table(), test_set=exchange.images.test_set, words=exchange.words
+        training.key, learned(scenario), test_set=exchange.images.test_set, words=exchange.words
     )
     hooks = [choice.create() for choice in scenario.training.hooks]
     return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut)
