@@ -39,15 +39,15 @@ class Check:
     note: str = ""
 
 
-def check_runs(runs: Sequence[Run], saved: pd.DataFrame) -> list[Check]:
-    """All checks of a study's runs, and of its summary as it is saved."""
+def check_runs(runs: Sequence[Run], saved: pd.DataFrame | None) -> list[Check]:
+    """All checks of a study's runs, and of its summary as it is saved, where that can be read."""
     trainings = {run.training: run.recording for run in runs}
     return [
         *(check for name, recording in trainings.items() for check in check_sizes(name, recording)),
         *(check for name, recording in trainings.items() for check in check_bounds(name, recording)),
         *(check for run in runs for check in check_multiplier(run)),
         *(check for run in runs for check in check_time(run)),
-        *check_summary(analysis.summarise(runs), saved),
+        *(check_summary(analysis.summarise(runs), saved) if saved is not None else ()),
     ]
 
 

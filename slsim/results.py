@@ -44,6 +44,7 @@ DAMAGED = (
     ".damaged"  # what the name of a file or folder ends in that was set aside, because it cannot be read
 )
 LONGEST_SLUG = 60
+_ENDS_IN_KEY = re.compile("-[0-9a-f]{8}$")  # as a training's name does
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 CODE = "slsim_code"  # among the versions: the hash of the code that learns
@@ -101,6 +102,11 @@ class StudyFolder:
     def has_training(self, name: str) -> bool:
         """Whether that training is finished; a folder appears only when it is whole."""
         return not name.startswith(".") and not name.endswith(DAMAGED) and self.training(name).is_dir()
+
+    def looks_like_training(self, name: str) -> bool:
+        """Whether a folder of that name may be a training, whole or damaged, and is not somebody else's."""
+        has_header = (self.training(name) / recordings.HEADER_FILE).is_file()
+        return self.has_training(name) and (has_header or bool(_ENDS_IN_KEY.search(name)))
 
     def load_training(self, name: str) -> Recording:
         """Its recording. Raises `RecordingError` when it is damaged, or another training's."""

@@ -55,22 +55,35 @@ class Names:
     def of(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """A scenario's learning table, its files called by these names."""
         training = table["training"]
-        return {
+        named = {
             **table,
-            "data": self._component("data", table["data"]),
-            "model": self._component("model", table["model"]),
-            "codec": {key: self._component("codec", one) for key, one in table["codec"].items()},
+            "data": self._without_folders("data", table["data"]),
+            "model": self._without_folders("model", table["model"]),
+            "codec": {key: self._without_folders("codec", one) for key, one in table["codec"].items()},
             "training": {
                 **training,
-                "protocol": self._component("protocol", training["protocol"]),
-                "hooks": [self._component("hook", one) for one in training["hooks"]],
+                "protocol": self._without_folders("protocol", training["protocol"]),
+                "hooks": [self._without_folders("hook", one) for one in training["hooks"]],
             },
         }
+        return {key: self._with_digests(value) for key, value in named.items()}
 
-    def _component(self, kind: str, table: Mapping[str, Any]) -> dict[str, Any]:
-        paths = self.paths(kind, table["name"])
-        named = {key: _elsewhere(value) if key in paths else value for key, value in table.items()}
-        return {**named, "name": self._code(table["name"]) if is_own_code(table["name"]) else table["name"]}
+    def _without_folders(self, kind: str, component: Mapping[str, Any]) -> dict[str, Any]:
+        paths = self.paths(kind, component["name"])
+        return {key: _elsewhere(value) if key in paths else value for key, value in component.items()}
+
+    def _with_digests(self, value: Any) -> Any:
+        """Every component that is code in a file, wherever in a table, called by its content."""
+        if isinstance(value, (list, tuple)):
+            return [self._with_digests(item) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: self._code(item)
+            if key == "name" and isinstance(item, str) and is_own_code(item)
+            else self._with_digests(item)
+            for key, item in value.items()
+        }
 
     def _code(self, name: str) -> str:
         file, _, attribute = name.rpartition(":")

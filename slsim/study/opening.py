@@ -93,8 +93,10 @@ class Stored:
     def _there(self) -> Iterable[str]:
         if not self._folder.trainings.is_dir():
             return []
+        listed = self._folder.trainings_listed()
         names = [path.name for path in self._folder.trainings.iterdir()]
-        return [name for name in names if finished(self._folder, name)]
+        ours = [name for name in names if name in listed or self._folder.looks_like_training(name)]
+        return [name for name in ours if finished(self._folder, name)]
 
     def _written_s(self, name: str) -> float:
         try:

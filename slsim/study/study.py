@@ -20,6 +20,7 @@ from slsim.results import StudyFolder, environment
 from slsim.scenario import Case, load, override, plan, read
 from slsim.study.failures import Failure
 from slsim.study.inputs import localised
+from slsim.study.integrity import faults
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import play
@@ -89,8 +90,11 @@ class Study:
         can be read, and whether the clock contradicts itself."""
         wrong = [Check("recordings", False, str(error)) for error in self.damaged]
         wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
+        damaged = faults(self._folder)
+        wrong += [Check(file, False, why) for file, why in damaged.items()]
+        saved = None if "summary.csv" in damaged else self._folder.load_table("summary")
         with own_code("never"):
-            return wrong + check_runs(self.runs, self._folder.load_table("summary"))
+            return wrong + check_runs(self.runs, saved)
 
     def replay(self, overrides: Mapping[str, Any]) -> Study:
         """The same trainings under other links, devices or targets, without training: `overrides` is dotted
