@@ -97,6 +97,9 @@ def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
     settings: Settings = None,
     results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    name: Annotated[
+        str | None, typer.Option(help="The study's name, and its folder's, if not the scenario's.")
+    ] = None,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -112,7 +115,8 @@ def run(
     from slsim import scenario as scenarios
 
     limit = {} if max_steps is None else {"training.max_rounds": max_steps}
-    asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
+    called = {} if name is None else {"name": name}
+    asked = scenarios.load(scenario, {**parse_settings(settings), **limit, **called})
     from slsim.report.progress import progress
     from slsim.report.tables import print_study
     from slsim.study import conduct

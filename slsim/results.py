@@ -3,7 +3,7 @@ disk or a second run never damages what was finished.
 
     results/<scenario name>/     and <scenario name>@<what was set>/ beside it, for other settings
         scenario.toml     the scenario, resolved: every default written out
-        manifest.json     versions, seed, host, wall time, the trainings it is made of, what was set
+        manifest.json     date, command, versions, host, seed, wall time, its trainings, what was set
         inputs/           the rate traces and the code of one's own that it was made with
         summary.csv       one row a run
         curves.csv        one row an evaluation and run: what the figures are drawn from
@@ -32,6 +32,7 @@ import tomli_w
 from slsim import atomic, saved
 from slsim import recording as recordings
 from slsim.atomic import describing_disk_errors
+from slsim.circumstances import processor_name
 from slsim.code_hash import code_hash
 from slsim.codecs.costs import with_core_seconds
 from slsim.errors import RecordingError, StudyError
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 DAMAGED = (
     ".damaged"  # what the name of a file or folder ends in that was set aside, because it cannot be read
 )
+SCENARIO = "scenario.toml"
 LONGEST_SLUG = 60
 _ENDS_IN_KEY = re.compile("-[0-9a-f]{8}$")  # as a training's name does
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
@@ -82,7 +84,7 @@ class StudyFolder:
 
     @property
     def scenario_file(self) -> Path:
-        return self.path / "scenario.toml"
+        return self.path / SCENARIO
 
     @property
     def manifest_file(self) -> Path:
@@ -219,5 +221,10 @@ def environment() -> dict[str, Any]:
     return {
         "versions": dict(_versions()),
         "python": platform.python_version(),
-        "host": {"platform": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        "host": {
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "processor": processor_name(),
+            "cpus": os.cpu_count(),
+        },
     }

@@ -130,7 +130,7 @@ def test_recordings_of_code_called_by_its_path_are_found(own: slsim.Study, tmp_p
     for folder in own.path.glob("trainings/*"):
         recording = load(folder)
         recording.learning["model"]["name"] = "/gone/own.py:net"  # type: ignore[index]
-        recording.learning["data"]["path"] = "/gone/own.npz"  # type: ignore[index]
+        recording.learning["data"] |= {"name": "/gone/own.py:Data", "path": str(tmp_path / "own.npz")}  # type: ignore[operator]
         if "Half" in folder.name:
             recording.learning["codec"]["uplink"]["name"] = "/gone/own.py:Half"  # type: ignore[index]
         save(recording, folder)

@@ -29,12 +29,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario file, read and checked: every case of its sweep, in the file's order; and what was set
-    beside the file (dotted key → value)."""
+    """A scenario file, read and checked: every case of its sweep, in the file's order; what was set beside
+    the file (dotted key → value), and where the file is, if there is one."""
 
     name: str
     cases: tuple[Case, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
 
     def document(self) -> dict[str, Any]:
         """The resolved scenario file, every default and every swept value written out."""
@@ -51,7 +52,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of the scenario file at `path`, with `overrides` (dotted key → value, or a list of values
     to sweep over). Raises `ScenarioError` with every fault of the file."""
     changed = plan(override(read(path), overrides or {}), str(path), Path(path).parent)
-    return replace(changed, overrides=dict(overrides or {}))
+    return replace(changed, overrides=dict(overrides or {}), path=Path(path))
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from slsim.circumstances import circumstances
 from slsim.errors import DiskError, RecordingError, SlsimError, StudyError
 from slsim.recording import Recording
 from slsim.results import StudyFolder, environment, slug
@@ -22,7 +23,7 @@ from slsim.study.failures import ENDS_THE_STUDY, AllFailed, Failure, noted
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.inputs import localised
 from slsim.study.keys import check_names
-from slsim.study.placing import folder_for, home_of
+from slsim.study.placing import ORIGIN, folder_for, origin, sharing
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
 from slsim.study.reuse import FILES, finished, reinstate, reusable, supersede
@@ -49,18 +50,20 @@ def run(
     results: str | Path = "results",
     *,
     overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
     fresh: bool = False,
     observer: Observer | None = None,
     device: str = "cpu",
 ) -> Study:
-    """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`. After a fresh run
+    """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`; `name` is the
+    study's, if not the one that the scenario has. After a fresh run
     that was interrupted, one that is not does the rest of it: it reuses nothing older.
 
     A training that fails is left out, with a warning; the others are done. Raises `ScenarioError` before
     anything is written; `AllFailed` when no training could be done; `Interrupted` on Ctrl-C, with everything
     that was finished saved; `StudyError` and `DataError` when disk or data do not play along.
     """
-    asked = load(scenario, overrides)
+    asked = load(scenario, {**(overrides or {}), **({"name": name} if name is not None else {})})
     study = conduct(asked, Path(results), fresh=fresh, observer=observer or Silent(), device=device)
     for failure in study.failures:
         warnings.warn(f"a training failed: {failure}", stacklevel=2)
@@ -89,7 +92,13 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
     reused: set[str] = set()
     fingerprints = Fingerprints()
     names = [training.name for training in trainings]
-    manifest = {"set": asked.overrides, "trainings": names, "runs_planned": len(asked.cases)}
+    manifest = {
+        **circumstances(),
+        ORIGIN: origin(asked, folder.path),
+        "set": asked.overrides,
+        "trainings": names,
+        "runs_planned": len(asked.cases),
+    }
     # Before anything else: a fresh run that is killed is not to find finished what it was to do again.
     superseded = supersede(folder, names) if fresh else []
 
@@ -105,7 +114,7 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
         for training in trainings:
             try:
                 done[training.key] = _obtain(
-                    training, folder, fingerprints, fresh, observer, device, ready, reused, known
+                    asked, training, folder, fingerprints, fresh, observer, device, ready, reused, known
                 )
                 walls[training.name] = done[training.key].provenance.get("wall_s", 0.0)
             except ENDS_THE_STUDY:
@@ -137,6 +146,7 @@ def _walls(started: float, walls: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _obtain(
+    asked: Plan,
     training: Training,
     folder: StudyFolder,
     fingerprints: Fingerprints,
@@ -152,7 +162,7 @@ def _obtain(
     written."""
     files = fingerprints.of(training.scenario)
     checkpoint = Checkpoint(folder.checkpoint(training.name), files, observer.notice)
-    found = None if fresh else _found(folder, training.name, files, observer)
+    found = None if fresh else _found(asked, folder, training.name, files, observer)
     if found is not None:
         checkpoint.remove()  # left there when the training was killed just after it was saved
         observer.training_reused(training.label)
@@ -173,21 +183,24 @@ def _obtain(
     return recording
 
 
-def _found(folder: StudyFolder, name: str, files: Mapping[str, str], observer: Observer) -> Recording | None:
-    """A training that may be used again: the study's own, or, where it has none, a copy of the one that the
-    scenario's main study has. One that is damaged is set aside."""
+def _found(
+    asked: Plan, folder: StudyFolder, name: str, files: Mapping[str, str], observer: Observer
+) -> Recording | None:
+    """A training that may be used again: the study's own, or, where it has none, a copy of the one that
+    another study has. One that is damaged is set aside."""
     try:
         found = reusable(folder, name, files)
     except RecordingError as error:
         aside = folder.set_training_aside(name)
         observer.notice(f"{error}; it is kept as {aside.name}")
         found = None
-    home = home_of(folder)
-    if found is None and home != folder:
-        with suppress(RecordingError):
-            found = reusable(home, name, files)
-        if found is not None:
-            folder.save_training(name, found)
+    if found is None:
+        for other in sharing(folder, name, asked):
+            with suppress(RecordingError):
+                found = reusable(other, name, files)
+            if found is not None:
+                folder.save_training(name, found)
+                break
     return found
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
+from slsim.circumstances import circumstances
 from slsim.errors import RecordingError, ReplayError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
@@ -140,7 +141,7 @@ def replay(folder: StudyFolder, overrides: Mapping[str, Any], *, trust: bool = F
         replayed.sweep()
         replayed.save_scenario(document, files)
         study = Study(replayed, runs, damaged=stored.damaged, trust=trust)
-        study.save({"replay_of": "../..", "set": overrides})
+        study.save({**circumstances(), "replay_of": "../..", "set": overrides})
         return study
 
 
