@@ -153,6 +153,48 @@ def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) ->
 
 
 @app.command()
+def show(study: StudyPath) -> None:
+    """Print a study's tables again, or a replay's, as they are saved; nothing else is needed."""
+    from slsim.report.tables import print_saved
+    from slsim.results import StudyFolder
+    from slsim.study.integrity import readable
+
+    folder = StudyFolder.shown(study)
+    tables, damaged = readable(folder)
+    print_saved(console, tables, folder.path)
+    for error in damaged.values():
+        _errors().print(str(error))
+    if damaged:
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def clean(
+    studies: Annotated[
+        list[Path] | None, typer.Argument(help="Results folders; all in ./results, when left out.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+) -> None:
+    """List what is incomplete or superseded in studies, and remove it after asking. Nothing that a living
+    process holds is removed, and no finished training that a table uses."""
+    from slsim.report.tables import print_leftovers
+    from slsim.results import StudyFolder
+    from slsim.study.cleaning import leftovers, studies_in
+
+    folders = [StudyFolder.open(path) for path in studies] if studies else studies_in(Path("results"))
+    found = [one for folder in folders for one in leftovers(folder)]
+    print_leftovers(console, found)
+    if not found:
+        return
+    if not yes and not sys.stdin.isatty():
+        console.print("Nothing was removed: there is no terminal to ask at; --yes removes it unasked")
+    elif yes or typer.confirm("Remove this?"):
+        for one in found:
+            one.remove()
+        console.print(f"Removed {len(found)}")
+
+
+@app.command()
 def check(study: StudyPath, trust: Trust = False) -> None:
     """Check a study's bytes, traffic multipliers and times against their arithmetic."""
     from slsim.report.tables import print_checks
@@ -170,7 +212,7 @@ def plot(study: StudyPath) -> None:
     from slsim.report.figures import draw
     from slsim.results import StudyFolder
 
-    folder = StudyFolder.open(study)
+    folder = StudyFolder.shown(study)
     for name in draw(folder):
         console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
 

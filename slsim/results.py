@@ -47,6 +47,7 @@ DAMAGED = (
 SCENARIO = "scenario.toml"
 LONGEST_SLUG = 60
 _ENDS_IN_KEY = re.compile("-[0-9a-f]{8}$")  # as a training's name does
+CHECKPOINT = ".checkpoint-"  # begins the names of what is kept of a training in progress
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 CODE = "slsim_code"  # among the versions: the hash of the code that learns
@@ -78,6 +79,17 @@ class StudyFolder:
         is_replay = path.parent.name == "replays" and (parent / "scenario.toml").is_file()
         return folder.replay(parent, path.name) if is_replay else folder
 
+    @classmethod
+    def shown(cls, path: Path) -> StudyFolder:
+        """An existing study or replay that has tables, of which nothing else is needed. Raises `StudyError`
+        when there are none at `path`."""
+        folder = cls.of(path)
+        if not any(folder.has_table(name) for name in saved.COLUMNS):
+            if folder.scenario_file.is_file():
+                raise StudyError(f"{path} has no tables yet; `slsim run {folder.scenario_file}` makes them")
+            raise StudyError(f"{path} is no study: it has no tables; make one with `slsim run SCENARIO`")
+        return folder
+
     def replay(self, parent: Path, label: str) -> StudyFolder:
         """The folder of a re-timing of the study at `parent`."""
         return StudyFolder(parent / "replays" / label, parent / "trainings")
@@ -99,7 +111,7 @@ class StudyFolder:
 
     def checkpoint(self, name: str) -> Path:
         """The checkpoint of a training in progress; there is none once it is finished."""
-        return self.trainings / f".checkpoint-{name}.pt"
+        return self.trainings / f"{CHECKPOINT}{name}.pt"
 
     def has_training(self, name: str) -> bool:
         """Whether that training is finished; a folder appears only when it is whole."""

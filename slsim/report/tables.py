@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -41,6 +41,43 @@ def print_study(
     for note in notes:
         say(console, note)
     say(console, f"Tables, records and figures: {path}")
+
+
+class Leftover(Protocol):
+    """A file or folder that may be removed."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def num_bytes(self) -> int: ...
+    @property
+    def why(self) -> str: ...
+
+
+def print_saved(console: Console, tables: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """A study's tables as they are saved, those of them that could be read."""
+    from slsim.report.answers import print_answers
+
+    if "summary" in tables:
+        print_answers(console, tables["summary"])
+    if "breakdown" in tables:
+        print_breakdown(console, tables["breakdown"])
+    say(console, f"Tables, records and figures: {path}")
+
+
+def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
+    """What may be removed from studies: where, how large, and why; and how much that is."""
+    if not leftovers:
+        say(console, "There is nothing to remove")
+        return
+    shown = table("What may be removed")
+    shown.add_column("", overflow="fold")
+    shown.add_column("size", justify="right", no_wrap=True)
+    shown.add_column("why", overflow="fold")
+    for one in leftovers:
+        add_row(shown, str(one.path), SIZE.pretty(one.num_bytes), one.why)
+    console.print(shown)
+    say(console, f"{len(leftovers)} in all, {SIZE.pretty(sum(one.num_bytes for one in leftovers))}")
 
 
 def print_breakdown(console: Console, breakdown: pd.DataFrame) -> None:
