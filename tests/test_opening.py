@@ -113,7 +113,7 @@ def test_the_written_scenario_is_run_again_elsewhere_and_finds_its_trainings(
         (tmp_path / name).unlink()
     (tmp_path / "own.py").write_text("raise RuntimeError('edited')\n")
     elsewhere = Path(shutil.move(own.path, tmp_path / "else" / "where"))
-    monkeypatch.setattr("slsim.study.conducting.train", None)  # nothing is trained
+    monkeypatch.setattr("slsim.study.job.train", None)  # nothing is trained
     again = run(elsewhere / "scenario.toml", tmp_path / "others")
     pd.testing.assert_frame_equal(again.summary, own.summary)
     assert (again.path / "scenario.toml").read_bytes() == (elsewhere / "scenario.toml").read_bytes()

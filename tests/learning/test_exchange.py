@@ -34,7 +34,7 @@ from slsim.learning.sampling import Batch
 from slsim.learning.split import split
 from slsim.recording import ACTIVATIONS, Steps
 from slsim.scenario import Scenario
-from slsim.study.training import exchange_of, prepare
+from slsim.study.preparing import exchange_of, prepare
 
 ALL_CODECS = codecs.registry.names()
 

@@ -14,7 +14,7 @@ from slsim import protocols
 from slsim.recording import SERVER, Round, Steps
 from slsim.recording.kinds import ALL_REDUCE, HEAD, PHASES
 from slsim.scenario import Scenario
-from slsim.study.training import exchange_of, prepare
+from slsim.study.preparing import exchange_of, prepare
 
 ACROSS, WEIGHTS = {"activations", "labels", "gradients"}, {"weights", "statistics"}
 OWN = {"client gradients", "statistics"}
