@@ -171,6 +171,15 @@ def show(study: StudyPath) -> None:
     folder = StudyFolder.shown(study)
     tables, damaged = readable(folder)
     print_saved(console, tables, folder.path)
+    if "errors" in tables:
+        from slsim.report.tables import print_errors
+        from slsim.study.codec_errors import beaten
+
+        print_errors(console, tables["errors"], beaten(tables["errors"]))
+    if "partition" in tables:
+        from slsim.report.sharing import print_partition
+
+        print_partition(console, tables["partition"])
     for error in damaged.values():
         _errors().print(str(error))
     if damaged:
@@ -180,27 +189,27 @@ def show(study: StudyPath) -> None:
 @app.command()
 def clean(
     studies: Annotated[
-        list[Path] | None, typer.Argument(help="Results folders; all in ./results, when left out.")
+        list[Path] | None, typer.Argument(help="Studies, or folders of them; ./results, when left out.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
 ) -> None:
     """List what is incomplete or superseded in studies, and remove it after asking. Nothing that a living
     process holds is removed, and no finished training that a table uses."""
     from slsim.report.tables import print_leftovers
-    from slsim.results import StudyFolder
-    from slsim.study.cleaning import leftovers, studies_in
+    from slsim.study.cleaning import in_use, leftovers, remove, studies_at
 
-    folders = [StudyFolder.open(path) for path in studies] if studies else studies_in(Path("results"))
-    found = [one for folder in folders for one in leftovers(folder)]
-    print_leftovers(console, found)
-    if not found:
+    folders = [folder for path in studies or [Path("results")] for folder in studies_at(path)]
+    for folder in filter(in_use, folders):
+        console.print(f"{folder.path} is in use: a run is training in it", soft_wrap=True, highlight=False)
+    found = {folder: leftovers(folder) for folder in folders}
+    print_leftovers(console, [one for listed in found.values() for one in listed])
+    if not any(found.values()):
         return
     if not yes and not sys.stdin.isatty():
         console.print("Nothing was removed: there is no terminal to ask at; --yes removes it unasked")
     elif yes or typer.confirm("Remove this?"):
-        for one in found:
-            one.remove()
-        console.print(f"Removed {len(found)}")
+        removed = [one for folder, listed in found.items() for one in remove(folder, listed)]
+        console.print(f"Removed {len(removed)}", highlight=False)
 
 
 @app.command()

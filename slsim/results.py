@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -45,6 +46,9 @@ DAMAGED = (
     ".damaged"  # what the name of a file or folder ends in that was set aside, because it cannot be read
 )
 SCENARIO = "scenario.toml"
+REQUIRED = ("name", "data", "model", "clients", "training")  # tables that each resolved scenario has
+REPLAYS = "replays"
+APART = ("errors", "partition")  # tables that commands of their own make, before or without any run
 LONGEST_SLUG = 60
 _ENDS_IN_KEY = re.compile("-[0-9a-f]{8}$")  # as a training's name does
 CHECKPOINT = ".checkpoint-"  # begins the names of what is kept of a training in progress
@@ -69,30 +73,60 @@ class StudyFolder:
 
     @classmethod
     def open(cls, path: Path) -> StudyFolder:
-        """An existing study. Raises `StudyError` when there is none at `path`."""
-        if not (path / "scenario.toml").is_file():
-            raise StudyError(
-                f"{path} is no study: it has no scenario.toml; make one with `slsim run SCENARIO`"
-            )
+        """An existing study. Raises `StudyError` when there is none at `path`, or its scenario is damaged."""
         folder = cls.of(path)
+        if not folder.has_begun and not folder.scenario_file.exists():
+            raise StudyError(f"{path} is no study: it has no {SCENARIO}; make one with `slsim run SCENARIO`")
+        if why := folder._scenario_fault():
+            raise StudyError(f"{folder.scenario_file} {why}, so nothing says what was asked; {folder.remedy}")
         parent = path.parent.parent
-        is_replay = path.parent.name == "replays" and (parent / "scenario.toml").is_file()
-        return folder.replay(parent, path.name) if is_replay else folder
+        has_parent = folder.is_replay and (parent / folder.trainings.name).is_dir()
+        return folder.replay(parent, path.name) if has_parent else folder
 
     @classmethod
     def shown(cls, path: Path) -> StudyFolder:
         """An existing study or replay that has tables, of which nothing else is needed. Raises `StudyError`
         when there are none at `path`."""
         folder = cls.of(path)
-        if not any(folder.has_table(name) for name in saved.COLUMNS):
-            if folder.scenario_file.is_file():
-                raise StudyError(f"{path} has no tables yet; `slsim run {folder.scenario_file}` makes them")
-            raise StudyError(f"{path} is no study: it has no tables; make one with `slsim run SCENARIO`")
-        return folder
+        if any(folder.has_table(name) for name in saved.COLUMNS):
+            return folder
+        if folder.has_begun or folder.scenario_file.exists():
+            raise StudyError(f"{path} has no tables (yet); {folder.remedy}")
+        raise StudyError(f"{path} is no study: it has no tables; make one with `slsim run SCENARIO`")
 
     def replay(self, parent: Path, label: str) -> StudyFolder:
         """The folder of a re-timing of the study at `parent`."""
-        return StudyFolder(parent / "replays" / label, parent / "trainings")
+        return StudyFolder(parent / REPLAYS / label, parent / "trainings")
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it lies where re-timings of a study lie."""
+        return self.path.parent.name == REPLAYS
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has something that would be lost: tables, trainings, or a checkpoint of one."""
+        kept = self.trainings.iterdir() if self.trainings.is_dir() else ()
+        has_tables = any(self.has_table(name) for name in saved.COLUMNS if name not in APART)
+        return has_tables or any(not one.name.endswith(ERROR) for one in kept)
+
+    @property
+    def remedy(self) -> str:
+        """How a file of it that is missing or damaged is written again."""
+        if self.is_replay:
+            return "the same `slsim replay` restores it"
+        return "running its scenario restores it, and trains nothing again that is there"
+
+    def _scenario_fault(self) -> str:
+        """What is wrong with the file of the scenario, as far as that shows without reading it as one."""
+        try:
+            document = tomllib.loads(self.scenario_file.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        except (ValueError, RecursionError) as error:
+            return f"is not TOML ({error})"
+        missing = [key for key in REQUIRED if key not in document]
+        return f"is no whole scenario (no {missing[0]})" if missing else ""
 
     @property
     def scenario_file(self) -> Path:
@@ -197,7 +231,8 @@ class StudyFolder:
             return saved.parse(name, path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise StudyError(f"{path} cannot be read ({why}); running its scenario restores it") from error
+            first = "remove that folder, then " if path.is_dir() else ""
+            raise StudyError(f"{path} cannot be read ({why}); {first}{self.remedy}") from error
 
     def _write(self, path: Path, text: str) -> None:
         with describing_disk_errors(path):

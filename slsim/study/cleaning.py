@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from slsim import atomic
 from slsim.atomic import describing_disk_errors
 from slsim.errors import StudyError
-from slsim.locks import PREFIX, is_locked
-from slsim.results import CHECKPOINT, DAMAGED, ERROR, StudyFolder
+from slsim.locks import PREFIX, LockedError, is_locked, training_lock
+from slsim.results import CHECKPOINT, DAMAGED, ERROR, REPLAYS, StudyFolder
 from slsim.study.inputs import FOLDER
 
 TABLES = ("runs", "summary")  # that may say which trainings they were made of, in these columns:
@@ -20,24 +21,24 @@ COLUMNS = ("training", "baseline")
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file or folder that may be removed: where, how large, and why."""
+    """A file or folder that may be removed: where, how large, and why. `training` is the path of the
+    training that it is of, if of one."""
 
     path: Path
     num_bytes: int
     why: str
-
-    def remove(self) -> None:
-        """Delete it. Raises `DiskError`."""
-        with describing_disk_errors(self.path):
-            atomic.remove(self.path)
+    training: Path | None = None
 
 
-def studies_in(results: Path) -> list[StudyFolder]:
-    """The studies in a folder, by name. Raises `StudyError` where there is none."""
-    paths = sorted(results.iterdir()) if results.is_dir() else []
-    found = [StudyFolder.of(path) for path in paths if _is_study(path)]
+def studies_at(path: Path) -> list[StudyFolder]:
+    """The study at `path`, or all those in the folder `path`, by name. Raises `StudyError` where there is
+    none."""
+    if _is_study(path):
+        return [StudyFolder.of(path)]
+    there = sorted(path.iterdir()) if path.is_dir() else []
+    found = [StudyFolder.of(one) for one in there if _is_study(one)]
     if not found:
-        raise StudyError(f"there is no study in {results}; name one, such as results/quickstart")
+        raise StudyError(f"there is no study in {path}; name one, such as results/quickstart")
     return found
 
 
@@ -46,17 +47,50 @@ def _is_study(path: Path) -> bool:
     return study.scenario_file.is_file() or study.manifest_file.is_file() or study.trainings.is_dir()
 
 
+def in_use(folder: StudyFolder) -> bool:
+    """Whether a run is training in it just now."""
+    there = folder.trainings.glob(f"{PREFIX}*") if folder.trainings.is_dir() else ()
+    return any(is_locked(folder.training(_training_of(one.name))) for one in there)
+
+
 def leftovers(folder: StudyFolder) -> list[Leftover]:
-    """What may be removed from a study and its replays, each once. Nothing that a living process holds is
-    among it, nor a finished training that a table uses."""
-    found: dict[Path, str] = {}
-    for path, why in (*_of_killed_runs(folder), *_of_trainings(folder), *_inputs(folder)):
-        found.setdefault(path, why)
-    return [Leftover(path, _num_bytes(path), why) for path, why in found.items()]
+    """What may be removed from a study and its replays, each once: nothing where a run is training in it, and
+    no finished training that a table uses."""
+    if in_use(folder):
+        return []
+    found: dict[Path, Leftover] = {}
+    for path, why in _of_killed_runs(folder):
+        found.setdefault(path, Leftover(path, _num_bytes(path), why))
+    for path, why in _of_trainings(folder):
+        training = folder.training(_training_of(path.name))
+        found.setdefault(path, Leftover(path, _num_bytes(path), why, training))
+    for path, why in _inputs(folder):
+        found.setdefault(path, Leftover(path, _num_bytes(path), why))
+    return list(found.values())
+
+
+def remove(folder: StudyFolder, listed: Collection[Leftover]) -> list[Leftover]:
+    """Delete what was listed of a study, as far as nothing needs it by now; what that was. Raises
+    `DiskError`."""
+    paths = {one.path for one in listed}
+    return [one for one in leftovers(folder) if one.path in paths and _removed(one)]
+
+
+def _removed(one: Leftover) -> bool:
+    """Delete it, unless a process has just begun with the training that it is of."""
+    lock = training_lock(one.training, blocking=False) if one.training else nullcontext()
+    try:
+        with lock, describing_disk_errors(one.path):
+            if one.path.name.startswith(PREFIX):
+                return True  # it goes with the lock that was just held
+            atomic.remove(one.path)
+    except LockedError:
+        return False
+    return True
 
 
 def _replays(folder: StudyFolder) -> list[Path]:
-    replays = folder.path / "replays"
+    replays = folder.path / REPLAYS
     return sorted(path for path in replays.iterdir() if path.is_dir()) if replays.is_dir() else []
 
 
@@ -73,8 +107,6 @@ def _of_trainings(folder: StudyFolder) -> Iterator[tuple[Path, str]]:
     for path in sorted(folder.trainings.iterdir()) if folder.trainings.is_dir() else ():
         name = path.name
         training = _training_of(name)
-        if is_locked(folder.training(training)):
-            continue
         if name.startswith(PREFIX):
             yield path, "a lock that nobody holds"
         elif name.endswith(DAMAGED):
@@ -133,10 +165,7 @@ def _named_in(table: Path) -> set[str] | None:
 
 
 def _inputs(folder: StudyFolder) -> Iterator[tuple[Path, str]]:
-    """Traces and code that the scenario does not name any more, unless a run is under way."""
-    running = [one.name for one in folder.trainings.glob(f"{PREFIX}*")] if folder.trainings.is_dir() else []
-    if any(is_locked(folder.training(_training_of(name))) for name in running):
-        return
+    """Traces and code that the scenario does not name any more."""
     for path in (folder.path, *_replays(folder)):
         try:
             scenario = (path / folder.scenario_file.name).read_text(encoding="utf-8")

@@ -14,17 +14,17 @@ from slsim.study.inputs import altered
 if TYPE_CHECKING:
     import pandas as pd
 
-APART = ("errors", "partition")  # tables of other commands
 ALWAYS = ("summary", "curves", "breakdown")  # tables that every study has
-RESTORED = "running its scenario restores it"
 
 
 def readable(folder: StudyFolder) -> tuple[dict[str, pd.DataFrame], dict[str, StudyError]]:
-    """The study's tables by name, and of those that cannot be read, the errors."""
+    """The study's tables by name, and of those that cannot be read, the errors. Tables that every study has
+    are missed, unless there is none but those that are made apart from a study."""
     tables: dict[str, pd.DataFrame] = {}
     damaged: dict[str, StudyError] = {}
+    due = ALWAYS if folder.has_begun else ()
     for name in COLUMNS:
-        if name in APART or (name not in ALWAYS and not folder.has_table(name)):
+        if not (folder.has_table(name) or name in due):
             continue
         try:
             tables[name] = folder.load_table(name)
@@ -38,7 +38,7 @@ def faults(folder: StudyFolder) -> dict[str, str]:
     wrong, and what to do."""
     found = {f"{name}.csv": str(error) for name, error in readable(folder)[1].items()}
     if why := _manifest_fault(folder):
-        found["manifest.json"] = f"{folder.manifest_file} {why}; {RESTORED}"
+        found["manifest.json"] = f"{folder.manifest_file} {why}; {folder.remedy}"
     for place in altered(folder.path):
         what = "is not what was copied there, so a replay may not tell what was run"
         found[place] = f"{folder.path / place} {what}; put it back, or run the scenario again"

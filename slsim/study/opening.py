@@ -56,7 +56,10 @@ class Stored:
         """What to say where no case can be played."""
         if self.damaged:
             return self.damaged[0]
-        return StudyError(f"{self._folder.path} has no finished training yet; `slsim run` its scenario again")
+        path = self._folder.path
+        if self._folder.is_replay and not self._folder.trainings.is_dir():
+            return StudyError(f"{path} is a replay, whose trainings are in its study: move that as a whole")
+        return StudyError(f"{path} has no finished training yet; `slsim run` its scenario again")
 
     def _load(self, learned: str, name: str) -> None:
         try:

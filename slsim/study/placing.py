@@ -10,7 +10,7 @@ from typing import Any
 
 from slsim.errors import SlsimError
 from slsim.own_code import own_code
-from slsim.results import ERROR, SCENARIO, StudyFolder, digest, slug
+from slsim.results import SCENARIO, StudyFolder, digest, slug
 from slsim.scenario import Plan, full_label, load
 from slsim.study.inputs import localised
 
@@ -30,7 +30,7 @@ def folder_for(asked: Plan, results: Path) -> StudyFolder:
     if home.load_manifest().get(ORIGIN, file) == file:
         apart.insert(0, described(_set(asked)))
     for folder in (home, *(StudyFolder.of(results / f"{asked.name}{APART}{name}") for name in apart)):
-        if not _has_begun(folder) or _is_of(folder, asked):
+        if not folder.has_begun or _is_of(folder, asked):
             return folder
     return folder  # called by a hash of all that it is told by
 
@@ -52,8 +52,8 @@ def origin(asked: Plan, study: Path) -> str | None:
     where there is no file."""
     if asked.path is None:
         return None
-    file = asked.path.resolve()
-    if file == (study / SCENARIO).resolve():
+    file = Path(os.path.realpath(asked.path))
+    if file == Path(os.path.realpath(study / SCENARIO)):
         before = StudyFolder.of(study).load_manifest().get(ORIGIN)
         return before if isinstance(before, str) else SCENARIO
     try:
@@ -78,12 +78,6 @@ def _called(asked: Plan) -> str:
 def _is_study_in(path: Path, results: Path) -> bool:
     is_study = StudyFolder.of(path).manifest_file.is_file()
     return is_study and path.resolve().parent == results.resolve()
-
-
-def _has_begun(home: StudyFolder) -> bool:
-    """Whether a study has something that would be lost: tables, trainings, or a checkpoint of one."""
-    kept = home.trainings.iterdir() if home.trainings.is_dir() else ()
-    return home.has_table("summary") or any(not one.name.endswith(ERROR) for one in kept)
 
 
 def described(overrides: Mapping[str, Any], content: Any = None, called: str = "") -> str:
