@@ -228,7 +228,10 @@ class StudyFolder:
         """A saved table. Raises `StudyError` when it is missing or damaged: which column, and why."""
         path = self.path / f"{name}.csv"
         try:
-            return saved.parse(name, path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if text and not text.endswith("\n"):
+                raise ValueError("it ends within a line")
+            return saved.parse(name, text)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             first = "remove that folder, then " if path.is_dir() else ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from own_components import OWN, own_scenario
 
 import slsim
 from slsim.errors import OwnCodeError, ReplayError
@@ -20,41 +21,6 @@ from slsim.study import open_study, run
 
 Write = Callable[[dict[str, Any]], Path]
 
-OWN = '''
-import math
-import numpy as np
-from torch import nn
-from widths import WIDTH
-from slsim.codecs import Codec
-from slsim.devices import Device
-from slsim.learning.data.files import Npz
-
-class Half(Codec):
-    """float16: half the bytes."""
-
-    scale: str = "none"
-
-    def encode_values(self, values, shape, rng):
-        return values.astype("<f2").tobytes()
-
-    def decode_values(self, content, shape):
-        return np.frombuffer(content, "<f2").astype(np.float32)
-
-    def body_bytes(self, shape):
-        return 2 * math.prod(shape)
-
-def net(image_shape, num_classes):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, WIDTH), nn.ReLU(), nn.Linear(WIDTH, num_classes))
-
-class Data(Npz):
-    """As .npz."""
-
-class Slow(Device):
-    """A second, whatever is to be done."""
-
-    def piece_seconds(self, work):
-        return 1.0
-'''
 MARK = 'from pathlib import Path\n(Path(__file__).parent / "was-run").touch()\n'
 
 
@@ -65,18 +31,9 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def own(tiny: dict[str, Any], write: Write, tmp_path: Path, tiny_npz: Path) -> slsim.Study:
+def own(tiny: dict[str, Any], write: Write, tmp_path: Path) -> slsim.Study:
     """A study of a model, a codec, data and a trace of the user's own."""
-    (tmp_path / "own.py").write_text(OWN)
-    (tmp_path / "widths.py").write_text("WIDTH = 8\n")
-    shutil.copy(tiny_npz, tmp_path / "own.npz")
-    tiny["data"] = {"name": "own.py:Data", "path": "own.npz"}
-    (tmp_path / "lte.csv").write_text("time_s,rate\n0,20 Mbps\n1,3 Mbps\n")
-    tiny["model"] = {"name": "own.py:net", "cut": 3}
-    tiny["network"] = {"uplink": {"trace": "lte.csv"}}
-    tiny["training"] |= {"max_rounds": 2}
-    tiny["sweep"] = {"codec.uplink": ["identity", "own.py:Half"]}
-    return run(write(tiny), tmp_path / "results")
+    return run(write(own_scenario(tiny, tmp_path)), tmp_path / "results")
 
 
 def assert_answers(path: Path, summary: pd.DataFrame) -> None:

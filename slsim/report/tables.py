@@ -70,13 +70,10 @@ def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
     if not leftovers:
         say(console, "There is nothing to remove")
         return
-    shown = table("What may be removed")
-    shown.add_column("", overflow="fold")
-    shown.add_column("size", justify="right", no_wrap=True)
-    shown.add_column("why", overflow="fold")
-    for one in leftovers:
-        add_row(shown, str(one.path), SIZE.pretty(one.num_bytes), one.why)
-    console.print(shown)
+    sizes = [SIZE.pretty(one.num_bytes) for one in leftovers]
+    width = max(map(len, sizes))
+    for one, size in zip(leftovers, sizes, strict=True):
+        console.print(f"{size:>{width}}  {one.path}: {one.why}", soft_wrap=True, highlight=False)
     say(console, f"{len(leftovers)} in all, {SIZE.pretty(sum(one.num_bytes for one in leftovers))}")
 
 
