@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,10 +107,11 @@ def test_a_study_that_is_being_trained_in_is_left_alone(tiny_study: Path) -> Non
 
 
 @pytest.fixture
-def at_a_terminal(monkeypatch: pytest.MonkeyPatch, tiny_study: Path) -> Iterator[Path]:
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, tiny_study: Path) -> Path:
+    """The checkpoint of a training begun, in a study in the working directory."""
     begun(tiny_study, f"sp-{KEY}")
     monkeypatch.chdir(tiny_study.parent.parent)
-    yield StudyFolder.of(tiny_study).checkpoint(f"sp-{KEY}")
+    return StudyFolder.of(tiny_study).checkpoint(f"sp-{KEY}")
 
 
 @pytest.mark.parametrize(

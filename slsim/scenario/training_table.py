@@ -18,6 +18,7 @@ from slsim.own_code import kept_as_text
 from slsim.scenario.choice import MOST, Choice, HookChoice, ProtocolChoice, Table
 from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 
+MOST_THREADS = 1024
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
@@ -59,9 +60,9 @@ class TrainingTable(Table):
         1,
         strict=True,
         ge=1,
-        le=1024,
-        description="that torch computes a training with; part of what is learned, because sums of floats "
-        "depend on it",
+        le=MOST_THREADS,
+        description="threads that torch computes a training with; part of what is learned, because sums of "
+        "floats depend on it",
     )
     evaluate_every: int | None = Field(
         None,

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def _asked(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[s
             )
         return scenario
     if isinstance(scenario, Mapping):
-        return plan(override(scenario, overrides), "the scenario", Path())
+        return replace(plan(override(scenario, overrides), "the scenario", Path()), overrides=overrides)
     return load(scenario, overrides)
 
 
@@ -156,11 +156,11 @@ class _Conductor:
         executor = crew.open()  # its processes import what they need while the cases are rehearsed
         try:
             known: Manners = {}
-            rehearse(self._asked.cases, there.recordings.keys(), crew.devices[0], known)
+            rehearse(self._asked.cases, there.recordings.keys(), crew.rehearsal, known)
             self._begin(there, due)
             schedule = Schedule(due, self._folder, crew, self._tell)
             try:
-                schedule.run(executor, known)
+                schedule.run(executor, known if crew.rehearsal == self._staffing.device else {})
             except KeyboardInterrupt:
                 self._take(schedule.outcomes)
                 self._saved()

@@ -16,7 +16,7 @@ from slsim.errors import Fault, ScenarioError, SlsimError, StudyError
 from slsim.protocols import Protocol
 from slsim.recording import Round, Rows, Steps
 from slsim.scenario import Case, Plan, Scenario, plan, run_labels
-from slsim.scenario.sweep import text
+from slsim.scenario.normal_form import text
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_round
 from slsim.study.preparing import Manners, exchange_of, prepare

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeAlias
 
 from slsim.boundary import told
@@ -15,6 +16,7 @@ from slsim.events import Event, Failed, Notice, Tell
 from slsim.results import StudyFolder
 from slsim.study.channel import Channel
 from slsim.study.crews import Crew
+from slsim.study.elsewhere import fetch, train_elsewhere
 from slsim.study.failures import noted
 from slsim.study.job import Outcome, train_to_disk
 from slsim.study.preparing import Manners
@@ -96,9 +98,9 @@ class Schedule:
         self._waiting.remove(training)
         device = self._free.pop()
         wait = training.name in self._busy
-        future = executor.submit(
-            train_to_disk, training, self._folder, device, sender, known=known, wait=wait
-        )
+        place = self._crew.place
+        train = train_to_disk if place is None else partial(train_elsewhere, place)
+        future = executor.submit(train, training, self._folder, device, sender, known=known, wait=wait)
         self._running[future] = (training, device)
         future.add_done_callback(inbox.put)
 
@@ -108,6 +110,10 @@ class Schedule:
         self._free.append(device)
         try:
             outcome = future.result()
+            if self._crew.place is not None and outcome.state in ("trained", "found", "failed"):
+                outcome = fetch(self._crew.place, outcome, self._folder)
+        except DiskError:
+            raise
         except ProcessDiedError as error:
             self._died(training, error.how)
             return
