@@ -48,7 +48,12 @@ def without_folder(name: str) -> str:
 
 def kept_as_text(name: str) -> bool:
     """Whether a component of that name is taken as the scenario has it, its code not imported to check it."""
-    return is_own_code(name) and _policy.get() != "always" and name not in _trusted.get()
+    return is_own_code(name) and is_data() and name not in _trusted.get()
+
+
+def is_data() -> bool:
+    """Whether what is read is somebody's results, and no scenario that is to be run."""
+    return _policy.get() != "always"
 
 
 def ask(kind: str, name: str) -> None:

@@ -14,8 +14,9 @@ import pytest
 from own_components import OWN, own_scenario
 
 import slsim
-from slsim.errors import OwnCodeError, ReplayError
+from slsim.errors import OwnCodeError, ReplayError, ScenarioError
 from slsim.recording import load, save
+from slsim.registry import registry_of
 from slsim.results import StudyFolder
 from slsim.study import open_study, run
 
@@ -76,6 +77,30 @@ def test_the_written_scenario_is_run_again_elsewhere_and_finds_its_trainings(
     assert (again.path / "scenario.toml").read_bytes() == (elsewhere / "scenario.toml").read_bytes()
     same = run(elsewhere / "scenario.toml", elsewhere.parent)
     assert same.path == elsewhere
+
+
+REGISTERED = OWN.replace("class Half", '@register("elsewhere-half")\nclass Half').replace(
+    "from slsim.codecs import Codec", "from slsim.codecs import Codec, register"
+)
+
+
+def test_a_study_answers_where_a_component_is_not_installed(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_of("codec"), "_entries", dict(registry_of("codec")._entries))
+    (tmp_path / "widths.py").write_text("WIDTH = 8\n")
+    exec(compile(REGISTERED.replace("from widths import WIDTH", "WIDTH = 8"), "installed", "exec"), {})
+    tiny["training"] |= {"max_rounds": 2}
+    tiny["sweep"] = {"codec.uplink": ["identity", "elsewhere-half"]}
+    study = run(write(tiny), tmp_path / "results")
+    del registry_of("codec")._entries["elsewhere-half"]
+    assert_answers(study.path, study.summary)
+    with pytest.raises(ReplayError, match="changes what is learned"):
+        open_study(study.path).replay({"codec.uplink": "no-such"})
+    with pytest.raises(ScenarioError, match='there is no device "no-such"'):
+        open_study(study.path).replay({"server.device": "no-such"})
+    with pytest.raises(ScenarioError, match='there is no codec "elsewhere-half"'):
+        run(study.path / "scenario.toml", tmp_path / "others")
 
 
 def test_recordings_of_code_called_by_its_path_are_found(own: slsim.Study, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from slsim.errors import RecordingError, SlsimError, StudyError
 from slsim.own_code import is_own_code, own_code, without_folder
 from slsim.recording import Recording, read_header
 from slsim.recording.header import AnyHeader
+from slsim.registry import registry_of
 from slsim.results import StudyFolder
 from slsim.scenario import Case, Scenario
 from slsim.study.keys import ELSEWHERE, STATED, Names
@@ -110,7 +111,7 @@ class Stored:
 
 class _Paths:
     """The parameters of components that are files or folders: of slsim's own and installed ones as they say,
-    of code that is not imported as the recordings have it."""
+    of others as the recordings have it."""
 
     def __init__(self, recorded: Iterable[Mapping[str, Any]]) -> None:
         self._known: dict[str, set[str]] = {}
@@ -122,7 +123,8 @@ class _Paths:
                     own.setdefault(without_folder(name), set()).update(paths)
 
     def __call__(self, kind: str, name: str) -> Collection[str]:
-        return self._known.get(without_folder(name), ()) if is_own_code(name) else STATED.paths(kind, name)
+        is_ours = not is_own_code(name) and registry_of(kind).knows(name)
+        return STATED.paths(kind, name) if is_ours else self._known.get(without_folder(name), ())
 
 
 def _components(value: Any) -> Iterator[Mapping[str, Any]]:
