@@ -26,24 +26,29 @@ from pathlib import Path
 from slsim.learning.hooks import Hook
 
 
+LOOKS = []
+
+
 class Dawdles(Hook):
     def measure(self, look):
-        while Path(__file__).with_name("wait").exists():
+        LOOKS.append(1)  # one a round
+        while len(LOOKS) > 15 and Path(__file__).with_name("wait").exists():  # the checkpoint is of round 12
             time.sleep(0.01)
         yield "activations", "largest", look.received.abs().max()
 """
 
 
 class Nodes:
-    """Two nodes, each with a core."""
+    """A cluster of two nodes, each with a core; the second can be killed, and another begun in its place."""
 
     def __init__(self) -> None:
-        arguments = {"num_cpus": 1, "object_store_memory": MEMORY}
-        self._cluster = Cluster(
-            initialize_head=True, head_node_args={**arguments, "include_dashboard": False}
-        )
-        self._second = self._cluster.add_node(**arguments)
+        self._arguments = {"num_cpus": 1, "object_store_memory": MEMORY}
+        head = {**self._arguments, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address = self._cluster.address
+
+    def begin_the_second(self) -> None:
+        self._second = self._cluster.add_node(**self._arguments)
 
     def kill_the_second(self) -> None:
         self._cluster.remove_node(self._second, allow_graceful=False)
@@ -52,12 +57,18 @@ class Nodes:
         self._cluster.shutdown()
 
 
-@pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Nodes]:
     there = Nodes()
-    monkeypatch.setenv("RAY_ADDRESS", there.address)
     yield there
     there.end()
+
+
+@pytest.fixture
+def nodes(cluster: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    cluster.begin_the_second()
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    return cluster
 
 
 class Killer(Log):
