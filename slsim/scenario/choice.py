@@ -164,7 +164,8 @@ def beside_scenario(file_name: str, info: ValidationInfo) -> Path:
     beside = Path(folder or "") / file_name
     if "\0" in file_name:
         raise ValueError(f"{file_name!r} is no path: it holds a NUL character")
-    return (beside if _exists(beside) else Path(file_name)).resolve()
+    is_lost = is_data() and not _exists(Path(file_name))  # a study's own copy, or gone since
+    return (beside if _exists(beside) or is_lost else Path(file_name)).resolve()
 
 
 def _exists(path: Path) -> bool:
