@@ -2,7 +2,7 @@
 with this codec.
 
     study  = slsim.run("scenarios/quickstart.toml")              # trains what is not there yet
-    study.summary                                                 # a pandas DataFrame, one row a run
+    study.summary                                                 # a pandas DataFrame, one row a setting
     faster = study.replay({"network.uplink": "20 Mbps"})          # no training
     study  = slsim.open_study("results/quickstart")
 """
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Study", "__version__", "open_study", "run"]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

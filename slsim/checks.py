@@ -40,15 +40,24 @@ class Check:
     note: str = ""
 
 
-def check_runs(runs: Sequence[Run], saved: pd.DataFrame | None) -> list[Check]:
-    """All checks of a study's runs, and of its summary as it is saved, where that can be read."""
+Tables = Mapping[str, pd.DataFrame]
+
+
+def check_runs(runs: Sequence[Run], computed: Tables, saved: Tables) -> list[Check]:
+    """All checks of a study's runs, and of its tables "runs" and "summary" as they are saved,
+    those of these that could be read."""
     trainings = {run.training: run.recording for run in runs}
     return [
         *(check for name, recording in trainings.items() for check in check_sizes(name, recording)),
         *(check for name, recording in trainings.items() for check in check_bounds(name, recording)),
         *(check for run in runs for check in check_multiplier(run)),
         *(check for run in runs for check in check_time(run)),
-        *(check_summary(analysis.summarise(runs), saved) if saved is not None else ()),
+        *(
+            check
+            for name, column in KEYS.items()
+            if name in saved
+            for check in check_summary(name, column, computed[name], saved[name])
+        ),
     ]
 
 
@@ -349,12 +358,15 @@ def _least_round_s(run: Run) -> NDArray[np.float64]:
     return longest
 
 
-def check_summary(computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check]:
-    """The saved summary against one computed from the recordings."""
-    for position, run in enumerate(computed["run"]):
-        rows = saved[saved["run"] == run]
+KEYS = {"runs": "run", "summary": "setting"}  # what tells the rows of each table apart
+
+
+def check_summary(name: str, key: str, computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check]:
+    """A saved table against the one that was computed from the recordings."""
+    for position, label in enumerate(computed[key]):
+        rows = saved[saved[key] == label]
         if len(rows) != 1:
-            yield Check(f"summary.csv, {run}", False, f"{len(rows)} rows of that run, expected 1")
+            yield Check(f"{name}.csv, {label}", False, f"{len(rows)} rows of that {key}, expected 1")
             continue
         wrong = [
             f"{column}: {_saved(rows, column)} saved, {expected} from the recording"
@@ -362,7 +374,7 @@ def check_summary(computed: pd.DataFrame, saved: pd.DataFrame) -> Iterator[Check
             if not _equal(_saved(rows, column), expected)
         ]
         yield Check(
-            f"summary.csv, {run}",
+            f"{name}.csv, {label}",
             not wrong,
             f"{len(computed.columns)} columns compared with the recording",
             _first(wrong),

@@ -145,13 +145,13 @@ def run(
     called = {} if name is None else {"name": name}
     asked = scenarios.load(scenario, {**parse_settings(settings), **limit, **called})
     from slsim.report.progress import progress
-    from slsim.report.tables import print_study
+    from slsim.report.study_tables import print_study
     from slsim.study import Staffing, conduct
 
     staffing = Staffing(device, workers, on="ray" if on else None, share=share)
     with progress(console) as tell:
         study = conduct(asked, results, fresh=fresh, tell=tell, staffing=staffing)
-    print_study(console, study.summary, study.breakdown, study.path, study.notes)
+    print_study(console, study.tables)
     _tell_what_is_wrong(study)
 
 
@@ -174,24 +174,24 @@ def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) ->
 
     overrides = parse_settings(settings)
     from slsim import study as studies
-    from slsim.report.tables import print_study
+    from slsim.report.study_tables import print_study
     from slsim.results import StudyFolder
 
     replayed = studies.replay(StudyFolder.open(study), overrides, trust=trust)
-    print_study(console, replayed.summary, replayed.breakdown, replayed.path, replayed.notes)
+    print_study(console, replayed.tables)
     _tell_what_is_wrong(replayed)
 
 
 @app.command()
 def show(study: StudyPath) -> None:
     """Print a study's tables again, or a replay's, as they are saved; nothing else is needed."""
-    from slsim.report.tables import print_saved
+    from slsim.report.study_tables import print_saved
     from slsim.results import StudyFolder
     from slsim.study.integrity import readable
 
     folder = StudyFolder.shown(study)
     tables, damaged = readable(folder)
-    print_saved(console, tables, folder.path)
+    print_saved(console, tables, folder)
     if "errors" in tables:
         from slsim.report.tables import print_errors
         from slsim.study.codec_errors import beaten

@@ -5,7 +5,9 @@ disk or a second run never damages what was finished.
         scenario.toml     the scenario, resolved: every default written out
         manifest.json     date, command, versions, host, seed, wall time, its trainings, what was set
         inputs/           the rate traces and the code of one's own that it was made with
-        summary.csv       one row a run
+        runs.csv          one row a run, which is a setting with one seed; those that failed too
+        summary.csv       one row a setting: statistics over its seeds
+        crossovers.csv    where each setting stops paying, over each swept number
         curves.csv        one row an evaluation and run: what the figures are drawn from
         measurements.csv  what hooks measured, one row a number; only where the scenario has hooks
         trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/disk.py)

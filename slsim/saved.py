@@ -15,32 +15,50 @@ if TYPE_CHECKING:
 # A number may be infinite or missing (what was never reached); a finite one may not. "any" is a number where
 # all values are, else text: a swept key may be either.
 Kind = Literal["text", "number", "finite", "flag", "any"]
-MAY_BE_EMPTY = ("curves", "measurements")  # of trainings that ended before anything was evaluated or measured
+# Of trainings that ended before anything was evaluated or measured, of studies that sweep no number.
+MAY_BE_EMPTY = ("curves", "measurements", "crossovers")
+SERIES = "_series"  # ends the column of labels without the number in the column before it
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
-_SUMMARY: dict[str, Kind] = {
-    **dict.fromkeys(("run", "codec", "target_state"), "text"),
-    **dict.fromkeys(("target_accuracy", "rounds_to_target", "time_to_target_s"), "number"),
+_COSTS: dict[str, Kind] = dict.fromkeys(("target_accuracy", "rounds_to_target", "time_to_target_s"), "number")
+_RUNS: dict[str, Kind] = {
+    **dict.fromkeys(("run", "setting", "codec", "conditions", "status", "target_state"), "text"),
+    "seed": "finite",
+    **_COSTS,
 }
-_TEXTS = ("status", "training", "baseline", "target_reason")
+_SUMMARY: dict[str, Kind] = {
+    **dict.fromkeys(("setting", "codec", "conditions", "target_state", "baseline", "pays"), "text"),
+    **dict.fromkeys(("seeds", "finished", "failed", "diverged", "reached", "compared"), "finite"),
+    **_COSTS,
+    **dict.fromkeys(("best_time", "best_bytes"), "flag"),
+}
+_TEXTS = ("status", "failure", "training", "baseline", "target_reason")
+_NAMED: dict[str, Kind] = {"run": "text", "setting": "text", "seed": "finite"}
 _CURVES: dict[str, Kind] = {
-    "run": "text",
+    **_NAMED,
     **dict.fromkeys(("round", "sim_s", "uplink_bytes"), "finite"),
     "accuracy": "number",
 }
 _BREAKDOWN: dict[str, Kind] = {
-    "run": "text",
+    **_NAMED,
     **{phase_column(phase.name): "finite" for phase in PHASES},
     "round_s": "finite",
     "bottleneck": "text",
     "bottleneck_share": "finite",
 }
 COLUMNS: Mapping[str, Mapping[str, Kind]] = {
+    "runs": _RUNS,
     "summary": _SUMMARY,
+    "crossovers": {
+        **dict.fromkeys(("axis", "series", "assuming", "direction"), "text"),
+        **dict.fromkeys(("value", "low", "high", "after", "before"), "number"),
+        "seeds": "finite",
+        "significant": "flag",
+    },
     "curves": _CURVES,
     "breakdown": _BREAKDOWN,
     "measurements": {
-        "run": "text",
+        **_NAMED,
         "round": "finite",
         "client": "finite",
         "part": "text",
@@ -85,7 +103,7 @@ def _other(name: str, column: str) -> Kind:
     """The kind of a column that a table need not have."""
     if name in ("partition", "breakdown"):
         return "finite"
-    return "text" if column in _TEXTS or "." in column or column.endswith("_series") else "any"
+    return "text" if column in _TEXTS or "." in column or column.endswith(SERIES) else "any"
 
 
 def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:

@@ -486,8 +486,8 @@ def test_one_that_diverges_after_an_interruption_keeps_its_curve_and_the_sweep_g
     log = Log()
     study = run(write(tiny), tmp_path / "results", tell=log)
     assert [one.status for one in log.events if isinstance(one, Finished)] == ["diverged", "finished"]
-    diverged = study.runs[0].recording
+    diverged = study.played[0].recording
     assert diverged.status == "diverged"
     assert 0 < len(diverged.evaluations) <= diverged.num_rounds < 24
-    assert study.runs[1].recording.num_rounds == 24
+    assert study.played[1].recording.num_rounds == 24
     assert not list((study.path / "trainings").glob(".*"))

@@ -48,8 +48,8 @@ def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsi
     assert failed == []
     subjects = [check.subject for check in checks]
     # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, bytes and busy time of two links, makespan,
-    # summary)
-    assert len(checks) == 3 * 3 + 3 * 7
+    # their row); 3 settings × their row
+    assert len(checks) == 3 * 3 + 3 * 7 + 3
     sizes = next(check for check in checks if "ms" in check.subject and "activations" in check.subject)
     # 5 samples of 16: d = 80; 2 bits each: 20 bytes; k = 8: 32 bytes; 36 rounds of 4 clients.
     assert "144 messages; d = 80: ceil(2·d / 8) + 4·8 = 52 bytes + 10 of header" in sizes.arithmetic
@@ -66,7 +66,7 @@ def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
     failed = {check.subject: check.note for check in checked(study.path)[1]}
     (subject,) = (subject for subject in failed if subject.startswith("bytes of ms"))
     assert "round 17, client 2, activations: (63, 320), the format says (62, 320)" in failed[subject]
-    assert "summary.csv, ms" in failed
+    assert "runs.csv, ms" in failed
 
 
 def test_a_changed_label_count_fails(study: slsim.Study) -> None:
@@ -75,13 +75,13 @@ def test_a_changed_label_count_fails(study: slsim.Study) -> None:
     assert any(subject.startswith("bytes of identity") and subject.endswith("labels") for subject in subjects)
 
 
-def test_a_changed_summary_fails_and_names_the_column(study: slsim.Study) -> None:
-    file = study.path / "summary.csv"
-    summary = study.summary.copy()
-    summary.loc[2, "makespan_s"] *= 2
-    summary.to_csv(file, index=False)
+@pytest.mark.parametrize("name", ["runs", "summary"])
+def test_a_changed_table_fails_and_names_the_column(study: slsim.Study, name: str) -> None:
+    table = getattr(study, name).copy()
+    table.loc[2, "makespan_s"] *= 2
+    table.to_csv(study.path / f"{name}.csv", index=False)
     (check,) = checked(study.path)[1]
-    assert check.subject == "summary.csv, ms"
+    assert check.subject == f"{name}.csv, ms"
     assert "makespan_s" in check.note
 
 
@@ -90,8 +90,8 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
 ) -> None:
     """As if the baseline had learned late: the codec then saved more traffic than its format can."""
     tiny["training"]["target_accuracy"] = 0.5
-    study = run(write(tiny), tmp_path / "results")
-    runs = {one.label: one for one in study.runs}
+    study = slsim.open_study(run(write(tiny), tmp_path / "results").path)
+    runs = {one.label: one for one in study.played}
     ms, identity = runs["ms"], runs["identity"]
     late = [evaluation for evaluation in identity.recording.evaluations if evaluation.round > 18]
     identity.recording.evaluations[:] = late
@@ -103,9 +103,9 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
 
 
 def test_a_changed_state_of_the_target_fails_too(study: slsim.Study) -> None:
-    summary = study.summary.copy()
+    summary = study.runs.copy()
     summary["target_state"] = ["reached", "not reached", "reached"]
-    summary.to_csv(study.path / "summary.csv", index=False)
+    summary.to_csv(study.path / "runs.csv", index=False)
     (check,) = checked(study.path)[1]
     assert check.note == "target_state: not reached saved, reached from the recording"
 

@@ -53,7 +53,7 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
     assert any(line.startswith("ms 0.9 2: finished after ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
-    for heading in ("codec", "best, last", "time to", "bytes to", "multiplier", "ratio"):
+    for heading in ("codec", "held, last", "time to", "bytes to", "multiplier", "ratio"):
         assert heading in table
     summary, _, breakdown = table.partition("An average round, in ms")
     rows = {line.split()[1]: line for line in summary.splitlines() if line.startswith("│")}
@@ -161,7 +161,7 @@ def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
 ) -> None:
     done = command("replay", tiny_study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
     assert done.returncode == 0
-    assert "Time to target by network.uplink" in done.stdout
+    assert "Time to target by uplink" in done.stdout
     assert "paying at" in done.stdout
     for codec in ("identity", "qu", "ms"):
         assert any(line.startswith(f"│ {codec} ") for line in done.stdout.splitlines())
@@ -172,12 +172,12 @@ def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
 def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path, command: Command) -> None:
     done = command("check", tiny_study)
     assert done.returncode == 0
-    assert "30 checks, 0 failed" in done.stdout
-    summary = tiny_study / "summary.csv"
-    summary.write_text(summary.read_text().replace("finished,1.0", "finished,0.5", 1))
+    assert "33 checks, 0 failed" in done.stdout
+    runs = tiny_study / "runs.csv"
+    runs.write_text(runs.read_text().replace("finished,,1.0", "finished,,0.5", 1))
     failing = command("check", tiny_study)
     assert failing.returncode == 1
-    assert "FAIL summary.csv" in failing.stdout
+    assert "FAIL runs.csv" in failing.stdout
 
 
 def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path, command: Command) -> None:

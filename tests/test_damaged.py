@@ -106,6 +106,8 @@ FILES_OF: dict[str, tuple[set[str], set[str], tuple[Damage, ...]]] = {
     "scenario.toml": ({"check", "replay"}, set(), DAMAGES),
     "manifest.json": (set(), {"check"}, DAMAGES),
     "summary.csv": ({"plot"}, {"show", "check"}, DAMAGES),
+    "runs.csv": (set(), {"show", "check"}, (truncated, foreign)),
+    "crossovers.csv": (set(), {"show", "check"}, (missing, garbage)),
     "curves.csv": ({"plot"}, {"show", "check"}, (missing, truncated)),
     "breakdown.csv": ({"plot"}, {"show", "check"}, (truncated, foreign)),
     "measurements.csv": ({"plot"}, {"show", "check"}, (truncated, garbage)),

@@ -108,9 +108,9 @@ def test_a_run_killed_by_the_system_goes_on(
     log = Log()
     study = run(path, results, tell=log)
     assert log.rounds == list(range(kept + 1, whole[0].progress.total_rounds + 1))
-    assert tables_of(study.runs[0].recording) == tables_of(whole[1])
+    assert tables_of(study.played[0].recording) == tables_of(whole[1])
     assert tables_of(load(file.parent / training.name)) == tables_of(whole[1])
     assert [entry.name for entry in file.parent.iterdir()] == [training.name]  # the checkpoint is gone
     if protocol in ("splitfed", "splitfed-v2"):
         unbroken = run(path, tmp_path / "unbroken")
-        pd.testing.assert_frame_equal(study.summary, unbroken.summary)
+        pd.testing.assert_frame_equal(study.runs, unbroken.runs)

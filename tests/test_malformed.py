@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import tomli_w
 
@@ -275,8 +276,9 @@ def test_a_codec_that_fails_is_named_and_the_other_trainings_are_done(
     assert f"failed: {codec}: {words} (traceback: " in errors
     (file,) = Path("results/tiny/trainings").glob(f"{codec}-*.error.txt")
     assert "Traceback" in file.read_text()
-    summary = Path("results/tiny/summary.csv").read_text().splitlines()
-    assert [line.partition(",")[0] for line in summary] == ["run", "identity", "qu"]
+    runs = pd.read_csv("results/tiny/runs.csv").set_index("run")
+    assert dict(runs["status"]) == {"identity": "finished", codec: "failed", "qu": "finished"}
+    assert runs.loc[codec, "failure"] == words
     assert slsim("check", "results/tiny")[0] == 0
 
 

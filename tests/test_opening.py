@@ -40,20 +40,20 @@ def own(tiny: dict[str, Any], write: Write, tmp_path: Path) -> slsim.Study:
 def assert_answers(path: Path, summary: pd.DataFrame) -> None:
     """The study can be opened, checked and replayed, and says the same."""
     study = open_study(path)
-    pd.testing.assert_frame_equal(study.summary, summary)
+    pd.testing.assert_frame_equal(study.runs, summary)
     assert all(check.passed for check in study.check())
-    assert list(study.replay({"network.uplink": "1 Mbps"}).summary["run"]) == list(summary["run"])
+    assert list(study.replay({"network.uplink": "1 Mbps"}).runs["run"]) == list(summary["run"])
 
 
 def test_a_study_answers_without_code_data_and_traces_and_elsewhere(
     own: slsim.Study, tmp_path: Path, tiny_npz: Path
 ) -> None:
     (tmp_path / "own.py").write_text(OWN + "# a comment\n")
-    assert_answers(own.path, own.summary)
+    assert_answers(own.path, own.runs)
     for name in ("own.py", "widths.py", "lte.csv", "own.npz"):
         (tmp_path / name).unlink()
     elsewhere = Path(shutil.move(own.path, tmp_path / "else" / "where"))
-    assert_answers(elsewhere, own.summary)
+    assert_answers(elsewhere, own.runs)
     assert str(tmp_path / "own") not in (elsewhere / "scenario.toml").read_text().replace("own.npz", "")
     assert str(tmp_path) not in "".join(path.read_text() for path in elsewhere.rglob("recording.json"))
     (copy,) = elsewhere.glob("inputs/*/own.py")
@@ -61,7 +61,7 @@ def test_a_study_answers_without_code_data_and_traces_and_elsewhere(
     check = next(check for check in open_study(elsewhere).check() if not check.passed)
     assert check.subject == f"inputs/{copy.parent.name}"
     shutil.rmtree(copy.parent)
-    assert_answers(elsewhere, own.summary)
+    assert_answers(elsewhere, own.runs)
 
 
 def test_the_written_scenario_is_run_again_elsewhere_and_finds_its_trainings(
@@ -73,7 +73,7 @@ def test_the_written_scenario_is_run_again_elsewhere_and_finds_its_trainings(
     elsewhere = Path(shutil.move(own.path, tmp_path / "else" / "where"))
     monkeypatch.setattr("slsim.study.job.train", None)  # nothing is trained
     again = run(elsewhere / "scenario.toml", tmp_path / "others")
-    pd.testing.assert_frame_equal(again.summary, own.summary)
+    pd.testing.assert_frame_equal(again.runs, own.runs)
     assert (again.path / "scenario.toml").read_bytes() == (elsewhere / "scenario.toml").read_bytes()
     same = run(elsewhere / "scenario.toml", elsewhere.parent)
     assert same.path == elsewhere
@@ -94,7 +94,7 @@ def test_a_study_answers_where_a_component_is_not_installed(
     tiny["sweep"] = {"codec.uplink": ["identity", "elsewhere-half"]}
     study = run(write(tiny), tmp_path / "results")
     del registry_of("codec")._entries["elsewhere-half"]
-    assert_answers(study.path, study.summary)
+    assert_answers(study.path, study.runs)
     with pytest.raises(ReplayError, match="changes what is learned"):
         open_study(study.path).replay({"codec.uplink": "no-such"})
     with pytest.raises(ScenarioError, match='there is no device "no-such"'):
@@ -116,7 +116,7 @@ def test_recordings_of_code_called_by_its_path_are_found(own: slsim.Study, tmp_p
         if "Half" in folder.name:
             recording.learning["codec"]["uplink"]["name"] = "/gone/own.py:Half"  # type: ignore[index]
         save(recording, folder)
-    assert_answers(own.path, own.summary)
+    assert_answers(own.path, own.runs)
 
 
 def test_nothing_that_a_study_names_is_run(own: slsim.Study, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_nothing_that_a_study_names_is_run(own: slsim.Study, tmp_path: Path) -> 
     recording.learning["codec"]["uplink"]["name"] = "evil.py:Evil"  # type: ignore[index]
     save(recording, training)
     opened = open_study(own.path)
-    assert list(opened.summary["run"]) == ["Half"]
+    assert list(opened.runs["run"]) == ["Half"]
     opened.check()
     opened.replay({"network.uplink": "1 Mbps"})
     assert not list(tmp_path.rglob("was-run"))
@@ -158,10 +158,10 @@ def test_a_device_of_ones_own_is_run_when_it_is_trusted(
     ):
         open_study(study.path)
     trusted = open_study(study.path, trust=True)
-    pd.testing.assert_frame_equal(trusted.summary, study.summary)
+    pd.testing.assert_frame_equal(trusted.runs, study.runs)
     assert all(check.passed for check in trusted.check())
     faster = open_study(study.path, trust=True).replay({"server.device": "a100"})
-    assert slsim.open_study(faster.path).summary["makespan_s"].iloc[0] < study.summary["makespan_s"].iloc[0]
+    assert slsim.open_study(faster.path).runs["makespan_s"].iloc[0] < study.runs["makespan_s"].iloc[0]
 
 
 def test_code_that_a_user_names_in_a_replay_is_run_from_the_working_directory(
@@ -172,18 +172,18 @@ def test_code_that_a_user_names_in_a_replay_is_run_from_the_working_directory(
     (tiny_study / "own.py").write_text(MARK)
     monkeypatch.chdir(tmp_path)
     slow = open_study(tiny_study).replay({"server.device": "own.py:Slow"})
-    assert slow.summary["makespan_s"].min() > 36 * 4
+    assert slow.runs["makespan_s"].min() > 36 * 4
     assert not (tiny_study / "was-run").exists()
 
 
 def test_a_recording_from_before_a_key_had_its_default_is_found(tiny_study: Path) -> None:
-    summary = open_study(tiny_study).summary
+    summary = open_study(tiny_study).runs
     for folder in (tiny_study / "trainings").iterdir():
         recording = load(folder)
         for key in ("weight_decay", "threads"):
             del recording.learning["training"][key]
         save(recording, folder)
-    pd.testing.assert_frame_equal(open_study(tiny_study).summary, summary)
+    pd.testing.assert_frame_equal(open_study(tiny_study).runs, summary)
 
 
 def test_another_trainings_recording_under_a_name_is_damaged(tiny_study: Path) -> None:
@@ -192,13 +192,13 @@ def test_another_trainings_recording_under_a_name_is_damaged(tiny_study: Path) -
     shutil.rmtree(ms)
     shutil.copytree(qu, ms)
     study = open_study(tiny_study)
-    assert list(study.summary["run"]) == ["identity", "qu"]
+    assert list(study.runs["run"]) == ["identity", "qu"]
 
 
 def test_a_replay_without_changes_shows_the_study_and_writes_nothing(tiny_study: Path) -> None:
     study = open_study(tiny_study)
     before = sorted(tiny_study.rglob("*"))
-    pd.testing.assert_frame_equal(study.replay({}).summary, study.summary)
+    pd.testing.assert_frame_equal(study.replay({}).runs, study.runs)
     assert sorted(tiny_study.rglob("*")) == before
     with pytest.raises(ReplayError, match="its name cannot be set"):
         study.replay({"name": "other"})
@@ -241,7 +241,7 @@ def test_runs_over_swept_traces_are_called_the_same_wherever_the_study_is(
     tiny["network"] = {"uplink": {"trace": "a.csv"}}
     tiny["sweep"] = sweep
     study = run(write(tiny), tmp_path / "results")
-    assert [label.split(", ")[1] for label in study.summary["run"]] == ["a.csv", "b.csv"]
+    assert [label.split(", ")[1] for label in study.runs["run"]] == ["a.csv", "b.csv"]
     elsewhere = shutil.move(study.path, tmp_path / "elsewhere")
     (tmp_path / "a.csv").unlink()
-    pd.testing.assert_frame_equal(open_study(elsewhere).summary, study.summary)
+    pd.testing.assert_frame_equal(open_study(elsewhere).runs, study.runs)

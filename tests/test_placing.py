@@ -64,7 +64,7 @@ def test_other_settings_leave_an_interrupted_study_to_be_resumed(short: Path) ->
     results = short.parent / "results"
     with pytest.raises(Interrupted):
         run(short, results, tell=CtrlC(1, "qu 3"))
-    (results / "tiny" / "summary.csv").unlink()  # as where not even the first training was finished
+    (results / "tiny" / "runs.csv").unlink()  # as where not even the first training was finished
     other = run(short, results, overrides={"training.max_rounds": 1}).path
     assert other.name.startswith("tiny@training.max-rounds=1-")
     assert run(short, results).path == results / "tiny"
@@ -84,7 +84,7 @@ def test_a_file_that_was_edited_renews_its_study_and_keeps_the_trainings(
     tiny["training"]["max_rounds"] = 1
     renewed = run(write(tiny), results)
     assert renewed.path == home
-    assert list(renewed.summary["rounds"]) == [1, 1]
+    assert list(renewed.runs["rounds"]) == [1, 1]
     assert len(list((home / "trainings").iterdir())) == 4
 
 

@@ -6,13 +6,13 @@ import io
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from rich.console import Console
 
 from slsim.codecs import registry
 from slsim.report.answers import print_answers
-from slsim.report.tables import print_breakdown
+from slsim.report.breakdowns import print_breakdown
+from slsim.report.study_tables import Tables
 from slsim.results import StudyFolder
 from slsim.study import open_study
 from slsim.testing import check_codec
@@ -29,9 +29,9 @@ def stripped(text: str) -> str:
 
 def rendered(path: Path) -> str:
     """A study's table as `slsim` prints it on a terminal of 80 columns."""
-    summary: pd.DataFrame = StudyFolder.open(path).load_table("summary")
+    tables = Tables.of(StudyFolder.open(path))
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    print_answers(console, summary)
+    print_answers(console, tables.summary, tables.crossovers)
     assert isinstance(console.file, io.StringIO)
     return stripped(console.file.getvalue())
 

@@ -12,13 +12,13 @@ from slsim.report.figures import draw
 from slsim.results import StudyFolder
 
 BREAKDOWN = (
-    "run,client_forward_s,encode_s,uplink_s,server_wait_s,server_compute_s,downlink_s,decode_s,"
+    "run,setting,seed,client_forward_s,encode_s,uplink_s,server_wait_s,server_compute_s,downlink_s,decode_s,"
     "client_backward_s,barrier_wait_s,round_s,bottleneck,bottleneck_share\n"
 )
 
 
 def test_labels_stay_text_and_numbers_are_numbers() -> None:
-    rows = "NA,1,1,1,1,1,1,1,1,1,9,devices,0.5\n007,1,1,1,1,1,1,1,1,1,9e0,uplink,1\n"
+    rows = "NA,NA,0,1,1,1,1,1,1,1,1,1,9,devices,0.5\n007,007,0,1,1,1,1,1,1,1,1,1,9e0,uplink,1\n"
     table = saved.parse("breakdown", BREAKDOWN + rows)
     assert list(table["run"]) == ["NA", "007"]
     assert list(table["round_s"]) == [9.0, 9.0]
@@ -27,20 +27,21 @@ def test_labels_stay_text_and_numbers_are_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("summary", "x\n", "the column run is missing"),
+        ("runs", "x\n", "the column run is missing"),
+        ("summary", "x\n", "the column setting is missing"),
         ("summary", "", "No columns to parse from file"),
         ("breakdown", BREAKDOWN, "it has no rows"),
         (
             "breakdown",
-            BREAKDOWN + "ms" + ",1" * 9 + ",inf,uplink,1\n",
+            BREAKDOWN + "ms,ms,0" + ",1" * 9 + ",inf,uplink,1\n",
             "the column round_s: 'inf' in row 1 is not",
         ),
         (
             "breakdown",
-            BREAKDOWN + "ms" + ",1" * 10 + ",uplink\n",
+            BREAKDOWN + "ms,ms,0" + ",1" * 10 + ",uplink\n",
             "bottleneck_share: '' in row 1 is not a number",
         ),
-        ("breakdown", BREAKDOWN + "ms" + ",1" * 12 + ",7\n", "Length of header"),
+        ("breakdown", BREAKDOWN + "ms,ms,0" + ",1" * 12 + ",7\n", "Length of header"),
         (
             "errors",
             "series,codec,lossless,bytes,compression_ratio,relative_error\na,b,yes,1,1,1\n",

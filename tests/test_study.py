@@ -38,7 +38,7 @@ def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Pat
     figures = {
         f"figures/accuracy_over_{what}.{kind}" for what in ("time", "bytes") for kind in ("png", "svg")
     }
-    assert {"scenario.toml", "manifest.json", "summary.csv", "curves.csv", *figures} <= found
+    assert {"scenario.toml", "manifest.json", "runs.csv", "curves.csv", *figures} <= found
     trainings = sorted((study.path / "trainings").iterdir())
     assert [folder.name.rpartition("-")[0] for folder in trainings] == ["identity", "ms-0.9-2", "qu-3"]
     for folder in trainings:
@@ -57,11 +57,11 @@ def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Pat
 
 
 def test_the_summary_has_a_row_a_run_and_its_arithmetic_holds(study: slsim.Study) -> None:
-    summary = study.summary.set_index("run")
+    summary = study.runs.set_index("run")
     assert list(summary.index) == ["identity", "qu", "ms"]
     identity = summary.loc["identity"]
     assert identity["traffic_multiplier"] == 1.0
-    assert identity["best_accuracy"] >= 0.8
+    assert identity["held_accuracy"] >= 0.8
     assert identity["speed_up"] == 1.0
     # 240 images over 4 clients: 60 each, 12 rounds an epoch, 3 epochs; 5 samples of 16 floats a message.
     assert identity["rounds"] == 36
@@ -77,9 +77,9 @@ def test_the_summary_has_a_row_a_run_and_its_arithmetic_holds(study: slsim.Study
 
 
 def test_tables_on_disk_are_the_tables_in_memory(study: slsim.Study) -> None:
-    saved = StudyFolder.open(study.path).load_table("summary")
-    pd.testing.assert_frame_equal(saved, study.summary, check_dtype=False)
-    pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
+    saved = StudyFolder.open(study.path).load_table("runs")
+    pd.testing.assert_frame_equal(saved, study.runs, check_dtype=False)
+    pd.testing.assert_frame_equal(slsim.open_study(study.path).runs, study.runs)
 
 
 def test_running_again_reuses_what_is_finished_and_fresh_does_not(
@@ -88,7 +88,7 @@ def test_running_again_reuses_what_is_finished_and_fresh_does_not(
     again, fresh = Log(), Log()
     second = run(write(tiny), tmp_path / "results", tell=again)
     assert (again.trained, again.reused) == ([], ["identity", "qu 3", "ms 0.9 2"])
-    pd.testing.assert_frame_equal(second.summary, study.summary)
+    pd.testing.assert_frame_equal(second.runs, study.runs)
     run(write(tiny), tmp_path / "results", fresh=True, tell=fresh)
     assert (fresh.trained, fresh.reused) == (["identity", "qu 3", "ms 0.9 2"], [])
 
@@ -102,7 +102,7 @@ def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
         versions = {**recording.provenance["versions"], **other}
         recording.provenance["versions"] = {name: one for name, one in versions.items() if one is not None}
         save(recording, folder)
-    pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
+    pd.testing.assert_frame_equal(slsim.open_study(study.path).runs, study.runs)
     log = Log()
     run(write(tiny), tmp_path / "results", tell=log)
     assert log.trained == ["identity", "qu 3", "ms 0.9 2"]
@@ -113,9 +113,9 @@ def test_only_what_changes_learning_trains_again(tiny: dict[str, Any], write: Wr
     tiny["sweep"]["network.uplink"] = ["1 Mbps", "10 Mbps"]
     tiny["sweep"]["clients.device"] = ["atlas-200-dk", "raspberry-pi-4"]
     study = run(write(tiny), tmp_path / "results", tell=log)
-    assert len(study.runs) == 12
+    assert len(study.played) == 12
     assert len(log.trained) == 3
-    times = study.summary.set_index("run")["makespan_s"]
+    times = study.runs.set_index("run")["makespan_s"]
     assert times["ms, 1 Mbps, atlas-200-dk"] > times["ms, 10 Mbps, atlas-200-dk"]
 
 
@@ -123,13 +123,13 @@ def test_the_same_seed_gives_the_same_and_another_seed_other_results(
     study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
     same = run(write(tiny), tmp_path / "same")
-    pd.testing.assert_frame_equal(same.summary, study.summary)
-    for run_before, run_now in zip(study.runs, same.runs, strict=True):
+    pd.testing.assert_frame_equal(same.runs, study.runs)
+    for run_before, run_now in zip(study.played, same.played, strict=True):
         assert tables_of(run_before.recording) == tables_of(run_now.recording)
         assert run_before.recording.evaluations == run_now.recording.evaluations
         assert list(run_before.timeline.round_ends_s) == list(run_now.timeline.round_ends_s)
     other = run(write({**tiny, "seed": 1}), tmp_path / "other")
-    for run_before, run_now in zip(study.runs, other.runs, strict=True):
+    for run_before, run_now in zip(study.played, other.played, strict=True):
         assert run_before.recording.evaluations != run_now.recording.evaluations
 
 
@@ -141,8 +141,8 @@ def test_a_baseline_target_trains_the_baseline_first_even_when_it_is_not_asked_f
     log = Log()
     study = run(write(tiny), tmp_path / "results", tell=log)
     assert log.trained == ["identity", "ms 0.9 2"]
-    (row,) = study.summary.to_dict("records")
-    (one,) = study.runs
+    (row,) = study.runs.to_dict("records")
+    (one,) = study.played
     baseline, its_time = one.baseline, one.baseline_timeline
     assert baseline is not None
     assert its_time is not None
@@ -159,11 +159,11 @@ def test_a_target_never_reached_has_no_costs_and_says_why(
 ) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
     study = run(write(tiny), tmp_path / "results")
-    row = study.summary.set_index("run").loc["sp"]
+    row = study.runs.set_index("run").loc["sp"]
     assert (row["target_state"], row["target_reason"]) == ("not reached", "below it at all 6 evaluations")
     costs = ["time_to_target_s", "bytes_to_target", "rounds_to_target", "traffic_multiplier", "speed_up"]
     assert row[costs].isna().all()
-    saved = (study.path / "summary.csv").read_text()
+    saved = (study.path / "runs.csv").read_text()
     assert "inf" not in saved
     assert all(check.passed for check in study.check())
 
@@ -175,7 +175,7 @@ def test_one_baseline_whatever_the_downlinks_codec(
     tiny["training"]["target_accuracy"] = "baseline - 10%"
     codecs = ["identity", {"name": "qu", "bits": 4}]
     tiny["sweep"] = {"codec.uplink": codecs, "codec.downlink": codecs}
-    summary = run(write(tiny), tmp_path / "results").summary.set_index("run")
+    summary = run(write(tiny), tmp_path / "results").runs.set_index("run")
     assert list(summary.index) == ["identity, identity", "identity, qu", "qu, identity", "qu, qu"]
     baseline = summary.loc["identity, identity"]
     assert set(summary["baseline"]) == {baseline["training"]}
@@ -189,7 +189,7 @@ def test_without_a_baseline_there_are_no_multipliers(
 ) -> None:
     tiny["training"]["target_accuracy"] = 0.5
     tiny["codec"] = {"downlink": {"name": "qu", "bits": 4}}
-    summary = run(write(tiny), tmp_path / "results").summary
+    summary = run(write(tiny), tmp_path / "results").runs
     assert (summary["target_state"] == "reached").all()
     assert (summary["baseline"] == "").all()
     assert summary[["traffic_multiplier", "speed_up"]].isna().all(axis=None)
@@ -198,32 +198,32 @@ def test_without_a_baseline_there_are_no_multipliers(
 def test_a_diverged_baseline_gives_no_target(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     tiny["training"] |= {"target_accuracy": "baseline - 2%", "learning_rate": 1e30}
     study = run(write(tiny), tmp_path / "results")
-    assert list(study.summary["target_state"]) == ["no target"] * 3
-    assert study.summary["target_reason"].str.startswith("the uncompressed run diverged in round").all()
+    assert list(study.runs["target_state"]) == ["no target"] * 3
+    assert study.runs["target_reason"].str.startswith("the uncompressed run diverged in round").all()
     costs = ["target_accuracy", "time_to_target_s", "bytes_to_target", "traffic_multiplier", "speed_up"]
-    assert study.summary[costs].isna().all(axis=None)
+    assert study.runs[costs].isna().all(axis=None)
     assert all(check.passed for check in study.check())
 
 
 def test_rates_are_told_with_what_other_device_costs_would_make_of_them(study: slsim.Study) -> None:
-    summary = study.replay({"network.uplink": ["1 Mbps", "10 Gbps"]}).summary.set_index("run")
-    assert list(summary["uplink_series"].unique()) == ["identity", "qu", "ms"]
-    assert set(summary["uplink_bps"]) == {1e6, 1e10}
-    slow = summary.loc["qu, 1 Mbps"]
+    runs = study.replay({"network.uplink": ["1 Mbps", "10 Gbps"]}).runs.set_index("run")
+    assert list(runs["uplink_bps_series"].unique()) == ["identity", "qu", "ms"]
+    assert set(runs["uplink_bps"]) == {1e6, 1e10}
+    slow = runs.loc["qu, 1 Mbps"]
     assert slow["speed_up_if_cheap"] > slow["speed_up"] > slow["speed_up_if_dear"]
-    identity = summary[summary["uplink_series"] == "identity"]
+    identity = runs[runs["uplink_bps_series"] == "identity"]
     assert (identity[["speed_up", "speed_up_if_cheap", "speed_up_if_dear"]] == 1).all(axis=None)
 
 
 def test_a_replay_may_ask_for_a_target_confirmed_more_often(study: slsim.Study) -> None:
     longer = study.replay({"training.target_window": 13})
     reason = "evaluated 6 times, training.target_window asks for 7 of 13 evaluations in a row"
-    assert list(longer.summary["target_reason"]) == [reason] * 3
+    assert list(longer.runs["target_reason"]) == [reason] * 3
 
 
 def test_nobody_reaches_the_target_of_a_replay_over_rates(study: slsim.Study) -> None:
     never = study.replay({"training.target_window": 13, "network.uplink": ["10 Mbps", "100 Mbps"]})
-    assert (never.summary["target_state"] == "not reached").all()
+    assert (never.runs["target_state"] == "not reached").all()
     assert (never.path / "figures" / "time_to_target_over_uplink.svg").is_file()
     assert (never.path / "manifest.json").is_file()
     assert all(check.passed for check in never.check())
@@ -237,7 +237,7 @@ def test_two_codecs_of_one_name_are_two_in_the_summary(
         (tmp_path / folder / "half.py").write_text(OWN_CODEC)
     tiny["sweep"] = {"codec.uplink": ["a/half.py:Half", "b/half.py:Half"]}
     tiny["training"] |= {"max_rounds": 1}
-    summary = run(write(tiny), tmp_path / "results").summary
+    summary = run(write(tiny), tmp_path / "results").runs
     assert summary["codec"].nunique() == 2
 
 
@@ -246,8 +246,8 @@ def test_a_training_that_diverges_is_recorded_and_the_sweep_goes_on(
 ) -> None:
     tiny["sweep"] = {"training.learning_rate": [1e30, 0.05]}
     study = run(write(tiny), tmp_path / "results")
-    assert list(study.summary["status"]) == ["diverged", "finished"]
-    assert study.summary["rounds"].iloc[0] < study.summary["rounds"].iloc[1] == 36
+    assert list(study.runs["status"]) == ["diverged", "finished"]
+    assert study.runs["rounds"].iloc[0] < study.runs["rounds"].iloc[1] == 36
     assert all(check.passed for check in study.check())
 
 
@@ -264,12 +264,12 @@ def test_ctrl_c_keeps_what_is_finished_and_running_again_does_the_rest(
     with pytest.raises(Interrupted, match="1 of 3 trainings are finished and kept in .*tiny; run the same"):
         run(write(tiny), tmp_path / "results", tell=CtrlC(5, "qu 3"))
     path = tmp_path / "results" / "tiny"
-    assert list(slsim.open_study(path).summary["run"]) == ["identity"]
+    assert list(slsim.open_study(path).runs["run"]) == ["identity"]
     assert [folder.name.partition("-")[0] for folder in (path / "trainings").iterdir()] == ["identity"]
     log = Log()
     study = run(write(tiny), tmp_path / "results", tell=log)
     assert (log.reused, log.trained) == (["identity"], ["qu 3", "ms 0.9 2"])
-    assert len(study.runs) == 3
+    assert len(study.played) == 3
 
 
 def test_a_scenario_error_writes_nothing(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_damaged_recording_is_named_and_nothing_else_is_lost(
     (damaged,) = (study.path / "trainings").glob("qu-3-*")
     (damaged / "steps.parquet").write_bytes(b"PAR1 nonsense")
     opened = slsim.open_study(study.path)
-    assert list(opened.summary["run"]) == ["identity", "ms"]
+    assert list(opened.runs["run"]) == ["identity", "ms"]
     assert [check.subject for check in opened.check() if not check.passed] == ["recordings"]
     (error,) = opened.replay({"network.uplink": "1 Mbps"}).damaged
     assert f"{damaged.name} cannot be read (steps.parquet: its hash" in str(error)
@@ -295,7 +295,7 @@ def test_a_damaged_recording_is_named_and_nothing_else_is_lost(
     (notice,) = log.notices
     assert notice.startswith(str(error))
     assert notice.endswith(f"it is kept as {damaged.name}.damaged")
-    pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
+    pd.testing.assert_frame_equal(slsim.open_study(study.path).runs, study.runs)
 
 
 def test_a_full_disk_is_one_clear_error(
@@ -314,10 +314,10 @@ def test_a_full_disk_is_one_clear_error(
 
 def test_replaying_answers_for_other_links_without_training(study: slsim.Study) -> None:
     faster = study.replay({"network.uplink": "20 Mbps"})
-    assert list(faster.summary["run"]) == ["identity", "qu", "ms"]
-    assert (faster.summary["makespan_s"] > study.summary["makespan_s"]).all()
-    unchanged = ["best_accuracy", "rounds_to_target", "bytes_to_target", "traffic_multiplier"]
-    pd.testing.assert_frame_equal(faster.summary[unchanged], study.summary[unchanged])
+    assert list(faster.runs["run"]) == ["identity", "qu", "ms"]
+    assert (faster.runs["makespan_s"] > study.runs["makespan_s"]).all()
+    unchanged = ["held_accuracy", "rounds_to_target", "bytes_to_target", "traffic_multiplier"]
+    pd.testing.assert_frame_equal(faster.runs[unchanged], study.runs[unchanged])
     assert faster.path.parent == study.path / "replays"
     assert "trainings" not in {path.name for path in faster.path.iterdir()}
 
@@ -329,16 +329,16 @@ def test_a_replay_is_what_a_run_would_have_given(
     tiny["server"] = {"device": "raspberry-pi-4"}
     run_anew = run(write(tiny), tmp_path / "anew")
     overrides = {"network.uplink": "3 Mbps", "network.sharing": "shared", "server.device": "raspberry-pi-4"}
-    pd.testing.assert_frame_equal(study.replay(overrides).summary, run_anew.summary)
+    pd.testing.assert_frame_equal(study.replay(overrides).runs, run_anew.runs)
 
 
 def test_a_replay_can_be_opened_checked_and_replayed(study: slsim.Study) -> None:
     replayed = study.replay({"network.uplink": ["1 Mbps", "1 Gbps"]})
     opened = slsim.open_study(replayed.path)
-    pd.testing.assert_frame_equal(opened.summary, replayed.summary)
+    pd.testing.assert_frame_equal(opened.runs, replayed.runs)
     assert all(check.passed for check in opened.check())
     back = opened.replay({"network.uplink": "100 Mbps"})
-    assert list(back.summary["makespan_s"]) == list(study.summary["makespan_s"])
+    assert list(back.runs["makespan_s"]) == list(study.runs["makespan_s"])
     assert (replayed.path / "figures" / "time_to_target_over_uplink.svg").is_file()
 
 
@@ -352,7 +352,7 @@ def test_a_replay_refuses_what_only_training_can_answer(study: slsim.Study, chan
 
 def test_a_replay_may_pick_a_codec_that_was_trained(study: slsim.Study) -> None:
     picked = study.replay({"codec.uplink": {"name": "qu", "bits": 3}, "training.target_accuracy": 0.5})
-    assert list(picked.summary["run"]) == ["qu"]
+    assert list(picked.runs["run"]) == ["qu"]
 
 
 def test_a_replays_mistakes_are_told_like_a_scenarios(study: slsim.Study) -> None:
@@ -374,7 +374,7 @@ def test_codecs_of_one_name_are_told_apart_by_their_parameters(
 ) -> None:
     tiny["sweep"] = {"codec.uplink": [{"name": "qu", "bits": 2}, {"name": "qu", "bits": 4}, "identity"]}
     tiny["training"]["epochs"] = 1
-    assert labels(run(write(tiny), tmp_path / "results").runs) == ["qu 2", "qu 4", "identity"]
+    assert labels(run(write(tiny), tmp_path / "results").played) == ["qu 2", "qu 4", "identity"]
 
 
 OWN_CODEC = '''
@@ -402,8 +402,8 @@ def test_a_users_own_codec_runs_by_file_and_trains_again_when_the_file_changes(
     (tmp_path / "half.py").write_text(OWN_CODEC)
     tiny["sweep"] = {"codec.uplink": ["half.py:Half"]}
     study = run(write(tiny), tmp_path / "results")
-    assert list(study.summary["run"]) == ["Half"]
-    assert study.summary["compression_ratio"].iloc[0] == pytest.approx(320 / 170)
+    assert list(study.runs["run"]) == ["Half"]
+    assert study.runs["compression_ratio"].iloc[0] == pytest.approx(320 / 170)
     assert all(check.passed for check in study.check())
     (tmp_path / "half.py").write_text(OWN_CODEC + "# changed\n")
     log = Log()
@@ -442,6 +442,9 @@ def test_a_device_that_fails_over_a_whole_training_costs_its_own_run_alone(
     tiny["sweep"] = {"clients.device": ["atlas-200-dk", "tired.py:Tired"]}
     with pytest.warns(UserWarning, match=r"device tired\.py:Tired, in piece_seconds: RuntimeError: tired"):
         study = run(write(tiny), tmp_path / "results")
-    assert list(study.summary["run"]) == ["identity, atlas-200-dk"]
+    assert [run.label for run in study.played] == ["identity, atlas-200-dk"]
+    assert list(study.runs["status"]) == ["finished", "failed"]
+    assert list(study.summary["target_state"]) == ["reached", "failed"]
+    assert "RuntimeError: tired" in study.runs["failure"].iloc[1]
     (failure,) = study.failures
     assert "RuntimeError: tired" in failure.file.read_text()

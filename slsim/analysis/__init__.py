@@ -1,12 +1,32 @@
-"""From recordings and timelines to tables: curves, what a target cost, traffic multipliers, speed-ups.
+"""From recordings and timelines to tables: curves, what a target cost, traffic multipliers, speed-ups; over
+seeds their means, intervals and what these prove.
 
 Nothing here trains or simulates; the tables are what is saved and what every figure is drawn from.
 """
 
 from slsim.analysis.breakdown import breakdown
-from slsim.analysis.links import Link, swept_in, swept_links
-from slsim.analysis.runs import SUPPOSED, Run, Timed, cumulative, curve, curves, measurements, seconds_at
-from slsim.analysis.summary import compression_ratio, rounds_of_both, summarise, traffic_multiplier
+from slsim.analysis.crossovers import AS_STATED, crossovers
+from slsim.analysis.per_run import (
+    FAILED,
+    compression_ratio,
+    rounds_of_both,
+    runs_table,
+    speed_up,
+    traffic_multiplier,
+)
+from slsim.analysis.runs import (
+    SUPPOSED,
+    Lost,
+    Run,
+    Timed,
+    cumulative,
+    curves,
+    measurements,
+    seconds_at,
+    timeline,
+)
+from slsim.analysis.statistics import CONFIDENCE, intervals, ratio_intervals
+from slsim.analysis.summary import ELSEWHERE, FASTER_BY, estimated, summarise
 from slsim.analysis.target import (
     NO_TARGET,
     NOT_REACHED,
@@ -20,29 +40,38 @@ from slsim.analysis.target import (
 )
 
 __all__ = [
+    "AS_STATED",
+    "CONFIDENCE",
+    "ELSEWHERE",
+    "FAILED",
+    "FASTER_BY",
     "NOT_REACHED",
     "NO_TARGET",
     "REACHED",
     "SUPPOSED",
-    "Link",
+    "Lost",
     "Outcome",
     "Run",
     "Target",
     "Timed",
     "breakdown",
     "compression_ratio",
+    "crossovers",
     "cumulative",
-    "curve",
     "curves",
     "diverged_in",
+    "estimated",
     "held",
     "in_words",
+    "intervals",
     "measurements",
+    "ratio_intervals",
     "rounds_of_both",
+    "runs_table",
     "seconds_at",
+    "speed_up",
     "summarise",
-    "swept_in",
-    "swept_links",
     "target_of",
+    "timeline",
     "traffic_multiplier",
 ]

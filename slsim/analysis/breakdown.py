@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from slsim.analysis.runs import Run
+from slsim.analysis.runs import Run, named
 from slsim.recording import Phase
 from slsim.recording.kinds import GROUPS, phase_column
 
@@ -30,7 +30,7 @@ def _breakdown_row(run: Run, phases: Sequence[Phase]) -> dict[str, Any]:
     bottleneck = max(shares, key=shares.__getitem__)
     total_s = sum(critical.values())
     return {
-        "run": run.label,
+        **named(run),
         **{phase_column(phase.name): average.get(phase.name, 0.0) for phase in phases},
         "round_s": sum(average.values()),
         **{f"in_{group}_s": seconds for group, seconds in _by_group(average, phases).items()},

@@ -1,134 +1,239 @@
-"""The summary: one row a run. Accuracies, what the target cost, traffic multiplier, speed-up, sizes."""
+"""The summary: one row a setting, statistics over its seeds, and what they prove.
+
+Everything is computed from the table of runs. No number is the best of several:
+
+- accuracies, bytes, seconds and rounds of whole trainings are means over seeds, with a 95 % interval
+  (`…_low`, `…_high`) by Student's t;
+- rounds, time and bytes to the target are medians over seeds, with their range (`…_least`, `…_most`). A seed
+  that did not reach the target counts as infinite, whatever the reason, so the median is infinite where half
+  of the seeds or more never got there;
+- multipliers and speed-ups are those of each seed over the same seed's baseline: geometric means with their
+  intervals, over the seeds in which both reached the target; none where half of the seeds or more lack one.
+"""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from slsim.analysis.links import SWEEPABLE, rate_bps, series_labels, swept_links
-from slsim.analysis.runs import Run, seconds_at
-from slsim.analysis.target import Outcome, held
-from slsim.clock import Timeline
-from slsim.scenario import full_label
+from slsim.analysis.per_run import FAILED
+from slsim.analysis.statistics import intervals, is_less, ratio_intervals, ratio_of
+from slsim.analysis.target import NO_TARGET, NOT_REACHED, REACHED
+from slsim.saved import SERIES
+
+FASTER_BY = 1.05  # below that, a codec counts as not paying
+ELSEWHERE = "elsewhere"  # of a baseline that is no setting of the table
+MEANS = (
+    *("held_accuracy", "final_accuracy", "final_accuracy_without_codec", "target_accuracy"),
+    *("rounds", "makespan_s", "uplink_bytes", "downlink_bytes"),
+)
+MEDIANS = (
+    *("rounds_to_target", "time_to_target_s", "bytes_to_target"),
+    *("uplink_bytes_to_target", "downlink_bytes_to_target"),
+)
+STEPS = ("evaluation_step_rounds", "evaluation_step_s", "evaluation_step_bytes")
+OVER_BASELINE = ("traffic_multiplier", "speed_up", "speed_up_if_cheap", "speed_up_if_dear")
+SHARED = ("codec", "conditions", "uplink_bps", "downlink_bps")  # by all seeds of a setting
+COMPARED = {"best_time": "time_to_target_s", "best_bytes": "bytes_to_target"}
+STEP_OF = {"time_to_target_s": "evaluation_step_s", "bytes_to_target": "evaluation_step_bytes"}
+
+Floats = NDArray[np.float64]
 
 
-def summarise(runs: Sequence[Run]) -> pd.DataFrame:
-    """The summary: one row a run. Where a link's rate varies, a column such as `uplink_series` has each
-    run's label without that rate: the runs of one series differ in nothing else."""
-    table = pd.DataFrame([summary_row(run) for run in runs])
-    table.insert(1, "codec", _codec_labels(runs))
-    for link in swept_links(runs):
-        table[f"{link}_series"] = series_labels(runs, link)
-    return table
-
-
-def summary_row(run: Run) -> dict[str, Any]:
-    """One run as a row of the summary. What a target costs that was not reached, or that there is not, is
-    NaN: `target_state` tells these apart, `target_reason` says why."""
-    recording, target, outcome = run.recording, run.target, run.outcome
-    last = recording.evaluations[-1] if recording.evaluations else None
-    swept = {key: full_label(value) for key, value in run.values.items()}
-    return {
-        "run": run.label,
-        **{key: value for key, value in swept.items() if key != "codec.uplink"},
-        "status": recording.status,
-        "best_accuracy": max((one.accuracy for one in recording.evaluations), default=math.nan),
-        "held_accuracy": held(recording, target.window),
-        "final_accuracy": last.accuracy if last else math.nan,
-        "final_accuracy_without_codec": last.accuracy_without_codec if last else math.nan,
-        "target_accuracy": target.accuracy,
-        "target_window": target.window,
-        "target_state": outcome.state,
-        "target_reason": outcome.reason,
-        **_costs_of_target(run, outcome),
-        "baseline": run.baseline_training,
-        "traffic_multiplier": traffic_multiplier(run),
-        "speed_up": speed_up(run, run.timeline, run.baseline_timeline),
-        **{
-            f"speed_up_{name}": speed_up(run, timed.timeline, timed.baseline)
-            for name, timed in run.supposed.items()
-        },
-        "compression_ratio": compression_ratio(run.sent),
-        "rounds": recording.num_rounds,
-        "makespan_s": run.timeline.makespan_s,
-        "uplink_bytes": int(run.sent["uplink_bytes"].iloc[-1]),
-        "downlink_bytes": int(run.sent["downlink_bytes"].iloc[-1]),
-        **{f"{link}_bps": rate_bps(run.scenario, link) for link in SWEEPABLE},
-        "training": run.training,
+def summarise(runs: pd.DataFrame) -> pd.DataFrame:
+    """The summary of a table of runs. See the module for the statistics, and docs/targets.md for the columns:
+    `pays` says whether a setting is significantly faster than its baseline ("yes", "no", "unclear"; empty for
+    the baseline and for one seed), `best_time` and `best_bytes` whether it is significantly better than every
+    other codec under the same conditions."""
+    over = _Seeds(runs)
+    first = runs.iloc[over.first]
+    names = list(map(str, runs))
+    swept = [name for name in names if "." in name or name.endswith(SERIES) or f"{name}{SERIES}" in names]
+    columns: dict[Hashable, Any] = {"setting": over.settings}
+    columns |= {name: first[name].to_numpy() for name in dict.fromkeys((*SHARED[:2], *swept)) if name in runs}
+    reached = over.table(runs["target_state"] == REACHED).astype(bool)
+    is_failed = over.table(runs["status"] == FAILED).astype(bool)
+    columns |= {
+        "seeds": over.counts,
+        "finished": over.counts - is_failed.sum(axis=1),
+        "failed": is_failed.sum(axis=1),
+        "diverged": over.table(runs["status"] == "diverged").sum(axis=1).astype(int),
+        "reached": reached.sum(axis=1),
+        "target_state": [_state(rows, got) for rows, got in over.of(runs["target_state"], reached)],
+        "target_reason": [_told(rows) for rows, _ in over.of(runs["target_reason"], reached)],
+        "failure": [_told(rows) for rows, _ in over.of(runs["failure"], reached)],
+        "target_window": first["target_window"].to_numpy(),
     }
+    for name in MEANS:
+        columns |= _ends(name, intervals(over.table(runs[name])))
+    for name in MEDIANS:
+        columns |= _middle(name, over.table(runs[name].where(runs["target_state"] == REACHED, np.inf)))
+    aims = np.isin(columns["target_state"], (REACHED, NOT_REACHED))
+    for name in MEDIANS:
+        for end in ("", "_least", "_most"):
+            columns[name + end] = np.where(aims, columns[name + end], np.nan)
+    columns |= {name: _median(over.table(runs[name])) for name in STEPS}
+    columns["baseline"] = _baselines(runs, over)
+    for name in (*OVER_BASELINE, "compression_ratio"):
+        if name in runs:
+            ratios = over.table(runs[name].where(runs[name] > 0))
+            if name == "speed_up":
+                columns["compared"] = (~np.isnan(ratios)).sum(axis=1)
+            if name in OVER_BASELINE:
+                ratios[2 * (~np.isnan(ratios)).sum(axis=1) <= over.counts] = np.nan
+            columns |= _ends(name, ratio_intervals(ratios))
+    columns |= {name: first[name].to_numpy() for name in SHARED[2:] if name not in columns}
+    columns["training"] = [" ".join(rows) for rows, _ in over.of(runs["training"], reached)]
+    summary = pd.DataFrame(columns)
+    summary["pays"] = [_pays(row) for row in _rows(summary)]
+    for name, cost in COMPARED.items():
+        summary[name] = _best(summary, over.table(runs[cost]), cost)
+    return summary
 
 
-def _costs_of_target(run: Run, outcome: Outcome) -> dict[str, float]:
-    """Rounds, seconds and bytes to the target, and of each how much lies between the evaluation at which it
-    was reached and the one before (`evaluation_step_…`): no difference below that was measured."""
-    ends = (outcome.round, outcome.round_before)
-    sent = run.sent.iloc[list(ends)]
-    up, down = sent["uplink_bytes"].to_list(), sent["downlink_bytes"].to_list()
-    both = [up[0] + down[0], up[1] + down[1]]
-    at_s = [seconds_at(run.timeline, end) for end in ends]
-    costs = {
-        "rounds_to_target": ends[0],
-        "time_to_target_s": at_s[0],
-        "bytes_to_target": both[0],
-        "uplink_bytes_to_target": up[0],
-        "downlink_bytes_to_target": down[0],
-        "evaluation_step_rounds": ends[0] - ends[1],
-        "evaluation_step_s": at_s[0] - at_s[1],
-        "evaluation_step_bytes": both[0] - both[1],
-    }
-    return {name: float(value) if outcome.is_reached else math.nan for name, value in costs.items()}
+def estimated(speed_ups: Sequence[float]) -> dict[str, float]:
+    """The columns `speed_up`, `…_low` and `…_high` of a setting whose seeds have these speed-ups; the ends
+    are open where one has none."""
+    lacking = sum(map(math.isnan, speed_ups))
+    if 2 * lacking >= len(speed_ups):
+        return {
+            "speed_up": 0.0,
+            "speed_up_low": 0.0,
+            "speed_up_high": math.inf if lacking < len(speed_ups) else 0.0,
+        }
+    found = ratio_of(speed_ups)
+    low, high = (0.0, math.inf) if lacking else (found.low, found.high)
+    return {"speed_up": found.mean, "speed_up_low": low, "speed_up_high": high}
 
 
-def rounds_of_both(run: Run) -> tuple[int, int] | None:
-    """Rounds to the target of the baseline, and of this run; None unless both reached it."""
-    baseline, own = run.baseline_outcome, run.outcome
-    both = baseline is not None and baseline.is_reached and own.is_reached
-    return (baseline.round, own.round) if baseline and both else None
+class _Seeds:
+    """Which rows of a table of runs are of which setting."""
+
+    def __init__(self, runs: pd.DataFrame) -> None:
+        numbers, found = pd.factorize(runs["setting"])
+        self.settings = list(found)
+        self.counts = np.bincount(numbers, minlength=len(found))
+        self.first = np.unique(numbers, return_index=True)[1]
+        seeds, every = pd.factorize(runs["seed"], sort=True)
+        self._places = numbers, seeds
+        self._shape = len(found), len(every)
+        self._rows = [np.flatnonzero(numbers == number) for number in range(len(found))] if len(runs) else []
+
+    def table(self, column: pd.Series) -> Floats:
+        """The values of a column, [settings, seeds]; NaN where there is no run."""
+        values = np.full(self._shape, np.nan)
+        values[self._places] = column.to_numpy(np.float64)
+        return values if column.dtype != bool else np.nan_to_num(values)
+
+    def of(self, column: pd.Series, reached: NDArray[np.bool_]) -> Iterator[tuple[list[Any], int]]:
+        """The values of each setting, and how many of its seeds reached the target."""
+        values = column.to_numpy()
+        for rows, got in zip(self._rows, reached.sum(axis=1).tolist(), strict=True):
+            yield values[rows].tolist(), got
 
 
-def traffic_multiplier(run: Run) -> float:
-    """Uplink activation bytes that the baseline needed to the target ÷ those that this run needed, as in
-    the paper's Table 1; NaN where one of the two never reached it, or this run sends no activations."""
-    rounds = rounds_of_both(run)
-    if rounds is None or run.baseline_sent is None:
-        return math.nan
-    baseline_bytes = float(run.baseline_sent["activation_bytes"].iloc[rounds[0]])
-    own_bytes = float(run.sent["activation_bytes"].iloc[rounds[1]])
-    return baseline_bytes / own_bytes if own_bytes else math.nan
+def _state(states: list[str], reached: int) -> str:
+    """Of a setting: reached if most of its seeds did."""
+    if 2 * reached > len(states):
+        return REACHED
+    known = set(states) - {""}
+    return NOT_REACHED if known - {NO_TARGET} else NO_TARGET if known else FAILED
 
 
-def speed_up(run: Run, timeline: Timeline, baseline: Timeline | None) -> float:
-    """Seconds that the baseline needed to the target ÷ those that this run needed, on the same devices and
-    links; NaN where one of the two never reached it."""
-    rounds = rounds_of_both(run)
-    if rounds is None or baseline is None:
-        return math.nan
-    own_s = seconds_at(timeline, rounds[1])
-    return seconds_at(baseline, rounds[0]) / own_s if own_s else math.nan
+def _told(texts: list[str]) -> str:
+    """The reasons of a setting's seeds, with how many have which, where not all have the same."""
+    counts = Counter(text for text in texts if text)
+    if len(counts) <= 1 and counts.total() in (0, len(texts)):
+        return next(iter(counts), "")
+    return "; ".join(f"{number} of {len(texts)} seeds: {text}" for text, number in counts.items())
 
 
-def compression_ratio(sent: pd.DataFrame) -> float:
-    """Raw ÷ encoded bytes of all activations sent, headers included; NaN when none was sent."""
-    raw, encoded = sent.iloc[-1][["raw_activation_bytes", "activation_bytes"]]
-    return float(raw / encoded) if encoded else math.nan
+def _ends(name: str, found: tuple[Floats, Floats, Floats]) -> dict[Hashable, Floats]:
+    return dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
 
 
-def _codec_labels(runs: Sequence[Run]) -> list[str]:
-    """Each run's uplink codec, with every parameter by name where two codecs would be called the same."""
-    choices = [run.scenario.codec.uplink for run in runs]
-    tables = [json.dumps(choice.table(), sort_keys=True) for choice in choices]
-    names = dict(zip(tables, (choice.label for choice in choices), strict=True))
-    labels = list(names.values())
-    return [
-        choice.label if labels.count(choice.label) == 1 else _in_full(choice.table()) for choice in choices
-    ]
+def _middle(name: str, values: Floats) -> dict[Hashable, Floats]:
+    """The median, and the range, which is empty of one seed."""
+    several = (~np.isnan(values)).sum(axis=1) > 1
+    ends = [end(values, axis=1, initial=start, where=~np.isnan(values)) for end, start in _ENDS]
+    least, most = (np.where(several, end, np.nan) for end in ends)
+    return {name: _median(values), f"{name}_least": least, f"{name}_most": most}
 
 
-def _in_full(table: Mapping[str, Any]) -> str:
-    return " ".join(
-        [str(table["name"]), *(f"{key}={value}" for key, value in table.items() if key != "name")]
+_ENDS = ((np.min, np.inf), (np.max, -np.inf))  # the range's, a column each
+
+
+def _median(values: Floats) -> Floats:
+    """Of each row; infinite where half of the values or more are; NaN of none."""
+    ordered, counts = np.sort(values, axis=1), (~np.isnan(values)).sum(axis=1)
+    rows, above = np.arange(len(values)), np.minimum(counts // 2, values.shape[1] - 1)
+    middle = (ordered[rows, np.maximum((counts - 1) // 2, 0)] + ordered[rows, above]) / 2
+    return np.where(counts > 0, middle, np.nan)
+
+
+def _baselines(runs: pd.DataFrame, over: _Seeds) -> list[str]:
+    """What each setting's speed-ups are over: the setting of its baseline, under the same conditions if it
+    has these; "elsewhere" where that is no setting of the table, empty where there is none."""
+    under: dict[tuple[str, str], str] = {}
+    anywhere: dict[str, str] = {}
+    places = zip(runs["training"], runs["conditions"], runs["setting"], strict=True)
+    for training, conditions, setting in places:
+        under.setdefault((training, conditions), setting)
+        anywhere.setdefault(training, setting)
+    found: dict[str, str] = dict.fromkeys(over.settings, "")
+    columns = zip(runs["setting"], runs["baseline"], runs["conditions"], strict=True)
+    for setting, baseline, conditions in columns:
+        if baseline and not found[setting]:
+            elsewhere = anywhere.get(baseline, ELSEWHERE)
+            found[setting] = under.get((baseline, conditions), elsewhere)
+    return list(found.values())
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _pays(row: Mapping[str, Any]) -> str:
+    """Whether a setting of several seeds is significantly faster than its baseline by `FASTER_BY` or more
+    ("yes"), or significantly not ("no"), and where no seed reached the target; "unclear" too where not every
+    seed of both did."""
+    if row["baseline"] in ("", row["setting"]) or row["seeds"] < 2 or row["target_state"] == NO_TARGET:
+        return ""
+    if row["compared"] < row["seeds"]:
+        return "unclear" if row["reached"] else "no"
+    return (
+        "yes" if row["speed_up_low"] >= FASTER_BY else "no" if row["speed_up_high"] < FASTER_BY else "unclear"
     )
+
+
+def _best(summary: pd.DataFrame, costs: Floats, cost: str) -> list[bool]:
+    """Whether each setting needs significantly less than every other codec under the same conditions, and by
+    more than an evaluation: of settings that reached the target with every seed. Those that never did are no
+    rivals; where one did with some seeds, none is the best."""
+    best = [False] * len(summary)
+    step = summary[STEP_OF[cost]].to_numpy()
+    seeds, reached, middle = (summary[name].to_numpy() for name in ("seeds", "reached", cost))
+    for rows in summary.groupby("conditions", sort=False).indices.values():
+        rivals = [int(row) for row in rows if reached[row]]
+        if len(rivals) < 2 or any(reached[row] < seeds[row] for row in rivals):
+            continue
+        first = min(rivals, key=lambda row: float(middle[row]))  # no other can be less than all
+        best[first] = all(
+            is_less(_common(costs, first, other)[0], _common(costs, first, other)[1])
+            and middle[other] - middle[first] >= max(step[first], step[other])
+            for other in rivals
+            if other != first
+        )
+    return best
+
+
+def _common(costs: Floats, one: int, other: int) -> Floats:
+    """The costs of two settings, [2, seeds]: of the seeds that either has."""
+    pair = costs[[one, other]]
+    return pair[:, ~np.isnan(pair).all(axis=0)]

@@ -44,23 +44,50 @@ class Clock:
         """The clock of a scenario's clients, server and network."""
         return cls(Stage.of(scenario, assumptions), most_events)
 
-    def play(self, recording: Recording) -> Timeline:
-        """All rounds of a recording, one after another, from time 0. Raises `ClockError`."""
-        return self.run(recording.steps, recording.rounds, recording.phases)
+    def program(self, recording: Recording) -> Program:
+        """What a recording's steps take on this clock's devices, whatever its links are."""
+        return Program.of(recording.steps, self._stage)
 
-    def run(self, steps: Steps, rounds: Ints, groups: dict[str, str] | None = None) -> Timeline:
+    def play(self, recording: Recording, program: Program | None = None) -> Timeline:
+        """All rounds of a recording, one after another, from time 0; `program` is what its steps take on
+        these devices, where that is known. Raises `ClockError`."""
+        return self.run(recording.steps, recording.rounds, recording.phases, program)
+
+    def round_ends_s(self, recording: Recording, program: Program | None = None) -> NDArray[np.float64]:
+        """When each round of a recording ends (s, from 0), as `play` has it, and nothing else."""
+        steps, rounds = recording.steps, recording.rounds
+        program = program or self.program(recording)
+        phases = _phases(steps, recording.phases)
+        played = self._by_arithmetic(program, steps, rounds, phases)
+        if played is None:
+            return self._with_events(program, steps, rounds, phases).round_ends_s
+        return np.cumsum(played.durations_s[rounds])
+
+    def _by_arithmetic(
+        self, program: Program, steps: Steps, rounds: Ints, phases: tuple[Phase, ...]
+    ) -> Played | None:
+        """The rounds that differ, where arithmetic can play them."""
+        if not links_are_simple(self._stage):
+            return None
+        arithmetic = Arithmetic(program, self._stage, np.bincount(rounds, minlength=len(steps)))
+        return arithmetic.play(_columns(steps, phases), len(phases)) if arithmetic.can_play else None
+
+    def run(
+        self,
+        steps: Steps,
+        rounds: Ints,
+        groups: dict[str, str] | None = None,
+        program: Program | None = None,
+    ) -> Timeline:
         """Rounds one after another, from time 0: `rounds` says which of `steps` each one does, `groups` the
         group of each phase that is not one of the usual. Times that contradict each other are told in the
         timeline's `alarm`. Raises `ClockError` when a round does not end as it must."""
         rounds = np.asarray(rounds, dtype=np.int64)
-        program = Program.of(steps, self._stage)
+        program = program or Program.of(steps, self._stage)
         phases = _phases(steps, groups or {})
-        if links_are_simple(self._stage):
-            times = np.bincount(rounds, minlength=len(steps))
-            arithmetic = Arithmetic(program, self._stage, times)
-            if arithmetic.can_play:
-                played = arithmetic.play(_columns(steps, phases), len(phases))
-                return self._timeline(phases, played, rounds)
+        played = self._by_arithmetic(program, steps, rounds, phases)
+        if played is not None:
+            return self._timeline(phases, played, rounds)
         return self._with_events(program, steps, rounds, phases)
 
     def run_with_events(self, steps: Steps, rounds: Ints, groups: dict[str, str] | None = None) -> Timeline:

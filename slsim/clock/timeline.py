@@ -62,6 +62,15 @@ class Timeline:
         least_s = np.repeat(np.minimum.reduceat(waits_s, self.offsets[:-1][sizes > 0]), sizes[sizes > 0])
         return self._mean_of_rounds((waits_s <= least_s).astype(float))
 
+    def mean_rounds(self) -> NDArray[np.float64]:
+        """Seconds of each round's average client in each phase, [rounds, phases]; 0 where nobody took
+        part."""
+        sizes = np.diff(self.offsets)
+        means = np.zeros((len(sizes), len(self.phases)))
+        if (some := sizes > 0).any():
+            means[some] = np.add.reduceat(self.seconds, self.offsets[:-1][some]) / sizes[some, None]
+        return means
+
     def _mean_of_rounds(self, weights: NDArray[np.float64]) -> dict[str, float]:
         """Each round's mean over its turns by weight, and of these the mean over rounds."""
         names = [phase.name for phase in self.phases]

@@ -1,143 +1,263 @@
-"""What a study answers, on the terminal: accuracy, time and bytes to the target, run by run or over the rates
-of a link. Everything is printed from the saved summary, as a reader reads numbers.
+"""What a study answers, on the terminal: accuracy, time and bytes to the target, setting by setting or over
+swept numbers. Everything is printed from the saved summary, as a reader reads numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from slsim.analysis import NOT_REACHED, SUPPOSED, Link, swept_in
+from slsim.analysis import AS_STATED, FAILED, NOT_REACHED, SUPPOSED
 from slsim.report import notes
-from slsim.report.terminal import add_row, duration, table, times
-from slsim.units import RATE, SIZE
+from slsim.report.swept import Swept, chosen, spread, swept_in
+from slsim.report.terminal import between, duration, table, three_figures, times
+from slsim.units import DURATION, SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ROWS = 30  # of a table; summary.csv has all
+EDGES = 3  # characters of a column beside its content
+NARROWEST, WIDEST = 8, 13  # characters of a name, and of a range in one line
 
-def print_answers(console: Console, summary: pd.DataFrame) -> None:
-    """The summary, or what each link whose rates vary makes of the time to the target."""
-    links = swept_in(summary)
-    if not links:
+Row = Mapping[Any, Any]
+
+
+def print_answers(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame) -> None:
+    """The summary, or what each swept number makes of the time to the target."""
+    axes = swept_in(summary)
+    if not axes:
         print_summary(console, summary)
-    for link in links:
-        print_link_rates(console, summary, link)
+    for axis in axes:
+        print_axis(console, summary, crossovers, axis)
 
 
 def print_summary(console: Console, summary: pd.DataFrame) -> None:
-    """Accuracy, time and bytes to the target, traffic multiplier and compression ratio, a row a run."""
+    """Accuracy, time and bytes to the target, traffic multiplier and compression ratio, a row a setting."""
+    several = notes.most_seeds(summary) > 1
     shown = table(notes.target(summary))
-    shown.add_column("codec", overflow="fold")
+    shown.add_column("codec\nreached" if several else "codec", overflow="fold", min_width=NARROWEST)
     for heading in (
-        "accuracy, %\nbest, last",
+        "accuracy\n%, held,\nlast" if several else "accuracy, %\nheld, last",
         "time to\ntarget",
         "bytes to\ntarget,\nup + down",
         "uplink\nmultiplier",
         "compr.\nratio",
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
-    for _, row in summary.iterrows():
-        add_row(
-            shown,
-            str(row["run"]),
-            f"{_percent(row['best_accuracy'])}, {_percent(row['final_accuracy'])}",
-            _cost(row, duration(row["time_to_target_s"])),
-            _cost(row, _bytes(row)),
-            _cost(row, times(row["traffic_multiplier"])),
-            times(row["compression_ratio"]),
-        )
+    for row in _some(summary, summary["codec"].to_list()):
+        shown.add_row(*(_of_seeds(row) if several else _of_one(row)))
     console.print(shown)
-    _print_notes(console, notes.of(summary))
+    _print_notes(console, [*notes.of(summary), *_more(len(summary), "settings")])
 
 
-def _cost(row: pd.Series, text: str) -> str:
-    """What the target cost, or that it was not reached."""
-    return NOT_REACHED if row["target_state"] == NOT_REACHED else text
+def _some(rows: pd.DataFrame, groups: Sequence[str]) -> list[Row]:
+    """The rows that are shown, of each group some."""
+    return list(rows.iloc[chosen(groups, MOST_ROWS)].to_dict("records"))
+
+
+def _more(count: int, what: str) -> list[str]:
+    if count <= MOST_ROWS:
+        return []
+    some = "of each codec the first, the last and others between"
+    return [f"Some of {count:,} {what}, {some}: all are in summary.csv."]
+
+
+def _of_one(row: Row) -> list[Text]:
+    """A setting of one seed."""
+    return [
+        Text(str(row["setting"])),
+        Text(f"{_percent(row['held_accuracy'])}, {_percent(row['final_accuracy'])}"),
+        Text(_cost(row, duration(row["time_to_target_s"]))),
+        Text(_cost(row, _bytes(row))),
+        Text(_cost(row, times(row["traffic_multiplier"]))),
+        Text(times(row["compression_ratio"])),
+    ]
+
+
+def _of_seeds(row: Row) -> list[Text]:
+    """A setting of several seeds: means with their intervals, medians with their ranges."""
+    time = _with_range(row, "time_to_target_s", duration(row["time_to_target_s"]), DURATION.pretty)
+    size = _with_range(row, "bytes_to_target", _bytes(row), SIZE.pretty)
+    multiplier = times(row["traffic_multiplier"])
+    if not math.isnan(row["traffic_multiplier_low"]):
+        multiplier += (
+            f"\n{between(row['traffic_multiplier_low'], row['traffic_multiplier_high'], three_figures)}"
+        )
+    return [
+        Text(f"{row['setting']}\n{row['reached']:.0f} of {row['seeds']:.0f}"),
+        Text("\n".join(_with_interval(row, name) for name in ("held_accuracy", "final_accuracy"))),
+        _in_bold(time, row["best_time"]),
+        _in_bold(size, row["best_bytes"]),
+        Text(_cost(row, multiplier)),
+        Text(times(row["compression_ratio"])),
+    ]
+
+
+def _in_bold(text: str, is_best: bool) -> Text:
+    return Text(text, style="bold" if is_best else "")
+
+
+def _cost(row: Row, text: str) -> str:
+    """What the target cost; or that it was not reached, by one seed, or by most of several."""
+    if row["target_state"] == FAILED:
+        return FAILED
+    if row["target_state"] != NOT_REACHED:
+        return text
+    return NOT_REACHED if row["seeds"] == 1 else "INF"
+
+
+def _with_range(row: Row, name: str, middle: str, pretty: Any) -> str:
+    """A median and its range, such as "5.2 s" and "4.8 … 5.6 s"."""
+    text, ends = _cost(row, middle), (row[f"{name}_least"], row[f"{name}_most"])
+    if text in (FAILED, "–") or any(map(math.isnan, ends)) or ends[0] == math.inf:
+        return text
+    shown = between(*ends, pretty)
+    return "\n".join([text, shown if len(shown) <= WIDEST else shown.replace("… ", "…\n")])
+
+
+def _with_interval(row: Row, name: str) -> str:
+    """A mean share in percent, and half its interval: "85.3 ± 0.4"."""
+    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    return _percent(row[name]) + ("" if math.isnan(half) else f" ± {100 * half:.1f}")
 
 
 def _percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.1f}"
 
 
-def _bytes(row: pd.Series) -> str:
+def _bytes(row: Row) -> str:
     """Up and down: "1.24 + 3 MB", or each with its unit where these differ."""
     columns = ("uplink_bytes_to_target", "downlink_bytes_to_target")
-    if math.isnan(row[columns[0]]):
+    if not math.isfinite(row[columns[0]]):
         return "–"
     (up, up_unit), (down, unit) = (SIZE.pretty(row[column]).split() for column in columns)
     return f"{up} + {down} {unit}" if up_unit == unit else f"{up} {up_unit}\n+ {down} {unit}"
 
 
-def print_link_rates(console: Console, summary: pd.DataFrame, link: Link) -> None:
-    """Time to the target and speed-up by run and rate of a link, and where each run stops paying."""
-    rates = sorted(summary[f"{link}_bps"].unique())
-    series = dict(_by_rate(summary, link))
-    shown = table(f"Time to target by network.{link}")
-    shown.add_column("codec", overflow="fold")
-    for heading in (*map(RATE.pretty, rates), "stops\npaying at"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    for label, rows in series.items():
-        cells = [_timed(rows.loc[rate]) if rate in rows.index else "" for rate in rates]
-        add_row(shown, label, *cells, stops_paying(rows, "speed_up").replace("beyond ", "beyond\n"))
-    console.print(shown)
-    pays = [notes.PAYS] if summary["speed_up"].notna().any() else []
-    lines = [f"{notes.target(summary)}.", *pays, *_sensitivity(series), *notes.of(summary, link)]
+def print_axis(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame, axis: Swept) -> None:
+    """Time to the target and speed-up by setting and swept number, at some of the numbers where there are
+    many, and where each setting stops paying."""
+    series = {str(name): rows for name, rows in summary.groupby(axis.series, sort=False)}
+    codecs = [rows["codec"].iloc[0] for rows in series.values()]
+    shown = [list(series)[place] for place in chosen(codecs, MOST_ROWS)]
+    by_value = {name: _by_value(series[name], axis) for name in shown}
+    ends = {name: _paying(crossovers, axis, name) for name in shown}
+    values = sorted(summary[axis.column].unique().tolist())
+    some = _fitting(console.width, by_value, ends, values, axis)
+    printed = table(f"Time to target by {axis.title}")
+    printed.add_column("codec", overflow="fold")
+    for heading in (*(axis.pretty(value) for value in some), "stops\npaying at"):
+        printed.add_column(heading, justify="right", no_wrap=True)
+    for name in shown:
+        cells = [_timed(by_value[name][value]) if value in by_value[name] else Text() for value in some]
+        printed.add_row(Text(name), *cells, Text(ends[name]))
+    console.print(printed)
+    lines = [
+        f"{notes.target(summary)}.",
+        *([notes.pays(summary)] if summary["speed_up"].notna().any() else []),
+        *_sensitivity(crossovers, axis),
+        *notes.of(summary, axis),
+        *_more(len(series), "rows"),
+    ]
+    if len(some) < len(values):
+        lines.append(
+            f"{len(some)} of {len(values)} values of {axis.title}: all are in runs.csv and summary.csv."
+        )
     _print_notes(console, lines)
+
+
+def _by_value(rows: pd.DataFrame, axis: Swept) -> dict[float, Row]:
+    found = dict(zip(rows[axis.column].to_list(), rows.to_dict("records"), strict=True))
+    assert len(found) == len(rows), f"two settings of one series at one {axis.title}"
+    return found
+
+
+def _fitting(
+    width: int,
+    rows: Mapping[str, Mapping[float, Row]],
+    ends: Mapping[str, str],
+    values: Sequence[float],
+    axis: Swept,
+) -> list[float]:
+    """The ends of the values and evenly between, as many as fit beside the names."""
+
+    def wide(texts: Iterable[str]) -> int:
+        return EDGES + max((len(line) for text in texts for line in text.split("\n")), default=0)
+
+    widths = {
+        value: wide(
+            [axis.pretty(value), *(_timed(row[value]).plain for row in rows.values() if value in row)]
+        )
+        for value in values
+    }
+    names = min(wide(rows), EDGES + 16)  # longer ones are folded
+    left = width - 1 - names - wide(["paying at", *ends.values()])
+    for count in range(len(values), 2, -1):
+        some = [values[place] for place in spread(len(values), count)]
+        if sum(widths[value] for value in some) <= left:
+            return some
+    return [values[place] for place in spread(len(values), 2)]
+
+
+def _timed(row: Row) -> Text:
+    """Time to the target and, below it, the speed-up, with a question mark where that may be chance."""
+    text = _cost(row, duration(row["time_to_target_s"]))
+    if text in (NOT_REACHED, FAILED, "INF"):
+        return Text(text.replace(" ", "\n"))
+    ratio = row["speed_up"]
+    below = "" if math.isnan(ratio) else f"\n{times(ratio)}{'?' if row['pays'] == 'unclear' else ''}"
+    return _in_bold(text + below, row["best_time"])
+
+
+def _paying(crossovers: pd.DataFrame, axis: Swept, series: str, assuming: str = AS_STATED) -> str:
+    """Where a series stops paying, or begins to: the last crossing in ascending order; "–" of a baseline."""
+    rows = crossovers[
+        (crossovers["axis"] == axis.column)
+        & (crossovers["series"] == series)
+        & (crossovers["assuming"] == assuming)
+    ].to_dict("records")
+    return crossing(rows[-1], axis) if rows else "–"
+
+
+def crossing(row: Row, axis: Swept) -> str:
+    """A row of the crossovers for a reader: "287 Mbps", or, of several seeds, "287 Mbps" with the interval
+    below it; "unclear" where it may be chance."""
+    if row["seeds"] > 1 and not row["significant"] and row["assuming"] == AS_STATED:
+        return "unclear"
+    if row["direction"] == "never":
+        return "never"
+    if row["direction"] == "always":
+        return "always"
+    begins = "pays from\n" if row["direction"] == "begins" else ""
+    if math.isnan(row["value"]):
+        return f"{begins}{between(row['after'], row['before'], axis.pretty)}"
+    interval = "" if math.isnan(row["low"]) else f"\n{between(row['low'], row['high'], axis.pretty)}"
+    return f"{begins}{axis.pretty(row['value'])}{interval}"
+
+
+def _sensitivity(crossovers: pd.DataFrame, axis: Swept) -> Iterator[str]:
+    """Where each series would stop paying if devices cost less, and more, than is assumed."""
+    of_axis = crossovers[(crossovers["axis"] == axis.column) & crossovers["assuming"].isin(SUPPOSED)]
+    found = []
+    for series in of_axis["series"].unique().tolist()[:MOST_ROWS]:
+        texts = [_paying(crossovers, axis, series, name).replace("\n", " ") for name in SUPPOSED]
+        different = list(dict.fromkeys(texts))
+        if different != ["never"] or _paying(crossovers, axis, series) != "never":
+            found.append(
+                f"{series} {different[0]} either way"
+                if len(different) == 1
+                else f"{series} {' … '.join(texts)}"
+            )
+    if found:
+        yield f"{notes.IF_OTHERWISE} {'; '.join(found)}."
 
 
 def _print_notes(console: Console, lines: Iterable[str]) -> None:
     """Each on a line of its own, wrapped between words."""
     for line in lines:
         console.print(Text(line))
-
-
-def _by_rate(summary: pd.DataFrame, link: Link) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each series with its runs by rate (bit/s), ascending."""
-    for label, rows in summary.groupby(f"{link}_series", sort=False):
-        by_rate = rows.set_index(f"{link}_bps").sort_index()
-        assert by_rate.index.is_unique, f"two runs of {label} at one rate"
-        yield str(label), by_rate
-
-
-def _timed(row: pd.Series) -> str:
-    if row["target_state"] == NOT_REACHED:
-        return NOT_REACHED.replace(" ", "\n")
-    speed_up = row["speed_up"]
-    return duration(row["time_to_target_s"]) + ("" if math.isnan(speed_up) else f"\n{times(speed_up)}")
-
-
-def stops_paying(rows: pd.DataFrame, column: str) -> str:
-    """Of a series' runs by ascending rate (bit/s), the lowest rate from which on it never pays: "never" where
-    it pays at none, "beyond" the last; "–" for the baseline itself, and where there is no speed-up."""
-    if (rows["training"] == rows["baseline"]).all():
-        return "–"
-    if (rows["target_state"] == NOT_REACHED).all():
-        return "never"
-    speed_ups = rows[column].dropna()
-    if speed_ups.empty:
-        return "–"
-    paying = speed_ups.index[speed_ups >= notes.FASTER_BY]
-    if paying.empty:
-        return "never"
-    later = rows.index[rows.index > paying[-1]]
-    return f"beyond {RATE.pretty(paying[-1])}" if later.empty else RATE.pretty(later[0])
-
-
-def _sensitivity(series: Mapping[str, pd.DataFrame]) -> Iterator[str]:
-    """Where each series would stop paying if devices cost less, and more, than is assumed."""
-    found = []
-    for label, rows in series.items():
-        columns = [f"speed_up_{name}" for name in SUPPOSED]
-        if not all(column in rows for column in columns) or rows[columns].isna().all(axis=None):
-            continue
-        stops = list(dict.fromkeys(stops_paying(rows, column) for column in columns))
-        if stops != ["–"]:
-            either = f"{stops[0]} either way" if len(stops) == 1 else " … ".join(stops)
-            found.append(f"{label} {either}")
-    if found:
-        yield f"{notes.IF_OTHERWISE} {'; '.join(found)}."

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart by colour-blind readers.
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")
+DPI = 150
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -57,9 +58,10 @@ def colours(count: int) -> list[Any]:
     )
 
 
-def styles(groups: Sequence[Hashable]) -> list[dict[str, Any]]:
-    """A line style for each item, no two the same: a colour a group, a dash for each item of a group."""
-    distinct = list(dict.fromkeys(groups))
+def styles(groups: Sequence[Hashable], every: Sequence[Hashable] = ()) -> list[dict[str, Any]]:
+    """A line style for each item, no two the same: a colour a group, a dash for each item of a group. Colours
+    are given in the order of `every` group, or of those that occur."""
+    distinct = list(every) or list(dict.fromkeys(groups))
     colour_of = dict(zip(distinct, colours(len(distinct)), strict=True))
     before = dict.fromkeys(distinct, 0)
     drawn = []
@@ -97,14 +99,22 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def save(folder: StudyFolder, name: str, figure: Figure) -> list[str]:
-    """Both formats, without dates, so that the same tables give the same files."""
+    """Both formats, without dates, so that the same tables give the same files. Each is drawn once: the
+    layout is made for the first and kept for the second."""
     import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.image import imsave
 
-    formats: dict[str, dict[str, Any]] = {"png": {"dpi": 150}, "svg": {"metadata": {"Date": None}}}
-    for kind, options in formats.items():
-        content = io.BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}):
-            figure.savefig(content, format=kind, **options)
+    contents = {kind: io.BytesIO() for kind in ("png", "svg")}
+    with mpl.rc_context({"svg.hashsalt": "slsim", "svg.fonttype": "none"}):
+        figure.set_dpi(DPI)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        imsave(contents["png"], canvas.buffer_rgba(), format="png", dpi=DPI)
+        figure.set_layout_engine("none")
+        FigureCanvasSVG(figure).print_svg(contents["svg"], metadata={"Date": None})
+    for kind, content in contents.items():
         with describing_disk_errors(folder.figures):
             atomic.write(folder.figures / f"{name}.{kind}", content.getvalue())
-    return [f"{name}.{kind}" for kind in formats]
+    return [f"{name}.{kind}" for kind in contents]

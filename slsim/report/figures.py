@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from slsim.analysis import Link, swept_in
 from slsim.errors import SlsimError, StudyError
-from slsim.report import drawing
+from slsim.report import curves, drawing
+from slsim.report.breakdowns import by_setting, phases_in
 from slsim.report.drawing import save
 from slsim.report.measurements import draw_measurements
-from slsim.report.tables import phases_in
+from slsim.report.swept import spread, swept_in
 from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ PHASE_COLOURS: dict[str, str] = {
 OTHER_COLOURS = ("#000000", "#8C564B", "#6A3D9A", "#999933", "#882255")  # of phases that are not usual
 MOST_BARS = 30
 MOST_CLIENTS, MOST_PIECES = 100, 20  # bars of a partition, and colours in them
-SPREAD = 5  # runs that end this many times apart are drawn on a logarithmic axis
 
 
 def draw(folder: StudyFolder) -> list[str]:
@@ -50,22 +49,25 @@ def draw(folder: StudyFolder) -> list[str]:
 
 
 def draw_runs(folder: StudyFolder) -> list[str]:
-    """Accuracy over time and bytes; where link rates vary, time to the target over them."""
-    summary, curves = folder.load_table("summary"), folder.load_table("curves")
+    """Accuracy over time and bytes; time to the target over each swept number."""
+    summary, means = folder.load_table("summary"), curves.over_seeds(folder.load_table("curves"))
     names = []
     if folder.has_table("breakdown"):
         names += save(folder, "average_round", _average_round(folder.load_table("breakdown")))
     if folder.has_table("measurements"):
         names += draw_measurements(folder)
-    time_scale, time_unit = _time_axis(float(curves.groupby("run")["sim_s"].max().min()))
-    figures = {
-        "accuracy_over_time": _accuracy(
-            summary, curves, "sim_s", time_scale, f"simulated time ({time_unit})"
-        ),
-        "accuracy_over_bytes": _accuracy(summary, curves, "uplink_bytes", 1e6, "uplink traffic (MB)"),
+    ends_s = means.groupby("setting")["sim_s"].last()
+    scale, unit = _time_axis(ends_s.min() if len(ends_s) else 0.0)
+    drawn = {
+        "accuracy_over_time": curves.accuracy(summary, means, "sim_s", scale, f"simulated time ({unit})"),
+        "accuracy_over_bytes": curves.accuracy(summary, means, "uplink_bytes", 1e6, "uplink traffic (MB)"),
     }
-    figures |= {f"time_to_target_over_{link}": _time_to_target(summary, link) for link in swept_in(summary)}
-    for name, figure in figures.items():
+    axes = swept_in(summary)
+    crossovers = folder.load_table("crossovers") if axes else pd.DataFrame()
+    drawn |= {
+        f"time_to_target_over_{axis.name}": curves.time_to_target(summary, crossovers, axis) for axis in axes
+    }
+    for name, figure in drawn.items():
         names += save(folder, name, figure)
     return names
 
@@ -117,57 +119,14 @@ def draw_partition(folder: StudyFolder) -> list[str]:
 
 
 def _time_axis(shortest_s: float) -> tuple[float, str]:
-    """Scale and unit in which the shortest run still shows."""
+    """Scale and unit in which the shortest curve still shows."""
     return (3600.0, "h") if shortest_s >= 2 * 3600 else (60.0, "min") if shortest_s >= 120 else (1.0, "s")
 
 
-def _accuracy(summary: pd.DataFrame, curves: pd.DataFrame, column: str, scale: float, label: str) -> Figure:
-    """Test accuracy through the codec over time or bytes; a dot where the target was reached."""
-    figure, axes = drawing.new()
-    for (_, row), drawn in zip(summary.iterrows(), drawing.styles(list(summary["codec"])), strict=True):
-        curve = curves[curves["run"] == row["run"]]
-        marker = "." if len(curve) == 1 else None  # a line of one point shows nothing
-        name = drawing.plain(row["run"])
-        axes.plot(curve[column] / scale, 100 * curve["accuracy"], label=name, marker=marker, **drawn)
-        reached = curve[curve["round"] == row["rounds_to_target"]]
-        axes.plot(reached[column] / scale, 100 * reached["accuracy"], "o", color=drawn["color"])
-    targets = summary["target_accuracy"].dropna().unique()
-    if len(targets) == 1:
-        axes.axhline(100 * targets[0], color="grey", linewidth=0.8, linestyle="--")
-        across = axes.get_yaxis_transform()  # x as a share of the width, y in data
-        axes.text(0.01, 100 * targets[0], "target", va="bottom", color="grey", transform=across)
-    ends = curves.groupby("run")[column].max()
-    if curves[column].min() > 0 and ends.max() > SPREAD * ends.min():
-        drawing.log_scale(axes.set_xscale, axes.xaxis)
-    axes.set(xlabel=label, ylabel="test accuracy (%)")
-    if curves.empty:
-        drawing.say_nothing_is_there(axes, "no run was evaluated")
-    drawing.legend(figure, axes)
-    return figure
-
-
-def _time_to_target(summary: pd.DataFrame, link: Link) -> Figure:
-    """Simulated time to the target over the rate of a link, a line for runs that differ in nothing else."""
-    figure, axes = drawing.new()
-    axes.set(xlabel=f"{link} (Mbps)", ylabel="time to target accuracy (s)")
-    if summary["time_to_target_s"].isna().all():
-        drawing.say_nothing_is_there(axes, "no run reached its target")
-        return figure
-    groups = list(summary.groupby(f"{link}_series", sort=False))
-    for (label, rows), drawn in zip(groups, drawing.styles([label for label, _ in groups]), strict=True):
-        shown = rows[rows["time_to_target_s"].notna()].sort_values(f"{link}_bps")
-        name = drawing.plain(label if len(shown) else f"{label}: {rows['target_state'].iloc[0]}")
-        axes.plot(shown[f"{link}_bps"] / 1e6, shown["time_to_target_s"], marker="o", label=name, **drawn)
-    drawing.log_scale(axes.set_xscale, axes.xaxis)
-    if summary["time_to_target_s"].min() > 0:
-        drawing.log_scale(axes.set_yscale, axes.yaxis)
-    drawing.legend(figure, axes)
-    return figure
-
-
 def _average_round(breakdown: pd.DataFrame) -> Figure:
-    """Where the milliseconds of an average round go: a bar a run, a piece a phase."""
-    shown = breakdown.head(MOST_BARS).iloc[::-1]
+    """Where the milliseconds of an average round go: a bar a setting, a piece a phase."""
+    settings = by_setting(breakdown)
+    shown = settings.iloc[spread(len(settings), MOST_BARS)].iloc[::-1]
     places = range(len(shown))
     figure, axes = drawing.new()
     figure.set_size_inches(7, 1.6 + 0.35 * len(shown))
@@ -178,8 +137,11 @@ def _average_round(breakdown: pd.DataFrame) -> Figure:
         colour, width = PHASE_COLOURS.get(phase) or next(spare), 1000 * shown[column]
         axes.barh(places, width, left=left, color=colour, label=phase, height=0.7)
         left = left + width
-    axes.set_yticks(places, labels=map(drawing.plain, shown["run"]))
+    axes.set_yticks(places, labels=map(drawing.plain, shown["setting"]))
     axes.set(xlabel="an average round (ms)")
+    if len(shown) < len(settings):
+        said = f"{len(shown)} of {len(settings):,} settings, evenly between the ends"
+        axes.set_title(said, fontsize="small", color="grey", loc="left")
     axes.grid(False, axis="y")
     figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return figure

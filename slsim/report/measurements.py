@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from slsim.report import drawing
+from slsim.report.swept import spread
 from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
@@ -19,20 +20,30 @@ THEORY = {  # quantities of the hook "theory"
     *("jacobian", "hessian", "slope", "downlink_error"),
 }
 PARTS = ("activations", "client", "server")
-MOST_PANELS = 12
+MOST_PANELS, MOST_RUNS = 12, 12
 
 
 def draw_measurements(folder: StudyFolder) -> list[str]:
     """Draw `measurements.csv`; gives the names of the files. What the hook "theory" measured has a figure of
     its own; of everything else each quantity has a panel."""
-    table = folder.load_table("measurements")
+    table, told = _few(folder.load_table("measurements"))
     is_theory = table["quantity"].isin(THEORY) & table["part"].isin(PARTS)
-    names = _draw_theory(folder, table[is_theory]) if is_theory.any() or table.empty else []
+    names = _draw_theory(folder, table[is_theory], told) if is_theory.any() or table.empty else []
     others = table[~is_theory]
-    return names + (_draw_quantities(folder, others) if len(others) else [])
+    return names + (_draw_quantities(folder, others, told) if len(others) else [])
 
 
-def _draw_quantities(folder: StudyFolder, table: pd.DataFrame) -> list[str]:
+def _few(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Of many runs some; and a line that says so."""
+    runs = table["run"].unique()
+    if len(runs) <= MOST_RUNS:
+        return table, []
+    some = [runs[place] for place in spread(len(runs), MOST_RUNS)]
+    told = f"{MOST_RUNS} of {len(runs):,} runs, evenly between the ends"
+    return table[table["run"].isin(some)], [told]
+
+
+def _draw_quantities(folder: StudyFolder, table: pd.DataFrame, told: Sequence[str]) -> list[str]:
     """Each quantity over rounds, a panel each, a line a run."""
     from matplotlib.figure import Figure
 
@@ -53,13 +64,14 @@ def _draw_quantities(folder: StudyFolder, table: pd.DataFrame) -> list[str]:
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     if len(pairs) > len(shown):
-        figure.suptitle(f"the first {len(shown)} of {len(pairs)} quantities", fontsize="medium")
+        told = [f"the first {len(shown)} of {len(pairs)} quantities", *told]
+    figure.suptitle("; ".join(told), fontsize="medium")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return drawing.save(folder, "measurements", figure)
 
 
-def _draw_theory(folder: StudyFolder, table: pd.DataFrame) -> list[str]:
+def _draw_theory(folder: StudyFolder, table: pd.DataFrame, told: Sequence[str]) -> list[str]:
     """Errors beside their bounds, biases with their intervals, alpha."""
     from matplotlib.figure import Figure
 
@@ -77,6 +89,7 @@ def _draw_theory(folder: StudyFolder, table: pd.DataFrame) -> list[str]:
         panel.set_xlabel("round")
     handles, labels = panels[2, 1].get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, fontsize="small", loc="outside lower center", ncols=4)
+    figure.suptitle("; ".join(told), fontsize="medium")
     return drawing.save(folder, "theory", figure)
 
 

@@ -4,14 +4,15 @@ multipliers and speed-ups are over, and which differences are smaller than what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from slsim.analysis import NO_TARGET, NOT_REACHED, REACHED, Link, in_words
+from slsim.analysis import CONFIDENCE, ELSEWHERE, FAILED, FASTER_BY, NO_TARGET, NOT_REACHED, REACHED, in_words
 from slsim.own_code import without_folder
 from slsim.recording import CODEC_OF
+from slsim.report.swept import Swept
 from slsim.report.terminal import accuracy, listed
-from slsim.units import DURATION, RATE
+from slsim.units import DURATION
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,44 +20,118 @@ if TYPE_CHECKING:
     from slsim.recording import Recording
 
 BASELINE = "identity both ways"
-FASTER_BY = 1.05  # below that, a codec counts as not paying
-PAYS = (
-    f"A codec pays where it reaches the target at least {100 * (FASTER_BY - 1):.0f} % sooner than {BASELINE}."
-)
+PERCENT = f"{100 * CONFIDENCE:.0f}"  # of intervals
 IF_OTHERWISE = "Stops paying, if devices had no fixed costs and codecs took half … if both were doubled:"
 EXPLAINED = 1.01  # times the compression ratio: mini-batches of several sizes spread bytes unevenly
 MOST_TARGETS, MOST_REASONS = 3, 8  # told; summary.csv has all
 
 
+def most_seeds(summary: pd.DataFrame) -> int:
+    """How many seeds the settings have, the most of them."""
+    return int(summary["seeds"].max())
+
+
 def target(summary: pd.DataFrame) -> str:
     """What is aimed at: "Target: test accuracy of 83.1 %, at 2 of 3 evaluations in a row"."""
-    targets = sorted(summary["target_accuracy"].dropna().unique())
+    there = summary[summary["target_accuracy"].notna()]
+    targets = sorted(there["target_accuracy"].unique())
     if not targets:
         return "No target"
-    windows = sorted(summary["target_window"].unique())
+    windows = sorted(int(window) for window in there["target_window"].unique())
     held = f", at {' or '.join(map(in_words, windows))}" if windows != [1] else ""
+    own = (
+        " (each seed's own, the mean)"
+        if (there["target_accuracy_low"] < there["target_accuracy"]).any()
+        else ""
+    )
     if len(targets) > MOST_TARGETS:
-        return f"Targets: test accuracies from {accuracy(targets[0])} to {accuracy(targets[-1])}{held}"
-    return f"Target: test accuracy of {', '.join(map(accuracy, targets))}{held}"
+        return f"Targets: test accuracies from {accuracy(targets[0])} to {accuracy(targets[-1])}{own}{held}"
+    return f"Target: test accuracy of {', '.join(dict.fromkeys(map(accuracy, targets)))}{own}{held}"
 
 
-def of(summary: pd.DataFrame, link: Link | None = None) -> Iterator[str]:
-    """Every note on a summary; runs are called without the rate of `link`."""
-    called = summary.assign(called=summary["run" if link is None else f"{link}_series"])
-    yield from _reasons(called, NO_TARGET, "No target for {}: {}.")
-    yield from _reasons(called, NOT_REACHED, "Not reached by {}: {}.")
+def pays(summary: pd.DataFrame) -> str:
+    """When a codec counts as paying."""
+    by = f"{100 * (FASTER_BY - 1):.0f} %"
+    sooner = f"A codec pays where it reaches the target at least {by} sooner than {BASELINE}"
+    if (summary["pays"] == "unclear").any():
+        return f"{sooner}; ?: the {PERCENT} % interval over seeds does not tell."
+    return f"{sooner}."
+
+
+def of(summary: pd.DataFrame, axis: Swept | None = None) -> Iterator[str]:
+    """Every note on a summary; settings are called without the number of `axis`."""
+    called = summary.assign(called=summary["setting" if axis is None else axis.series])
+    yield from _certainty(called, axis)
+    if axis is None:
+        yield from _paying(called)
+    yield from _reasons(called, called["target_state"] == FAILED, "failure", "Failed: {}: {}.")
+    some = (called["failed"] > 0) & (called["target_state"] != FAILED)
+    yield from _reasons(called, some, "failure", "Failed with some seeds: {}: {}.")
+    yield from _reasons(called, called["target_state"] == NO_TARGET, "target_reason", "No target for {}: {}.")
+    missed = called["target_state"] == NOT_REACHED
+    yield from _reasons(called, missed, "target_reason", "Not reached by {}: {}.")
+    partly = (called["target_state"] == REACHED) & (called["reached"] < called["seeds"] - called["failed"])
+    yield from _reasons(called, partly, "target_reason", "Not reached with every seed by {}: {}.")
+    yield from _method(called, axis)
     yield from _diverged(called)
-    yield from _baseline(called, "Multipliers" if link is None else "Speed-ups, under the times,")
-    yield from _grain(called, link)
-    if link is None:
+    yield from _baseline(called, "Multipliers" if axis is None else "Speed-ups, under the times,")
+    yield from _grain(called, axis)
+    if axis is None:
         yield from _above_format(called)
 
 
-def _reasons(called: pd.DataFrame, state: str, line: str) -> Iterator[str]:
-    rows = called[called["target_state"] == state]
-    groups = list(rows.groupby("target_reason", sort=False))
-    for reason, group in groups[:MOST_REASONS]:
-        yield line.format(_names(group), reason)
+def _certainty(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
+    """What seeds prove: which codecs are better than every other; or that one seed proves nothing."""
+    seeds = sorted(int(count) for count in called["seeds"].unique())
+    if seeds[-1] == 1:
+        if called["setting"].nunique() > 1:
+            nor = "" if axis is None else ", nor where one stops paying"
+            yield f"One seed cannot tell codecs apart{nor}: add seeds = 5 to the scenario."
+        return
+    count = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    how = f"paired over {count} seeds, {PERCENT} %"
+    if called["codec"].nunique() < 2:
+        return
+    best = {"time": called["best_time"], "bytes": called["best_bytes"]}
+    found = [f"{_names(called[flags])} in {what}" for what, flags in best.items() if flags.any()]
+    if found:
+        better = f"significantly better than every other codec that reached the target ({how})"
+        yield f"Bold: {better}: {'; '.join(found)}."
+    else:
+        yield f"No codec is significantly better than every other that reached the target ({how})."
+
+
+def _method(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
+    """What the numbers of several seeds are."""
+    seeds = sorted({int(count) for count in called["seeds"] if count > 1})
+    if not seeds:
+        return
+    over = f"over {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds"
+    never = "INF: half of the seeds or more never reached the target"
+    if axis is not None:
+        yield f"Times are medians {over}, speed-ups geometric means; {never}."
+        return
+    yield f"Accuracies and multipliers are means {over} with {PERCENT} % intervals by Student's t."
+    yield f"Times and bytes are medians with their range, of bytes up and down together; {never}."
+
+
+def _paying(called: pd.DataFrame) -> Iterator[str]:
+    """Who is significantly faster than the baseline, and who may be."""
+    by = f"at least {100 * (FASTER_BY - 1):.0f} % sooner at the target than {BASELINE}"
+    told = {"yes": "significantly", "no": "significantly not", "unclear": "unclear"}
+    found = [
+        f"{told[answer]}: {_names(called[called['pays'] == answer])}"
+        for answer in told
+        if (called["pays"] == answer).any()
+    ]
+    if found:
+        yield f"{by[0].upper()}{by[1:]}, {'; '.join(found)}."
+
+
+def _reasons(called: pd.DataFrame, chosen: pd.Series, reason: str, line: str) -> Iterator[str]:
+    groups = list(called[chosen].groupby(reason, sort=False))
+    for told, group in groups[:MOST_REASONS]:
+        yield line.format(_names(group), str(told).rstrip("."))
     if len(groups) > MOST_REASONS:
         yield f"{len(groups) - MOST_REASONS} more reasons are in summary.csv."
 
@@ -67,34 +142,38 @@ def _names(rows: pd.DataFrame) -> str:
 
 def _diverged(called: pd.DataFrame) -> Iterator[str]:
     """Of those whose reason does not say so."""
-    rows = called[(called["status"] == "diverged") & (called["target_state"] != NOT_REACHED)]
-    for rounds, group in rows.groupby("rounds"):
-        yield f"Diverged in round {int(str(rounds)) + 1}: {_names(group)}."
+    rows = called[(called["diverged"] > 0) & (called["target_state"] != NOT_REACHED)]
+    several = rows["seeds"].gt(1)
+    share = ", " + rows["diverged"].astype(str) + " of " + rows["seeds"].astype(str) + " seeds"
+    for of_seeds, group in rows.groupby(share.where(several, ""), sort=False):
+        yield f"Diverged: {_names(group)}{of_seeds}."
 
 
 def _baseline(called: pd.DataFrame, what: str) -> Iterator[str]:
     """What the multipliers or speed-ups of those that reached the target are over."""
     rows = called[called["target_state"] == REACHED]
     lacking = rows[rows["baseline"] == ""]
-    over = set(rows["baseline"]) - {""}
+    names = dict(zip(called["setting"], called["called"], strict=True))
+    over = {names.get(baseline, baseline) for baseline in rows["baseline"]} - {""}
+    seed = " with the same seed" if (rows["seeds"] > 1).any() else ""
     if len(lacking):
         yield (
             f"{what} are over {BASELINE}, which there is not for {_names(lacking)}: add that run, with "
             '"identity" as codec.uplink and for all else that [codec] sets.'
         )
     if over:
-        own = ", each run's of its own setting" if len(over) > 1 else ""
-        absent = "" if over & set(called["training"]) else ", which is no run of this table"
+        own = ", each of its own setting" if len(over) > 1 else ""
+        absent = ", which is no row of this table" if over == {ELSEWHERE} else ""
         compared = rows[["speed_up", "traffic_multiplier"]].notna().any(axis=None)
         failed = "" if compared else ", which did not reach the target"
-        yield f"{what} are over {BASELINE}{own}{absent}{failed}."
+        yield f"{what} are over {BASELINE}{seed}{own}{absent}{failed}."
 
 
-def _grain(called: pd.DataFrame, link: Link | None) -> Iterator[str]:
-    """Which runs are less than one evaluation apart in what they needed to the target."""
+def _grain(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
+    """Which settings are less than one evaluation apart in what they needed to the target."""
     rows = called[called["target_state"] == REACHED]
     places: dict[tuple[str, ...], list[str]] = {}
-    if link is None:
+    if axis is None:
         share = rows["evaluation_step_rounds"] / rows["rounds_to_target"]
         rows = rows.assign(evaluation_step_multiplier=share * rows["traffic_multiplier"])
         for what, cost, step in (
@@ -105,31 +184,39 @@ def _grain(called: pd.DataFrame, link: Link | None) -> Iterator[str]:
             for group in _closer_than(rows.dropna(subset=[cost]), cost, step):
                 places.setdefault(group, []).append(what)
     else:
-        for rate, at_rate in rows.groupby(f"{link}_bps"):
-            for group in _closer_than(at_rate, "time_to_target_s", "evaluation_step_s"):
-                places.setdefault(group, []).append(RATE.pretty(float(str(rate))))
+        for value, there in rows.groupby(axis.column):
+            for group in _closer_than(there, "time_to_target_s", "evaluation_step_s"):
+                places.setdefault(group, []).append(axis.pretty(float(str(value))))
     if not places:
         return
     steps = sorted(rows["evaluation_step_rounds"].unique())
     every = f"{steps[0]:.0f}" if len(steps) == 1 else f"{steps[0]:.0f} to {steps[-1]:.0f}"
-    preposition = "in" if link is None else "at"
-    apart = [f"{listed(group)} {preposition} {listed(where)}" for group, where in places.items()]
+    apart = [f"{listed(group)} {_where(where, axis)}" for group, where in places.items()]
     more = [f"{len(apart) - MOST_REASONS} more groups"] if len(apart) > MOST_REASONS else []
     yield f"Evaluated every {every} rounds; less than that apart: {'; '.join(apart[:MOST_REASONS] + more)}."
 
 
+def _where(where: Sequence[str], axis: Swept | None) -> str:
+    if axis is None:
+        return f"in {listed(where)}"
+    return f"at {listed(where)}" if len(where) <= MOST_TARGETS else f"at {len(where)} values of {axis.title}"
+
+
 def _above_format(called: pd.DataFrame) -> Iterator[str]:
     """Whose multiplier is more than the bytes of its format explain."""
-    rows = called[called["traffic_multiplier"] > EXPLAINED * called["compression_ratio"]]
-    if len(rows):
-        yield (
-            f"The multiplier of {_names(rows)} is more than the compression ratio explains: fewer steps were "
-            "needed than by the baseline, which one seed does not prove of a codec."
-        )
+    explained = EXPLAINED * called["compression_ratio"]
+    above = called["traffic_multiplier"] > explained
+    proven = above & (called["traffic_multiplier_low"] > explained) & (called["compared"] == called["seeds"])
+    fewer = "more than the compression ratio explains: fewer steps were needed than by the baseline"
+    if proven.any():
+        yield f"The multiplier of {_names(called[proven])} is significantly {fewer}."
+    for seeds, group in called[above & ~proven].groupby("seeds"):
+        prove = "one seed does not prove" if seeds == 1 else f"{seeds} seeds do not prove"
+        yield f"The multiplier of {_names(group)} is {fewer}, which {prove} of a codec."
 
 
 def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str, ...]]:
-    """Runs of different trainings in a row whose costs differ by less than the step of one of them."""
+    """Settings of different trainings in a row whose costs differ by less than the step of one of them."""
     group: list[tuple[str, str]] = []
     reach = last = float("-inf")
     ordered = rows.sort_values(cost, kind="stable")

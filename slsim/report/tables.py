@@ -1,46 +1,23 @@
-"""Tables on the terminal: a study's, codecs' errors, components, models, checks."""
+"""Tables on the terminal: codecs' errors, components, models, checks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from slsim.errors import SlsimError
-from slsim.recording.kinds import BARRIER_WAIT, phase_column
 from slsim.registry import Registry
-from slsim.report.terminal import add_row, milliseconds, say, table, three_figures, times
+from slsim.report.terminal import add_row, say, table, three_figures, times
 from slsim.units import SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from slsim.checks import Check
-
-
-RUNS_ABREAST, MOST_LINES = 5, 30  # of runs in a breakdown; the file has all
-
-
-def print_study(
-    console: Console,
-    summary: pd.DataFrame,
-    breakdown: pd.DataFrame,
-    path: Path,
-    notes: Sequence[str] = (),
-) -> None:
-    """What a study answers, where an average round's seconds go, notes on how the numbers came about, and
-    where its files are."""
-    from slsim.report.answers import print_answers  # it needs pandas, which `slsim list` does not
-
-    print_answers(console, summary)
-    print_breakdown(console, breakdown)
-    for note in notes:
-        say(console, note)
-    say(console, f"Tables, records and figures: {path}")
 
 
 class Leftover(Protocol):
@@ -54,17 +31,6 @@ class Leftover(Protocol):
     def why(self) -> str: ...
 
 
-def print_saved(console: Console, tables: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """A study's tables as they are saved, those of them that could be read."""
-    from slsim.report.answers import print_answers
-
-    if "summary" in tables:
-        print_answers(console, tables["summary"])
-    if "breakdown" in tables:
-        print_breakdown(console, tables["breakdown"])
-    say(console, f"Tables, records and figures: {path}")
-
-
 def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
     """What may be removed from studies: where, how large, and why; and how much that is."""
     if not leftovers:
@@ -75,54 +41,6 @@ def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
     for one, size in zip(leftovers, sizes, strict=True):
         console.print(f"{size:>{width}}  {one.path}: {one.why}", soft_wrap=True, highlight=False)
     say(console, f"{len(leftovers)} in all, {SIZE.pretty(sum(one.num_bytes for one in leftovers))}")
-
-
-def print_breakdown(console: Console, breakdown: pd.DataFrame) -> None:
-    """Where an average round's milliseconds go, and the bottleneck: phase by phase for a few runs, a line a
-    run for more."""
-    if len(breakdown) <= RUNS_ABREAST:
-        console.print(_phases_table(breakdown))
-        return
-    console.print(_groups_table(breakdown.head(MOST_LINES)))
-    more = f", {len(breakdown) - MOST_LINES} more runs too" if len(breakdown) > MOST_LINES else ""
-    say(console, f"Phase by phase: breakdown.csv{more}")
-
-
-def _phases_table(breakdown: pd.DataFrame) -> Table:
-    shown = table("An average round, in ms")
-    shown.add_column("", no_wrap=True)
-    for run in breakdown["run"]:
-        shown.add_column(Text(str(run)), justify="right", overflow="fold")
-    for phase, column in phases_in(breakdown).items():
-        add_row(shown, phase, *map(milliseconds, breakdown[column]))
-    shown.add_section()
-    add_row(shown, "round", *map(milliseconds, breakdown["round_s"]))
-    add_row(shown, "bottleneck", *breakdown["bottleneck"])
-    add_row(shown, "its share", *(f"{100 * share:.0f} %" for share in breakdown["bottleneck_share"]))
-    return shown
-
-
-def phases_in(breakdown: pd.DataFrame) -> dict[str, str]:
-    """The phases of a breakdown and their columns, the barrier's wait last."""
-    columns = list(map(str, breakdown))
-    columns = [name for name in columns[: columns.index("round_s")] if name != "run"]
-    phases = {name.removesuffix("_s").replace("_", " "): name for name in columns}
-    last = phases.pop(BARRIER_WAIT.name, phase_column(BARRIER_WAIT.name))
-    return {**phases, BARRIER_WAIT.name: last}
-
-
-def _groups_table(breakdown: pd.DataFrame) -> Table:
-    shown = table("An average round, in ms, and how much of it was spent on what")
-    shown.add_column("run", overflow="fold")
-    columns = list(map(str, breakdown))
-    groups = [name for name in columns[columns.index("round_s") :] if name.startswith("in_")]
-    for heading in ("round", *(name.removeprefix("in_").removesuffix("_s") for name in groups)):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("bottleneck", no_wrap=True)
-    for _, row in breakdown.iterrows():
-        cells = map(milliseconds, [row["round_s"], *(row[name] for name in groups)])
-        add_row(shown, str(row["run"]), *cells, row["bottleneck"])
-    return shown
 
 
 def print_errors(console: Console, errors: pd.DataFrame, beaten: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ read as markup.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -46,8 +46,18 @@ def accuracy(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """Simulated seconds: "4.43 s"."""
-    return "–" if math.isnan(value) else DURATION.pretty(value)
+    """Simulated seconds: "4.43 s"; "INF" for what never ends."""
+    return "–" if math.isnan(value) else "INF" if value == math.inf else DURATION.pretty(value)
+
+
+def between(low: float, high: float, pretty: Callable[[float], str]) -> str:
+    """A range: "4.8 … 5.6 s", each with its unit where these differ; the upper end may be infinite."""
+    if high == math.inf:
+        return f"{pretty(low)} … INF"
+    (number, *unit), (other, *others) = pretty(low).split(" "), pretty(high).split(" ")
+    if number == other and unit == others:
+        return pretty(low)
+    return f"{number} … {pretty(high)}" if unit == others else f"{pretty(low)} … {' '.join([other, *others])}"
 
 
 def times(value: float) -> str:

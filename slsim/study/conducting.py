@@ -240,16 +240,17 @@ class _Conductor:
         def failed(label: str, error: SlsimError) -> None:
             self._failures.append(noted(error, label, f"clock-{slug(label)}", self._folder))
 
-        runs = play(self._asked.cases, self._done, failed=failed)
-        if not runs:
+        failures = tuple(self._failures)
+        played = play(self._asked.cases, self._done, failures=failures, failed=failed)
+        if not played.runs:
             return None
         walls = {
             "wall_s": round(time.monotonic() - self._started_s, 3),
             "training_wall_s": self._walls,
         }
-        study = Study(self._folder, runs, failures=self._failures)
+        study = Study(self._folder, played, failures=self._failures)
         self._folder.save_scenario(*self._inputs)
-        study.save({**self._manifest(), **walls, "runs": len(runs)})
+        study.save({**self._manifest(), **walls, "runs": len(played.runs)})
         return study
 
     def _unchanged(self) -> Study | None:
@@ -258,7 +259,8 @@ class _Conductor:
             return self._saved()
         except DiskError as error:
             self._tell(Notice(f"Nothing was trained, and the tables are as they were: {error}"))
-            return Study(self._folder, play(self._asked.cases, self._done), failures=self._failures)
+            played = play(self._asked.cases, self._done, failures=self._failures)
+            return Study(self._folder, played, failures=self._failures)
 
     def _interrupted(self) -> Interrupted:
         return Interrupted(len(self._done), len(self._trainings), self._folder.path, self._fresh)

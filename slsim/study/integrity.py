@@ -14,7 +14,7 @@ from slsim.study.inputs import altered
 if TYPE_CHECKING:
     import pandas as pd
 
-ALWAYS = ("summary", "curves", "breakdown")  # tables that every study has
+ALWAYS = ("runs", "summary", "crossovers", "curves", "breakdown")  # tables that every study has
 
 
 def readable(folder: StudyFolder) -> tuple[dict[str, pd.DataFrame], dict[str, StudyError]]:

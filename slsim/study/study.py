@@ -5,9 +5,14 @@ What it needs are its recordings alone: no data, no trained weights, and no code
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
 
 from slsim import analysis
 from slsim.analysis import Run
@@ -17,140 +22,272 @@ from slsim.errors import RecordingError, ReplayError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
+from slsim.report.study_tables import Tables, print_study
 from slsim.results import StudyFolder, environment
-from slsim.scenario import Case, load, override, plan, read
+from slsim.scenario import Case, Plan, load, override, plan, read
+from slsim.study.clocks import Clocks
 from slsim.study.failures import Failure
 from slsim.study.inputs import localised
 from slsim.study.integrity import faults
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
-from slsim.study.playing import play
+from slsim.study.playing import Played, play, uncollected
 
 if TYPE_CHECKING:
     import pandas as pd
 
+WIDTH = 100  # characters of a study in an interactive session
+
 
 class Study:
-    """A study's runs, its summary and its folder.
+    """A study: its tables, and its folder.
 
-    `failures` are the trainings that a run could not do, `damaged` has an error for each training that is
-    there and cannot be read; `trust` says whether a replay may run code of the study's own.
+    - `summary`: one row a setting, statistics over its seeds;
+    - `runs`: one row a run, which is a setting with one seed, those that failed too;
+    - `curves`: one row an evaluation and run; `timeline`: one row a round and run;
+    - `breakdown`: one row a run: where the seconds of an average round go;
+    - `crossovers`: where each setting stops paying, over each swept number;
+    - `measurements`: what hooks measured.
+
+    All are pandas DataFrames, computed when first asked for. `played` are the runs themselves, with their
+    recordings and timelines. `failures` are the trainings that a run could not do, `damaged` has an error for
+    each training that is there and cannot be read; `trust` says whether a replay may run code of the study's
+    own.
     """
 
     def __init__(
         self,
         folder: StudyFolder,
-        runs: Sequence[Run],
+        played: Played,
         *,
         failures: Sequence[Failure] = (),
         damaged: Sequence[RecordingError] = (),
         trust: bool = True,
+        is_saved: bool = True,
+        source: _Source | None = None,
     ) -> None:
         self._folder = folder
+        self._played = played
         self._trust = trust
-        self.runs = tuple(runs)
+        self._is_saved = is_saved
+        self._source = source
         self.failures = tuple(failures)
         self.damaged = tuple(damaged)
-        self.summary: pd.DataFrame = analysis.summarise(runs)
-        self.breakdown: pd.DataFrame = analysis.breakdown(runs)
+
+    def __repr__(self) -> str:
+        """The summary, as the command line prints it."""
+        console = Console(file=io.StringIO(), width=WIDTH, color_system=None, markup=False, emoji=False)
+        print_study(console, self.tables, brief=True)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().rstrip()
+
+    def _repr_html_(self) -> str:
+        """The summary, as a table in a notebook."""
+        columns = [name for name in SHOWN if name in self.summary]
+        return str(
+            self.summary[columns].to_html(index=False, max_rows=20, na_rep="–", float_format="{:.4g}".format)
+        )
 
     @property
     def path(self) -> Path:
+        """The study's folder; of a replay that was not saved, where it would be."""
         return self._folder.path
+
+    @property
+    def played(self) -> tuple[Run, ...]:
+        """The runs: each with its recording, its timeline and its scenario."""
+        return self._played.runs
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a run, those that failed too."""
+        return analysis.runs_table(self._played.cases)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row a setting: means, medians and intervals over seeds."""
+        return analysis.summarise(self.runs)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row an evaluation and run: accuracies over rounds, simulated seconds and bytes."""
+        return analysis.curves(self.played)
+
+    @cached_property
+    def breakdown(self) -> pd.DataFrame:
+        """One row a run: where the seconds of an average round go."""
+        return analysis.breakdown(self.played)
+
+    @cached_property
+    def timeline(self) -> pd.DataFrame:
+        """One row a round and run: when it ended, and the seconds of its average client in each phase."""
+        return analysis.timeline(self.played)
+
+    @cached_property
+    def crossovers(self) -> pd.DataFrame:
+        """Where each setting stops paying, or begins to, over each swept number."""
+        return analysis.crossovers(self.summary, self._played.axes, self._played.speed_ups)
+
+    @cached_property
+    def measurements(self) -> pd.DataFrame:
+        """What hooks measured, one row a number."""
+        return analysis.measurements(self.played)
+
+    @property
+    def tables(self) -> Tables:
+        """All that is printed of the study, as it is saved."""
+        return Tables(
+            self.summary,
+            self.breakdown,
+            self.crossovers,
+            self.notes,
+            self.path if self._is_saved else None,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the tables has to know of how their numbers came about."""
-        return tuple(dict.fromkeys(note for run in self.runs for note in measured_codecs(run.recording)))
+        return tuple(dict.fromkeys(note for run in self.played for note in measured_codecs(run.recording)))
 
     @property
     def alarms(self) -> dict[str, str]:
         """What the clock found wrong in itself, by run."""
-        return {run.label: run.timeline.alarm for run in self.runs if run.timeline.alarm}
+        return {run.label: run.timeline.alarm for run in self.played if run.timeline.alarm}
 
+    @uncollected()
     def save(self, manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
-        self._folder.save_table("summary", self.summary)
-        self._folder.save_table("curves", analysis.curves(self.runs))
-        self._folder.save_table("breakdown", self.breakdown)
-        measurements = analysis.measurements(self.runs)
-        if len(measurements):
-            self._folder.save_table("measurements", measurements)
-        self._folder.save_manifest(
-            {**environment(), "seed": self.runs[0].scenario.seed, **manifest, **self._faults()}
-        )
+        tables = {
+            name: getattr(self, name) for name in ("runs", "summary", "curves", "breakdown", "crossovers")
+        }
+        if len(self.measurements):
+            tables["measurements"] = self.measurements
+        for name, table in tables.items():
+            self._folder.save_table(name, table)
+        seeds = list(dict.fromkeys(case.scenario.seed for case in self._played.cases))
+        seed = seeds[0] if len(seeds) == 1 else seeds
+        self._folder.save_manifest({**environment(), "seed": seed, **manifest, **self._remarks()})
         figures.draw_runs(self._folder)
 
-    def _faults(self) -> dict[str, Any]:
-        """What went wrong, for the manifest."""
-        failed = {"failed": {one.label: one.reason for one in self.failures}} if self.failures else {}
-        return {**failed, **({"alarms": self.alarms} if self.alarms else {})}
+    def _remarks(self) -> dict[str, Any]:
+        """What tables do not say, for the manifest."""
+        failed = {one.label: {"training": one.training, "reason": one.reason} for one in self.failures}
+        found = {"notes": list(self.notes), "failed": failed, "alarms": self.alarms}
+        return {name: value for name, value in found.items() if value}
 
     def check(self) -> list[Check]:
-        """Whether bytes, multipliers, times and the saved summary follow from the recordings, whether these
+        """Whether bytes, multipliers, times and the saved tables follow from the recordings, whether these
         can be read, and whether the clock contradicts itself."""
         wrong = [Check("recordings", False, str(error)) for error in self.damaged]
         wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
         damaged = faults(self._folder)
         wrong += [Check(file, False, why) for file, why in damaged.items()]
-        saved = None if "summary.csv" in damaged else self._folder.load_table("summary")
+        computed = {"runs": self.runs, "summary": self.summary}
+        saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
         with own_code("never"):
-            return wrong + check_runs(self.runs, saved)
+            return wrong + check_runs(self.played, computed, saved)
 
-    def replay(self, overrides: Mapping[str, Any]) -> Study:
+    def replay(self, overrides: Mapping[str, Any], *, save: bool = True) -> Study:
         """The same trainings under other links, devices or targets, without training: `overrides` is dotted
         key → value, or a list of values to sweep over; without any it is the study as it is. Raises
         `ReplayError` when a change would need a training, `ScenarioError` when it makes no sense. Saved below
-        `replays/`."""
-        return replay(self._folder, overrides, trust=self._trust)
+        `replays/`; with `save=False` nothing is written, and it takes milliseconds."""
+        source = self._source or _Source.of(self._folder)
+        self._source = source
+        return source.replayed(overrides, trust=self._trust, save=save)
+
+
+SHOWN = (
+    *("setting", "seeds", "reached", "held_accuracy", "held_accuracy_low", "held_accuracy_high"),
+    *("time_to_target_s", "time_to_target_s_least", "time_to_target_s_most", "bytes_to_target"),
+    *("speed_up", "speed_up_low", "speed_up_high", "traffic_multiplier", "pays"),
+)
 
 
 def open_study(path: str | Path, *, trust: bool = False) -> Study:
     """The study in a results folder, played again from its recordings; nothing is written. Code that it names
     is not run, unless `trust`, and then only what the clock needs. Raises `StudyError` when there is none,
     `OwnCodeError` when the clock needs code, `RecordingError` when all its recordings are damaged."""
-    folder = StudyFolder.open(Path(path))
-    with own_code("where needed" if trust else "never"):
-        cases = load(folder.scenario_file).cases
-        stored = Stored(folder, cases)
-        runs = play(cases, stored.recordings, stored.of)
-        if not runs:
-            raise stored.nothing()
-        return Study(folder, runs, damaged=stored.damaged, trust=trust)
+    return replay(StudyFolder.open(Path(path)), {}, trust=trust)
 
 
 def replay(folder: StudyFolder, overrides: Mapping[str, Any], *, trust: bool = False) -> Study:
     """See `Study.replay`. Code that `overrides` name is run; code that the study names, only as by
     `open_study`."""
-    if not overrides:
-        return open_study(folder.path, trust=trust)
-    if "name" in overrides:
-        raise ReplayError("a replay is called by what it changes, so its name cannot be set")
-    overrides, trusted = with_absolute_code(overrides)
-    source = f"{folder.path} with " + ", ".join(f"{key} = {value!r}" for key, value in overrides.items())
-    with own_code("where needed" if trust else "never", trusted):
-        asked = plan(override(read(folder.scenario_file), overrides), source, folder.path)
-        before = load(folder.scenario_file).cases
-        _check_replayable(asked.cases, before, source)
-        stored = Stored(folder, asked.cases)
-        runs = play(asked.cases, stored.recordings, stored.of)
-        if not runs:
+    with own_code("where needed" if trust else "never"):
+        source = _Source.of(folder)
+    return source.replayed(overrides, trust=trust)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What replays are made of: a study's scenario and its cases, and its recordings with the times that are
+    known already."""
+
+    folder: StudyFolder
+    document: Mapping[str, Any]
+    cases: Sequence[Case]
+    stored: Stored
+    failures: Sequence[Failure]
+    clocks: Clocks = field(default_factory=Clocks)
+
+    @classmethod
+    def of(cls, folder: StudyFolder) -> _Source:
+        """A study as it lies in its folder."""
+        cases = load(folder.scenario_file).cases
+        return cls(folder, read(folder.scenario_file), cases, Stored(folder, cases), _failed_before(folder))
+
+    def replayed(self, overrides: Mapping[str, Any], *, trust: bool, save: bool = True) -> Study:
+        """The study with these changes, saved below its replays; as it is, without any."""
+        if "name" in overrides:
+            raise ReplayError("a replay is called by what it changes, so its name cannot be set")
+        overrides, trusted = with_absolute_code(overrides)
+        with own_code("where needed" if trust else "never", trusted):
+            if not overrides:
+                return self._study(self.folder, self.cases, trust=trust, source=self)
+            asked = self._asked(overrides)
+            document, files = localised(asked.document())
+            place = self.folder.replay(self.folder.trainings.parent, described(overrides, document))
+            source = replace(self, folder=place, document=document, cases=asked.cases)
+            study = self._study(place, asked.cases, trust=trust, source=source, is_saved=save)
+            if save:
+                place.sweep()
+                place.save_scenario(document, files)
+                study.save({**circumstances(), "replay_of": "../..", "set": overrides})
+            return study
+
+    @uncollected()
+    def _asked(self, overrides: Mapping[str, Any]) -> Plan:
+        """The plan with these changes. Raises `ReplayError` where a case is not one of the trainings."""
+        changes = ", ".join(f"{key} = {value!r}" for key, value in overrides.items())
+        told = f"{self.folder.path} with {changes}"
+        asked = plan(override(self.document, overrides), told, self.folder.path)
+        for case in asked.cases:
+            if learned_text(case.scenario) not in self._learned:
+                raise ReplayError(
+                    f"{told}: that changes what is learned, so no recording can answer it; "
+                    "change links, devices or the target, or `slsim run` the scenario with the same --set"
+                )
+        return asked
+
+    @cached_property
+    def _learned(self) -> set[str]:
+        return {learned_text(case.scenario) for case in self.cases}
+
+    def _study(self, folder: StudyFolder, cases: Sequence[Case], **told: Any) -> Study:
+        stored, failures = self.stored, self.failures
+        played = play(cases, stored.recordings, stored.of, failures=failures, clocks=self.clocks)
+        if not played.runs:
             raise stored.nothing()
-        document, files = localised(asked.document())
-        replayed = folder.replay(folder.trainings.parent, described(overrides, document))
-        replayed.sweep()
-        replayed.save_scenario(document, files)
-        study = Study(replayed, runs, damaged=stored.damaged, trust=trust)
-        study.save({**circumstances(), "replay_of": "../..", "set": overrides})
-        return study
+        return Study(folder, played, failures=failures, damaged=stored.damaged, **told)
 
 
-def _check_replayable(asked: Sequence[Case], before: Sequence[Case], source: str) -> None:
-    """Raises `ReplayError` where a case is not one of the trainings `before`."""
-    learned = {learned_text(case.scenario) for case in before}
-    for case in asked:
-        if learned_text(case.scenario) not in learned:
-            raise ReplayError(
-                f"{source}: that changes what is learned, so no recording can answer it; "
-                "change links, devices or the target, or `slsim run` the scenario with the same --set"
-            )
+def _failed_before(folder: StudyFolder) -> tuple[Failure, ...]:
+    """The trainings that failed when the study was run, as its manifest has them."""
+    listed = StudyFolder.of(folder.trainings.parent).load_manifest().get("failed", {})
+    known = listed.items() if isinstance(listed, dict) else ()
+    return tuple(
+        Failure(label, str(one["reason"]), folder.error_file(str(one["training"])), str(one["training"]))
+        for label, one in known
+        if isinstance(one, dict) and one.keys() >= {"training", "reason"}
+    )

@@ -181,7 +181,7 @@ def rounds_of(study: Path) -> list[Round]:
     """The first round of each training of a study. Raises StudyError or RecordingError when it cannot be
     read, ValidationError when no training is in it."""
     rounds: dict[str, Round] = {}
-    for run in open_study(study).runs:
+    for run in open_study(study).played:
         recording = run.recording
         if recording.num_rounds and run.training not in rounds:
             label = run.scenario.codec.uplink.label

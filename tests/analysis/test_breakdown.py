@@ -30,7 +30,7 @@ def run_of(
         offsets.append(len(seconds))
     clients, table = np.zeros(len(seconds), int), np.array(seconds).reshape(-1, len(phases))
     timeline = Timeline(phases, np.cumsum(ends), np.array(offsets), clients, table, {})
-    return SimpleNamespace(label=label, timeline=timeline)
+    return SimpleNamespace(label=label, setting=label, seed=0, timeline=timeline)
 
 
 def test_phases_are_averaged_over_clients_and_then_over_rounds() -> None:
@@ -77,7 +77,16 @@ def test_a_phase_of_ones_own_has_a_column_of_its_own_and_a_group_may_too() -> No
     table = analysis.breakdown([usual, own])
     columns = [phase_column(phase.name) for phase in (*PHASES[:-1], SHUFFLE, PEERS, BARRIER_WAIT)]
     groups = [f"in_{name}_s" for name in ("devices", "uplink", "server", "downlink", "disks", "peers")]
-    assert list(table) == ["run", *columns, "round_s", *groups, "bottleneck", "bottleneck_share"]
+    assert list(table) == [
+        "run",
+        "setting",
+        "seed",
+        *columns,
+        "round_s",
+        *groups,
+        "bottleneck",
+        "bottleneck_share",
+    ]
     first, second = table.iloc[0], table.iloc[1]
     assert (first["shuffle_data_s"], first["in_disks_s"], first["bottleneck"]) == (0.0, 0.0, "uplink")
     assert second["shuffle_data_s"] == second["in_disks_s"] == (2.0 + 0) / 2

@@ -101,11 +101,11 @@ def test_what_is_learned_now_has_the_steps_of_what_was_learned_before(protocol: 
 def test_the_reference_results_have_the_times_that_they_had(folder: Path) -> None:
     study = slsim.open_study(folder)
     assert study.alarms == {}
-    found, saved = curves(study.runs), pd.read_csv(folder / "curves.csv")
+    found, saved = curves(study.played), pd.read_csv(folder / "curves.csv")
     assert found["run"].tolist() == saved["run"].tolist()
     assert found["sim_s"].to_numpy() == pytest.approx(saved["sim_s"].to_numpy(), rel=EXACT)
-    saved = pd.read_csv(folder / "summary.csv")
-    assert study.summary["run"].tolist() == saved["run"].tolist()
+    saved = pd.read_csv(folder / "runs.csv")
+    assert study.runs["run"].tolist() == saved["run"].tolist()
     for column in ("time_to_target_s", "makespan_s"):
         due = pytest.approx(saved[column].to_numpy(), rel=EXACT, nan_ok=True)
-        assert study.summary[column].to_numpy() == due, column
+        assert study.runs[column].to_numpy() == due, column

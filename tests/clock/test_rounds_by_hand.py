@@ -281,11 +281,11 @@ def test_a_study_of_all_protocols_is_checked_opened_and_replayed(
         "sweep": {"training.protocol": protocols},
     }
     study = run(write(document), tmp_path / "results")
-    assert len(study.runs) == len(set(study.summary["run"])) == 6
+    assert len(study.played) == len(set(study.runs["run"])) == 6
     opened = slsim.open_study(study.path)
     assert all(check.passed for check in opened.check())
-    times_s = study.summary["makespan_s"].to_numpy()
-    assert np.array_equal(opened.summary["makespan_s"].to_numpy(), times_s)
-    slower_s = opened.replay({"network.uplink": "1 Mbps"}).summary["makespan_s"].to_numpy()
+    times_s = study.runs["makespan_s"].to_numpy()
+    assert np.array_equal(opened.runs["makespan_s"].to_numpy(), times_s)
+    slower_s = opened.replay({"network.uplink": "1 Mbps"}).runs["makespan_s"].to_numpy()
     assert (slower_s[:5] > 1.25 * times_s[:5]).all()
     assert slower_s[5] == times_s[5]

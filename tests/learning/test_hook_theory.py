@@ -275,8 +275,8 @@ def test_a_run_leaves_a_table_and_a_figure(tiny: dict[str, Any], write: Write, t
     tiny["sweep"] = {"codec.uplink": [DRAWING[0], FIXED[0]]}
     study = slsim.run(write(tiny), tmp_path / "results")
     table = pd.read_csv(study.path / "measurements.csv")
-    assert list(table) == ["run", "round", "client", "part", "quantity", "value"]
-    assert set(table["run"]) == set(study.summary["run"])
+    assert list(table) == ["run", "setting", "seed", "round", "client", "part", "quantity", "value"]
+    assert set(table["run"]) == set(study.runs["run"])
     assert {"theory.png", "theory.svg"} <= {path.name for path in (study.path / "figures").iterdir()}
     checks = [check for check in study.check() if check.subject.startswith("gradient errors")]
     assert len(checks) == 4  # two codecs, two halves

@@ -61,10 +61,10 @@ def test_the_rows_of_a_hook_in_a_file_are_in_the_table_and_in_the_recording(
     tiny["training"] |= {"epochs": 1, "hooks": [{"name": Path(spread).name, "every": 4}]}
     study = slsim.run(write(tiny), tmp_path / "results")
     table = pd.read_csv(study.path / "measurements.csv")
-    assert list(table) == ["run", "round", "client", "part", "quantity", "value"]
-    assert set(table["run"]) == set(study.summary["run"])
+    assert list(table) == ["run", "setting", "seed", "round", "client", "part", "quantity", "value"]
+    assert set(table["run"]) == set(study.runs["run"])
     pairs = [("activations", "deviation"), ("activations", "largest"), ("labels", "distinct")]
-    for run, recording in zip(study.runs, study.summary["run"], strict=True):
+    for run, recording in zip(study.played, study.runs["run"], strict=True):
         own = table[table["run"] == recording]
         assert own["round"].tolist() == [number for number in (0, 4, 8, 12) for _ in pairs]
         assert list(zip(own["part"], own["quantity"], strict=True)) == pairs * 4

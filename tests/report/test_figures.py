@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from seeded import at_rates, over_seeds, tables_of
 
 from slsim.errors import StudyError
 from slsim.recording.kinds import PHASES, phase_column
@@ -15,36 +16,35 @@ from slsim.report.drawing import styles
 from slsim.report.figures import draw
 from slsim.report.measurements import MOST_PANELS, draw_measurements
 from slsim.results import StudyFolder
-from slsim.units import RATE
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def folder_with(path: Path, runs: list[str], rates: list[str], points: int = 3) -> StudyFolder:
-    """Tables of runs at rates, each of so many evaluations; the second run never reaches the target."""
+def folder_with(
+    path: Path, codecs: list[str], rates: list[str], points: int = 3, seeds: int = 1
+) -> StudyFolder:
+    """Tables of codecs at rates, each of so many evaluations; the second never reaches the target."""
     folder = StudyFolder.of(path)
-    summary: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for number, codec in enumerate(codecs):
+        never = number == 1 or points < 3
+        times = [math.nan if never else 2.0 + number + 0.1 * seed for seed in range(seeds)]
+        if len(rates) > 1:
+            rows += at_rates(codec, dict.fromkeys(rates, times), rounds_to_target=40.0)
+        else:
+            rows += over_seeds(codec, times, rounds_to_target=40.0)
     curves: list[dict[str, Any]] = []
-    for number, run in enumerate(runs):
-        for rate in rates:
-            label = f"{run}, {rate}" if len(rates) > 1 else run
-            never = number == 1 or points < 3
-            row = {
-                "run": label,
-                "codec": run,
-                "target_accuracy": 0.6,
-                "target_state": "not reached" if never else "reached",
-                "rounds_to_target": math.nan if never else 40.0,
-                "time_to_target_s": math.nan if never else 2.0 + number,
-            }
-            if len(rates) > 1:
-                row |= {"uplink_bps": RATE.parse(rate), "uplink_series": run}
-            summary.append(row)
-            for step in range(1, points + 1):
-                point = {"round": 20 * step, "sim_s": 1.0 * step, "uplink_bytes": 1e6 * step * (1 + number)}
-                curves.append({"run": label, **point, "accuracy": 0.2 if never else 0.3 * step})
-    columns = ["run", "round", "sim_s", "uplink_bytes", "accuracy"]
-    folder.save_table("summary", pd.DataFrame(summary))
+    for row in rows:
+        number = codecs.index(row["codec"])
+        for step in range(1, points + 1):
+            point = {"round": 20 * step, "sim_s": 1.0 * step, "uplink_bytes": 1e6 * step * (1 + number)}
+            accuracy = 0.2 if number == 1 else 0.3 * step + 0.01 * row["seed"]
+            named = {name: row[name] for name in ("run", "setting", "seed")}
+            curves.append({**named, **point, "accuracy": accuracy})
+    columns = ["run", "setting", "seed", "round", "sim_s", "uplink_bytes", "accuracy"]
+    tables = tables_of([{**row, "target_accuracy": 0.6} for row in rows])
+    folder.save_table("summary", tables.summary)
+    folder.save_table("crossovers", tables.crossovers)
     folder.save_table("curves", pd.DataFrame(curves, columns=columns))
     return folder
 
@@ -76,6 +76,48 @@ def test_the_same_tables_give_the_same_files(tmp_path: Path) -> None:
 def test_swept_rates_add_time_to_target_over_the_rate(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, ["identity", "sp", "ms"], ["1 Mbps", "100 Mbps"])
     assert "time_to_target_over_uplink.svg" in draw(folder)
+
+
+def test_of_several_seeds_there_are_bands_and_it_is_said(tmp_path: Path) -> None:
+    one, three = (
+        folder_with(tmp_path / str(seeds), ["identity", "sp", "ms"], ["1 Mbps", "10 Mbps"], seeds=seeds)
+        for seeds in (1, 3)
+    )
+    draw(one)
+    draw(three)
+    assert "over 3 seeds" in text_of(three, "accuracy_over_time")
+    assert "median and range over seeds" in text_of(three, "time_to_target_over_uplink")
+    for name in ("accuracy_over_time", "time_to_target_over_uplink"):
+        assert "FillBetweenPolyCollection" in text_of(three, name)
+        assert "FillBetweenPolyCollection" not in text_of(one, name)
+        assert "seeds" not in text_of(one, name)
+
+
+def test_of_many_curves_a_few_are_drawn_and_it_is_said_which(tmp_path: Path) -> None:
+    rates = [f"{number} Mbps" for number in range(1, 21)]
+    folder = folder_with(tmp_path, ["identity", "sp", "ms"], rates)
+    draw(folder)
+    svg = text_of(folder, "accuracy_over_time")
+    assert "12 of 60 settings, of each codec the ends and between" in svg
+    assert svg.count(">identity, ") == 4
+    assert ">identity, 1 Mbps<" in svg
+    assert ">identity, 20 Mbps<" in svg
+
+
+def test_a_cross_marks_where_a_codec_stops_paying(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, ["identity", "sp", "ms"], ["1 Mbps", "100 Mbps"])
+    unknown = dict.fromkeys(("low", "high"), math.nan)
+    found = {
+        "axis": "uplink_bps",
+        "series": "ms",
+        "assuming": "as stated",
+        "direction": "stops",
+        "value": 1e7,
+    }
+    ends = {"after": 1e6, "before": 1e8, "seeds": 1, "significant": False}
+    folder.save_table("crossovers", pd.DataFrame([{**found, **unknown, **ends}]))
+    draw(folder)
+    assert "×: stops paying" in text_of(folder, "time_to_target_over_uplink")
 
 
 def changed(folder: StudyFolder, table: str, **columns: Any) -> None:
@@ -129,9 +171,10 @@ def test_times_of_nothing_still_make_a_figure_over_rates(tmp_path: Path) -> None
 
 def average_round(folder: StudyFolder, **own_s: float) -> str:
     """The figure of an average round of two runs with these columns beside the usual ones."""
-    row = {"run": "identity", **{phase_column(phase.name): 0.0 for phase in PHASES}, **own_s, "round_s": 0.0}
+    row = {"run": "identity", "setting": "identity", "seed": 0}
+    row |= {**{phase_column(phase.name): 0.0 for phase in PHASES}, **own_s, "round_s": 0.0}
     row |= {"in_devices_s": 0.0, "bottleneck": "none", "bottleneck_share": 0.0}
-    folder.save_table("breakdown", pd.DataFrame([row, row]))
+    folder.save_table("breakdown", pd.DataFrame([row]))
     assert "average_round.svg" in draw(folder)
     return text_of(folder, "average_round")
 
@@ -162,8 +205,8 @@ def test_seconds_of_a_phase_of_ones_own_that_are_no_numbers_are_told(tmp_path: P
 
 def measured(folder: StudyFolder, *rows: tuple[str, str, float]) -> list[str]:
     """The names of the figures of a run in which hooks measured these parts, quantities and values."""
-    columns = ["run", "round", "client", "part", "quantity", "value"]
-    table = pd.DataFrame([("identity", 30, 2, *row) for row in rows], columns=columns)
+    columns = ["run", "setting", "seed", "round", "client", "part", "quantity", "value"]
+    table = pd.DataFrame([("identity", "identity", 0, 30, 2, *row) for row in rows], columns=columns)
     folder.save_table("measurements", table)
     return draw_measurements(folder)
 

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from slsim.checks import Check
 from slsim.recording.kinds import PHASES, phase_column
-from slsim.report.tables import print_breakdown, print_checks
+from slsim.report.breakdowns import print_breakdown
+from slsim.report.tables import print_checks
 from slsim.report.terminal import duration, listed, milliseconds, say
 
 
@@ -34,7 +35,8 @@ def round_of(run: str, uplink_s: float = 0.0521, **own_s: float) -> dict[str, An
     groups = {"in_devices_s": 0.004, "in_uplink_s": uplink_s, "in_server_s": 0.002, "in_downlink_s": 0.001}
     own = {f"in_{name}": seconds for name, seconds in own_s.items()}
     end = {"bottleneck": "uplink", "bottleneck_share": 0.876}
-    return {"run": run, **phases, **own_s, "round_s": 0.001, **groups, **own, **end}
+    named = {"run": run, "setting": run, "seed": 0}
+    return {**named, **phases, **own_s, "round_s": 0.001, **groups, **own, **end}
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.0042, "4.2 ms"), (75.0, "1.25 min"), (math.nan, "–")])
@@ -86,9 +88,20 @@ def test_a_breakdown_of_many_runs_has_a_line_a_run() -> None:
     print_breakdown(output, pd.DataFrame([round_of(f"run {number}") for number in range(35)]))
     rows = printed(output)
     assert len(rows) == 30
-    assert rows[7] == ["run 7", "1.00", "4.00", "52.1", "2.00", "1.00", "uplink"]
+    assert [rows[0][0], rows[-1][0]] == ["run 0", "run 34"]
+    assert rows[7] == ["run 8", "1.00", "4.00", "52.1", "2.00", "1.00", "uplink"]
     assert isinstance(output.file, io.StringIO)
-    assert output.file.getvalue().rstrip().endswith("Phase by phase: breakdown.csv, 5 more runs too")
+    assert output.file.getvalue().rstrip().endswith("Phase by phase: breakdown.csv, of all 35 settings")
+
+
+def test_of_several_seeds_the_means_are_shown_and_every_bottleneck() -> None:
+    output = console()
+    rows = [round_of("ms", uplink_s) | {"seed": seed} for seed, uplink_s in enumerate((0.05, 0.07))]
+    rows[1] |= {"run": "ms, seed 1", "bottleneck": "server"}
+    print_breakdown(output, pd.DataFrame(rows))
+    shown = {name: cells for name, *cells in printed(output)}
+    assert shown["uplink"] == ["60.0"]
+    assert shown["bottleneck"] == ["uplink or server"]
 
 
 def test_a_phase_of_ones_own_has_a_line_before_the_wait_at_the_barrier() -> None:
@@ -117,7 +130,7 @@ def test_a_group_of_ones_own_has_a_column_where_there_are_many_runs() -> None:
     lines = output.file.getvalue().splitlines()
     (headings,) = [line.strip("│┃").split("┃") for line in lines if line.startswith("┃")]
     groups = ["devices", "uplink", "server", "downlink", "disks"]
-    assert [one.strip() for one in headings] == ["run", "round", *groups, "bottleneck"]
+    assert [one.strip() for one in headings] == ["setting", "round", *groups, "bottleneck"]
     assert printed(output)[5] == ["run 5", "1.00", "4.00", "52.1", "2.00", "1.00", "3.00", "uplink"]
 
 

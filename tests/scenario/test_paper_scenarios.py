@@ -172,12 +172,12 @@ def test_one_of_them_trains_on_a_subset_with_the_override_that_its_comment_gives
     assert done.returncode == 0, done.stderr
     study = slsim.open_study(tmp_path / "results" / "cifar10-vgg19-deep")
     assert all(check.passed for check in study.check())
-    assert [run.recording.num_rounds for run in study.runs] == [2] * 5
-    every = [run.recording.steps for run in study.runs]
+    assert [run.recording.num_rounds for run in study.played] == [2] * 5
+    every = [run.recording.steps for run in study.played]
     shapes = {shape for steps in every for shape in steps.text("shape")[steps.sent("activations")]}
     assert {parse_shape(shape)[1:] for shape in shapes} == {(64, 2, 2)}
-    assert {run.scenario.data.component.name for run in study.runs} == {"npz"}
-    assert {run.scenario.data.augment for run in study.runs} == {Augmentation(crop=4, flip=True)}
+    assert {run.scenario.data.component.name for run in study.played} == {"npz"}
+    assert {run.scenario.data.augment for run in study.played} == {Augmentation(crop=4, flip=True)}
 
 
 @pytest.mark.parametrize(
