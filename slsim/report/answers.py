@@ -236,8 +236,9 @@ def crossing(row: Row, axis: Swept) -> str:
     begins = "pays from\n" if row["direction"] == "begins" else ""
     if math.isnan(row["value"]):
         return f"{begins}{between(row['after'], row['before'], axis.pretty)}"
-    interval = "" if math.isnan(row["low"]) else f"\n{between(row['low'], row['high'], axis.pretty)}"
-    return f"{begins}{axis.pretty(row['value'])}{interval}"
+    value = axis.pretty(row["value"])
+    interval = value if math.isnan(row["low"]) else between(row["low"], row["high"], axis.pretty)
+    return f"{begins}{value}" if interval == value else f"{begins}{value}\n{interval}"
 
 
 def _sensitivity(crossovers: pd.DataFrame, axis: Swept) -> Iterator[str]:

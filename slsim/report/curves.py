@@ -57,8 +57,8 @@ def accuracy(summary: pd.DataFrame, means: pd.DataFrame, column: str, scale: flo
         x = curve[column] / scale
         axes.plot(x, 100 * curve["accuracy"], label=drawing.plain(row["setting"]), marker=marker, **drawn)
         if curve["low"].notna().any():
-            ends = (100 * curve[end].clip(0, 1) for end in ("low", "high"))
-            axes.fill_between(x, *ends, color=drawn["color"], alpha=BAND, linewidth=0)
+            low, high = (100 * curve[end].clip(0, 1) for end in ("low", "high"))
+            axes.fill_between(x, low, high, color=drawn["color"], alpha=BAND, linewidth=0)
         reached = _at(curve, row["rounds_to_target"])
         axes.plot([reached[column] / scale], [100 * reached["accuracy"]], "o", color=drawn["color"])
     _target(axes, summary["target_accuracy"])
@@ -93,7 +93,7 @@ def _at(curve: pd.DataFrame, round_: float) -> dict[str, float]:
 
 
 def _target(axes: Axes, targets: pd.Series) -> None:
-    distinct = targets.dropna().unique()
+    distinct = targets.dropna().round(9).unique()
     if len(distinct) == 1:
         axes.axhline(100 * distinct[0], color="grey", linewidth=0.8, linestyle="--")
         across = axes.get_yaxis_transform()  # x as a share of the width, y in data

@@ -23,6 +23,7 @@ BASELINE = "identity both ways"
 PERCENT = f"{100 * CONFIDENCE:.0f}"  # of intervals
 IF_OTHERWISE = "Stops paying, if devices had no fixed costs and codecs took half … if both were doubled:"
 EXPLAINED = 1.01  # times the compression ratio: mini-batches of several sizes spread bytes unevenly
+EQUAL = 1e-9  # accuracies that differ by less are the same
 MOST_TARGETS, MOST_REASONS = 3, 8  # told; summary.csv has all
 
 
@@ -39,11 +40,8 @@ def target(summary: pd.DataFrame) -> str:
         return "No target"
     windows = sorted(int(window) for window in there["target_window"].unique())
     held = f", at {' or '.join(map(in_words, windows))}" if windows != [1] else ""
-    own = (
-        " (each seed's own, the mean)"
-        if (there["target_accuracy_low"] < there["target_accuracy"]).any()
-        else ""
-    )
+    differs = there["target_accuracy_high"] - there["target_accuracy_low"] > EQUAL
+    own = " (each seed's own, the mean)" if differs.any() else ""
     if len(targets) > MOST_TARGETS:
         return f"Targets: test accuracies from {accuracy(targets[0])} to {accuracy(targets[-1])}{own}{held}"
     return f"Target: test accuracy of {', '.join(dict.fromkeys(map(accuracy, targets)))}{own}{held}"
@@ -170,7 +168,8 @@ def _baseline(called: pd.DataFrame, what: str) -> Iterator[str]:
 
 
 def _grain(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
-    """Which settings are less than one evaluation apart in what they needed to the target."""
+    """Which codecs are, under the same conditions, less than one evaluation apart in what they needed to the
+    target."""
     rows = called[called["target_state"] == REACHED]
     places: dict[tuple[str, ...], list[str]] = {}
     if axis is None:
@@ -181,11 +180,12 @@ def _grain(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
             ("bytes", "bytes_to_target", "evaluation_step_bytes"),
             ("multiplier", "traffic_multiplier", "evaluation_step_multiplier"),
         ):
-            for group in _closer_than(rows.dropna(subset=[cost]), cost, step):
-                places.setdefault(group, []).append(what)
+            for _, alike in rows.dropna(subset=[cost]).groupby("conditions", sort=False):
+                for group in _closer_than(alike, cost, step):
+                    places.setdefault(group, []).append(what)
     else:
-        for value, there in rows.groupby(axis.column):
-            for group in _closer_than(there, "time_to_target_s", "evaluation_step_s"):
+        for (value, _), alike in rows.groupby([axis.column, "conditions"]):
+            for group in _closer_than(alike, "time_to_target_s", "evaluation_step_s"):
                 places.setdefault(group, []).append(axis.pretty(float(str(value))))
     if not places:
         return
