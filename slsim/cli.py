@@ -204,6 +204,7 @@ def show(study: StudyPath) -> None:
     for error in damaged.values():
         _errors().print(str(error))
     if damaged:
+        _errors().print(f"`slsim replay {study}` prints the study from its recordings, without a run")
         raise typer.Exit(EXIT_CHECK_FAILED)
 
 

@@ -117,7 +117,7 @@ class StudyFolder:
         """How a file of it that is missing or damaged is written again."""
         if self.is_replay:
             return "the same `slsim replay` restores it"
-        return "running its scenario restores it, and trains nothing again that is there"
+        return "running its scenario restores it"
 
     def _scenario_fault(self) -> str:
         """What is wrong with the file of the scenario, as far as that shows without reading it as one."""
