@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from slsim.calibration import processor_name
+from slsim.circumstances import processor_name
 from slsim.codecs import Codec, create, lossless
 from slsim.codecs.costs import FILE, parts_of
 from slsim.codecs.lossless import Segment

@@ -104,13 +104,32 @@ def _put(aside: Path, path: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove what killed processes left in `folder`. A folder that one had set aside, without having put
     another in its place, is put back. What a living process writes, or cannot be removed, is left alone."""
-    if fcntl is None:
-        return
+    for entry in left_in(folder):
+        with suppress(OSError), _if_free(entry):
+            _remove(entry)
+
+
+def left_in(folder: Path) -> list[Path]:
+    """What killed processes left in `folder`, and what living ones do not hold."""
+    found = []
     with suppress(OSError):
-        for entry in list(folder.iterdir()):
+        for entry in sorted(folder.iterdir()) if fcntl is not None else ():
             if _LEFT.match(entry.name):
                 with suppress(OSError), _if_free(entry):
-                    _remove(entry)
+                    found.append(entry)
+    return found
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder; a folder is gone at once, or, where that fails, there as it was.
+    Raises `OSError` that names `path`."""
+    with _naming(path):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        aside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
+        path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)  # what is left is swept
 
 
 def _remove(entry: Path) -> None:

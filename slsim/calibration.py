@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rich.table import Table
 from torch import nn
 
 from slsim import codecs, seeds
+from slsim.circumstances import processor_name
 from slsim.codecs import Codec
 from slsim.devices.measured import FORMAT, MARK, Circumstances, CodecTime, HalfTime, Measured
 from slsim.errors import DataError, Fault, FaultsError
@@ -206,17 +206,6 @@ def _circumstances(asked: Request) -> Circumstances:
         classes=asked.classes,
         repeats=asked.repeats,
     )
-
-
-def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """What the processor calls itself: its model on Linux (the board's, on ARM), else what Python knows."""
-    try:
-        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    told = {key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    name = told.get("model name") or told.get("model")
-    return name if name and not name.isdecimal() else platform.processor() or platform.machine()
 
 
 def writable(path: Path) -> Path:

@@ -20,6 +20,7 @@ from slsim.codecs import Codec
 from slsim.network import LinkUsage
 from slsim.own_code import is_own_code
 from slsim.recording import ACTIVATIONS, CODEC_OF, LABELS, STATISTICS, Format, Recording, parse_shape
+from slsim.registry import registry_of
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
@@ -43,8 +44,8 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def check_runs(runs: Sequence[Run], computed: Tables, saved: Tables) -> list[Check]:
-    """All checks of a study's runs, and of its tables "runs" and "summary" as they are saved, of which there
-    may be fewer."""
+    """All checks of a study's runs, and of its tables "runs" and "summary" as they are saved,
+    those of these that could be read."""
     trainings = {run.training: run.recording for run in runs}
     return [
         *(check for name, recording in trainings.items() for check in check_sizes(name, recording)),
@@ -180,10 +181,15 @@ class _Messages:
 def _formats(recorded: Formats, kind: str, table: Mapping[str, Any], messages: Sequence[_Message]) -> Formats:
     """By shape, what the codec of a kind of message says of its sizes: asked anew, or, of code that is not
     slsim's own, as it said when it was recorded."""
-    if is_own_code(table["name"]) and recorded:
+    if recorded and not _is_ours(table["name"]):
         return recorded
     codec = codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
     return {one.shape: format_of(codec, kind, one.shape) for one in messages}
+
+
+def _is_ours(codec: str) -> bool:
+    """Whether a codec can be asked: one in a file is not run, and one of another installation not there."""
+    return not is_own_code(codec) and registry_of("codec").knows(codec)
 
 
 Expected = tuple[int | tuple[int, int], int]

@@ -104,6 +104,9 @@ def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
     settings: Settings = None,
     results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    name: Annotated[
+        str | None, typer.Option(help="The study's name, and its folder's, if not the scenario's.")
+    ] = None,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -139,7 +142,8 @@ def run(
     from slsim.scenario.settings import parse_settings
 
     limit = {} if max_steps is None else {"training.max_rounds": max_steps}
-    asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
+    called = {} if name is None else {"name": name}
+    asked = scenarios.load(scenario, {**parse_settings(settings), **limit, **called})
     from slsim.report.progress import progress
     from slsim.report.study_tables import print_study
     from slsim.study import Staffing, conduct
@@ -179,6 +183,58 @@ def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) ->
 
 
 @app.command()
+def show(study: StudyPath) -> None:
+    """Print a study's tables again, or a replay's, as they are saved; nothing else is needed."""
+    from slsim.report.study_tables import Tables, print_study
+    from slsim.results import StudyFolder
+    from slsim.study.integrity import readable
+
+    folder = StudyFolder.shown(study)
+    tables, damaged = readable(folder)
+    print_study(console, Tables.of(folder, tables))
+    if "errors" in tables:
+        from slsim.report.tables import print_errors
+        from slsim.study.codec_errors import beaten
+
+        print_errors(console, tables["errors"], beaten(tables["errors"]))
+    if "partition" in tables:
+        from slsim.report.sharing import print_partition
+
+        print_partition(console, tables["partition"])
+    for error in damaged.values():
+        _errors().print(str(error))
+    if damaged:
+        _errors().print(f"`slsim replay {study}` prints the study from its recordings, without a run")
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def clean(
+    studies: Annotated[
+        list[Path] | None, typer.Argument(help="Studies, or folders of them; ./results, when left out.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+) -> None:
+    """List what is incomplete or superseded in studies, and remove it after asking. Nothing that a living
+    process holds is removed, and no finished training that a table uses."""
+    from slsim.report.tables import print_leftovers
+    from slsim.study.cleaning import in_use, leftovers, remove, studies_at
+
+    folders = [folder for path in studies or [Path("results")] for folder in studies_at(path)]
+    for folder in filter(in_use, folders):
+        console.print(f"{folder.path} is in use: a run is training in it", soft_wrap=True, highlight=False)
+    found = {folder: leftovers(folder) for folder in folders}
+    print_leftovers(console, [one for listed in found.values() for one in listed])
+    if not any(found.values()):
+        return
+    if not yes and not sys.stdin.isatty():
+        console.print("Nothing was removed: there is no terminal to ask at; --yes removes it unasked")
+    elif yes or typer.confirm("Remove this?"):
+        removed = [one for folder, listed in found.items() for one in remove(folder, listed)]
+        console.print(f"Removed {len(removed)}", highlight=False)
+
+
+@app.command()
 def check(study: StudyPath, trust: Trust = False) -> None:
     """Check a study's bytes, traffic multipliers and times against their arithmetic."""
     from slsim.report.tables import print_checks
@@ -196,7 +252,7 @@ def plot(study: StudyPath) -> None:
     from slsim.report.figures import draw
     from slsim.results import StudyFolder
 
-    folder = StudyFolder.open(study)
+    folder = StudyFolder.shown(study)
     for name in draw(folder):
         console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
 

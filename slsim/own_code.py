@@ -37,9 +37,23 @@ def is_own_code(name: str) -> bool:
     return ".py:" in name
 
 
+def without_folder(name: str) -> str:
+    """The name of code in a file without the file's folder: "own.py:Half" of "/home/me/own.py:Half", and of
+    "own.py:Half@1a2b3c4d", as a recording calls it. Other names are as they are."""
+    if not is_own_code(name):
+        return name
+    file, _, attribute = name.rpartition(":")
+    return f"{Path(file).name}:{attribute.partition('@')[0]}"
+
+
 def kept_as_text(name: str) -> bool:
     """Whether a component of that name is taken as the scenario has it, its code not imported to check it."""
-    return is_own_code(name) and _policy.get() != "always" and name not in _trusted.get()
+    return is_own_code(name) and is_data() and name not in _trusted.get()
+
+
+def is_data() -> bool:
+    """Whether what is read is somebody's results, and no scenario that is to be run."""
+    return _policy.get() != "always"
 
 
 def ask(kind: str, name: str) -> None:

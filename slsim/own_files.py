@@ -15,7 +15,7 @@ import importlib
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.abc import MetaPathFinder
@@ -40,15 +40,18 @@ def load(path: Path) -> ModuleType:
     return known.module
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Path, *, beside: bool = False) -> str:
     """A SHA-256 in hexadecimal over a file and every module of the user's own that it imports, directly or
-    not, at its top or inside functions. Raises `OSError` when the file cannot be read."""
-    known = _digests.get(path)
+    not, at its top or inside functions: the same wherever they lie. With `beside` only those count that lie
+    beside the file, none elsewhere on `sys.path`. Raises `OSError` when the file cannot be read."""
+    known = _digests.get((path, beside))
     if known is None or known.sys_path != sys.path or known.stamps != _stamps(known.stamps):
-        texts = _sources(path)
-        parts = [hashlib.sha256(texts[one]).hexdigest() for one in texts]
-        digest = parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()
-        known = _digests[path] = _Digest(digest, _stamps(texts), list(sys.path))
+        sources = sources_of(path, beside=beside)
+        parts = {place: hashlib.sha256(one.content).hexdigest() for place, one in sources.items()}
+        lines = "".join(f"{place} {parts[place]}\n" for place in sorted(parts))
+        digest = parts[path.name] if len(parts) == 1 else hashlib.sha256(lines.encode()).hexdigest()
+        stamps = _stamps([one.path for one in sources.values()])
+        known = _digests[path, beside] = _Digest(digest, stamps, list(sys.path))
     return known.digest
 
 
@@ -76,12 +79,12 @@ class _Digest:
 
 
 _loaded: dict[Path, _Loaded] = {}
-_digests: dict[Path, _Digest] = {}
+_digests: dict[tuple[Path, bool], _Digest] = {}
 _packages: dict[Path, str] = {}  # the package of each folder's modules, as they are now
 _executed: dict[str, dict[Path, str]] = {}  # of each package: the files that were run, and their digests
 
 
-def _stamps(paths: Mapping[Path, object]) -> dict[Path, tuple[int, int, int]]:
+def _stamps(paths: Iterable[Path]) -> dict[Path, tuple[int, int, int]]:
     """What tells without reading whether files are as before; a file that is gone has another stamp."""
     found = {}
     for path in paths:
@@ -96,21 +99,38 @@ def _stamps(paths: Mapping[Path, object]) -> dict[Path, tuple[int, int, int]]:
 # What a file imports, by its text.
 
 
-def _sources(path: Path) -> dict[Path, bytes]:
-    """The content of the file at `path`, and of all modules of the user's own that it leads to."""
-    roots = [path.parent, *_own_roots()]
-    found: dict[Path, bytes] = {path: path.read_bytes()}
-    pending = [path]
+@dataclass(frozen=True)
+class Source:
+    """A file of the user's own, and its content."""
+
+    path: Path
+    content: bytes
+
+
+def sources_of(path: Path, *, beside: bool = False) -> dict[str, Source]:
+    """The file at `path`, and all modules of the user's own that it leads to, with `beside` only those that
+    lie beside it; by where each lies below the folder that it is imported from: a folder with these files at
+    these places is all that `path` needs. Raises `OSError` when one cannot be read."""
+    roots = [path.parent] if beside else [path.parent, *_own_roots()]
+    found = {path.name: Source(path, path.read_bytes())}
+    pending = [(path.parent, path.name)]
     while pending:
-        here = pending.pop()
-        for name, level in _imported_names(found[here]):
-            bases = [here.parents[level - 1]] if 0 < level <= len(here.parents) else roots
-            for neighbour in _files_of(name, bases):
+        root, place = pending.pop()
+        here = root / place
+        for name, level in _imported_names(found[place].content):
+            if not level:
+                base = next((one for one in roots if _has(one, name.partition(".")[0])), None)
+                start = base
+            else:
+                base, start = root, here.parents[level - 1] if level <= len(here.parents) else None
+            if base is None or start is None or not start.is_relative_to(base):
+                continue
+            for file in _files_of(name, start):
+                neighbour = file.relative_to(base).as_posix()
                 if neighbour not in found:
-                    found[neighbour] = neighbour.read_bytes()
-                    pending.append(neighbour)
-    first, *others = found
-    return {one: found[one] for one in (first, *sorted(others))}
+                    found[neighbour] = Source(file, file.read_bytes())
+                    pending.append((base, neighbour))
+    return found
 
 
 def _imported_names(source: bytes) -> Iterator[tuple[str, int]]:
@@ -127,14 +147,10 @@ def _imported_names(source: bytes) -> Iterator[tuple[str, int]]:
             yield from ((f"{before}{alias.name}", node.level) for alias in node.names)
 
 
-def _files_of(name: str, bases: Sequence[Path]) -> Iterator[Path]:
-    """The files that importing `name` runs, from the first of `bases` that has it; none for a library's."""
-    top, *inner = name.split(".")
-    base = next((one for one in bases if _has(one, top)), None)
-    if base is None:
-        return
+def _files_of(name: str, base: Path) -> Iterator[Path]:
+    """The files that importing `name` from the folder `base` runs."""
     here = base
-    for part in (top, *inner):
+    for part in name.split("."):
         file, package = here / f"{part}.py", here / part
         if (package / "__init__.py").is_file():
             yield package / "__init__.py"
@@ -157,7 +173,9 @@ def _has(folder: Path, top: str) -> bool:
     if top in ("slsim", "") or top in sys.builtin_module_names:
         return False
     package = folder / top
-    return (folder / f"{top}.py").is_file() or (package.is_dir() and any(package.glob("*.py")))
+    return (folder / f"{top}.py").is_file() or (
+        package.is_dir() and any(any(package.glob(files)) for files in ("*.py", "*/*.py"))
+    )
 
 
 # Loading it.
@@ -167,7 +185,7 @@ def _package_for(path: Path) -> str:
     """The package of the folder of `path`; a new one when a module in it is not as it was loaded."""
     folder = path.parent
     package = _packages.get(folder)
-    current = {one: hashlib.sha256(text).hexdigest() for one, text in _sources(path).items()}
+    current = {one.path: hashlib.sha256(one.content).hexdigest() for one in sources_of(path).values()}
     if package is not None:
         before = _executed[package]
         if path not in before and all(before.get(one, taken) == taken for one, taken in current.items()):

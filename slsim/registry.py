@@ -190,6 +190,10 @@ class Registry(Generic[C]):
         does not know it."""
         return name in self._entries and name not in self._claims
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a component of that name here; of code in a file, whether it is named."""
+        return name in self._entries or name in self._claims or is_own_code(name) or self.is_file(name)
+
     def names(self) -> list[str]:
         """All names, sorted, third-party ones included; nothing that they name is imported."""
         return sorted({*self._entries, *self._claims})

@@ -3,8 +3,8 @@ disk or a second run never damages what was finished.
 
     results/<scenario name>/     and <scenario name>@<what was set>/ beside it, for other settings
         scenario.toml     the scenario, resolved: every default written out
-        manifest.json     versions, seed, host, wall time, the trainings it is made of, what was set
-        inputs/           the rate traces that it was timed with
+        manifest.json     date, command, versions, host, seed, wall time, its trainings, what was set
+        inputs/           the rate traces and the code of one's own that it was made with
         runs.csv          one row a run, which is a setting with one seed; those that failed too
         summary.csv       one row a setting: statistics over its seeds
         crossovers.csv    where each setting stops paying, over each swept number
@@ -23,6 +23,7 @@ import json
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,7 @@ import tomli_w
 from slsim import atomic, saved
 from slsim import recording as recordings
 from slsim.atomic import describing_disk_errors
+from slsim.circumstances import processor_name
 from slsim.code_hash import code_hash
 from slsim.codecs.costs import with_core_seconds
 from slsim.errors import RecordingError, StudyError
@@ -45,7 +47,13 @@ if TYPE_CHECKING:
 DAMAGED = (
     ".damaged"  # what the name of a file or folder ends in that was set aside, because it cannot be read
 )
+SCENARIO = "scenario.toml"
+REQUIRED = ("name", "data", "model", "clients", "training")  # tables that each resolved scenario has
+REPLAYS = "replays"
+APART = ("errors", "partition")  # tables that commands of their own make, before or without any run
 LONGEST_SLUG = 60
+_ENDS_IN_KEY = re.compile("-[0-9a-f]{8}$")  # as a training's name does
+CHECKPOINT = ".checkpoint-"  # begins the names of what is kept of a training in progress
 ERROR = ".error.txt"  # ends the name of a file with the traceback of a training that failed
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 CODE = "slsim_code"  # among the versions: the hash of the code that learns
@@ -67,23 +75,64 @@ class StudyFolder:
 
     @classmethod
     def open(cls, path: Path) -> StudyFolder:
-        """An existing study. Raises `StudyError` when there is none at `path`."""
-        if not (path / "scenario.toml").is_file():
-            raise StudyError(
-                f"{path} is no study: it has no scenario.toml; make one with `slsim run SCENARIO`"
-            )
+        """An existing study. Raises `StudyError` when there is none at `path`, or its scenario is damaged."""
         folder = cls.of(path)
+        if not folder.has_begun and not folder.scenario_file.exists():
+            raise StudyError(f"{path} is no study: it has no {SCENARIO}; make one with `slsim run SCENARIO`")
+        if why := folder._scenario_fault():
+            raise StudyError(f"{folder.scenario_file} {why}, so nothing says what was asked; {folder.remedy}")
         parent = path.parent.parent
-        is_replay = path.parent.name == "replays" and (parent / "scenario.toml").is_file()
-        return folder.replay(parent, path.name) if is_replay else folder
+        has_parent = folder.is_replay and (parent / folder.trainings.name).is_dir()
+        return folder.replay(parent, path.name) if has_parent else folder
+
+    @classmethod
+    def shown(cls, path: Path) -> StudyFolder:
+        """An existing study or replay that has tables, of which nothing else is needed. Raises `StudyError`
+        when there are none at `path`."""
+        folder = cls.of(path)
+        if any(folder.has_table(name) for name in saved.COLUMNS):
+            return folder
+        if folder.has_begun or folder.scenario_file.exists():
+            raise StudyError(f"{path} has no tables (yet); {folder.remedy}")
+        raise StudyError(f"{path} is no study: it has no tables; make one with `slsim run SCENARIO`")
 
     def replay(self, parent: Path, label: str) -> StudyFolder:
         """The folder of a re-timing of the study at `parent`."""
-        return StudyFolder(parent / "replays" / label, parent / "trainings")
+        return StudyFolder(parent / REPLAYS / label, parent / "trainings")
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether it lies where re-timings of a study lie."""
+        return self.path.parent.name == REPLAYS
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has something that would be lost: tables, trainings, or a checkpoint of one."""
+        kept = self.trainings.iterdir() if self.trainings.is_dir() else ()
+        has_tables = any(self.has_table(name) for name in saved.COLUMNS if name not in APART)
+        return has_tables or any(not one.name.endswith(ERROR) for one in kept)
+
+    @property
+    def remedy(self) -> str:
+        """How a file of it that is missing or damaged is written again."""
+        if self.is_replay:
+            return "the same `slsim replay` restores it"
+        return "running its scenario restores it"
+
+    def _scenario_fault(self) -> str:
+        """What is wrong with the file of the scenario, as far as that shows without reading it as one."""
+        try:
+            document = tomllib.loads(self.scenario_file.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        except (ValueError, RecursionError) as error:
+            return f"is not TOML ({error})"
+        missing = [key for key in REQUIRED if key not in document]
+        return f"is no whole scenario (no {missing[0]})" if missing else ""
 
     @property
     def scenario_file(self) -> Path:
-        return self.path / "scenario.toml"
+        return self.path / SCENARIO
 
     @property
     def manifest_file(self) -> Path:
@@ -98,11 +147,16 @@ class StudyFolder:
 
     def checkpoint(self, name: str) -> Path:
         """The checkpoint of a training in progress; there is none once it is finished."""
-        return self.trainings / f".checkpoint-{name}.pt"
+        return self.trainings / f"{CHECKPOINT}{name}.pt"
 
     def has_training(self, name: str) -> bool:
         """Whether that training is finished; a folder appears only when it is whole."""
         return not name.startswith(".") and not name.endswith(DAMAGED) and self.training(name).is_dir()
+
+    def looks_like_training(self, name: str) -> bool:
+        """Whether a folder of that name may be a training, whole or damaged, and is not somebody else's."""
+        has_header = (self.training(name) / recordings.HEADER_FILE).is_file()
+        return self.has_training(name) and (has_header or bool(_ENDS_IN_KEY.search(name)))
 
     def load_training(self, name: str) -> Recording:
         """Its recording. Raises `RecordingError` when it is damaged, or another training's."""
@@ -132,12 +186,12 @@ class StudyFolder:
         with describing_disk_errors(self.training(name)):
             recordings.save(recording, self.training(name))
 
-    def save_scenario(self, document: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> None:
-        """Write the resolved scenario, and copy the `files` that it reads, by path in this folder."""
-        for name, path in (files or {}).items():
+    def save_scenario(self, document: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> None:
+        """Write the resolved scenario, and the `files` that it names, by path in this folder."""
+        for name, content in (files or {}).items():
             with describing_disk_errors(self.path / name):
-                if not (self.path / name).exists():  # its folder is called by a hash of the content
-                    atomic.write(self.path / name, path.read_bytes())
+                if not _holds(self.path / name, content):
+                    atomic.write(self.path / name, content)
         text = "# Resolved by slsim: every default is written out. It can be run again as it is.\n\n"
         self._write(self.scenario_file, text + tomli_w.dumps(document))
 
@@ -176,14 +230,25 @@ class StudyFolder:
         """A saved table. Raises `StudyError` when it is missing or damaged: which column, and why."""
         path = self.path / f"{name}.csv"
         try:
-            return saved.parse(name, path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if text and not text.endswith("\n"):
+                raise ValueError("it ends within a line")
+            return saved.parse(name, text)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise StudyError(f"{path} cannot be read ({why}); running its scenario restores it") from error
+            first = "remove that folder, then " if path.is_dir() else ""
+            raise StudyError(f"{path} cannot be read ({why}); {first}{self.remedy}") from error
 
     def _write(self, path: Path, text: str) -> None:
         with describing_disk_errors(path):
             atomic.write(path, text)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def slug(text: str) -> str:
@@ -208,5 +273,10 @@ def environment() -> dict[str, Any]:
     return {
         "versions": dict(_versions()),
         "python": platform.python_version(),
-        "host": {"platform": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        "host": {
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "processor": processor_name(),
+            "cpus": os.cpu_count(),
+        },
     }

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from slsim import calibration, cli, codecs
 from slsim.calibration import Request, calibrate, codec_choices, model_table
+from slsim.circumstances import processor_name
 from slsim.devices import Measured, Work, measured
 from slsim.errors import DataError, FaultsError, ScenarioError, SlsimError
 from slsim.learning import models
@@ -351,9 +352,9 @@ def test_wrong_requests_are_told() -> None:
 def test_a_processor_has_a_name(tmp_path: Path) -> None:
     (tmp_path / "pc").write_text("processor\t: 0\nmodel\t\t: 33\nmodel name\t: Ryzen 7\n", encoding="utf-8")
     (tmp_path / "pi").write_text("processor : 0\n\nModel : Raspberry Pi 5\n", encoding="utf-8")
-    assert calibration.processor_name(tmp_path / "pc") == "Ryzen 7"
-    assert calibration.processor_name(tmp_path / "pi") == "Raspberry Pi 5"
-    assert calibration.processor_name(tmp_path / "none")
+    assert processor_name(tmp_path / "pc") == "Ryzen 7"
+    assert processor_name(tmp_path / "pi") == "Raspberry Pi 5"
+    assert processor_name(tmp_path / "none")
 
 
 def test_the_command_writes_the_file_and_prints_what_is_in_it(tmp_path: Path) -> None:

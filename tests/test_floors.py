@@ -29,6 +29,7 @@ FLOORS = {
     "slsim.seeds": 0,
     "slsim.boundary": 0,
     "slsim.entry_points": 0,
+    "slsim.circumstances": 0,
     "slsim.code_hash": 0,
     "slsim.interruption": 0,
     "slsim.lazy": 0,

@@ -11,45 +11,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from own_components import OWN, own_scenario
 
 import slsim
-from slsim.errors import OwnCodeError, ReplayError
+from slsim.errors import OwnCodeError, ReplayError, ScenarioError
 from slsim.recording import load, save
+from slsim.registry import registry_of
 from slsim.results import StudyFolder
 from slsim.study import open_study, run
 
 Write = Callable[[dict[str, Any]], Path]
 
-OWN = '''
-import math
-import numpy as np
-from torch import nn
-from slsim.codecs import Codec
-from slsim.devices import Device
-
-class Half(Codec):
-    """float16: half the bytes."""
-
-    scale: str = "none"
-
-    def encode_values(self, values, shape, rng):
-        return values.astype("<f2").tobytes()
-
-    def decode_values(self, content, shape):
-        return np.frombuffer(content, "<f2").astype(np.float32)
-
-    def body_bytes(self, shape):
-        return 2 * math.prod(shape)
-
-def net(image_shape, num_classes):
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, num_classes))
-
-class Slow(Device):
-    """A second, whatever is to be done."""
-
-    def piece_seconds(self, work):
-        return 1.0
-'''
 MARK = 'from pathlib import Path\n(Path(__file__).parent / "was-run").touch()\n'
 
 
@@ -61,14 +33,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(tiny: dict[str, Any], write: Write, tmp_path: Path) -> slsim.Study:
-    """A study of a model, a codec and a trace of the user's own."""
-    (tmp_path / "own.py").write_text(OWN)
-    (tmp_path / "lte.csv").write_text("time_s,rate\n0,20 Mbps\n1,3 Mbps\n")
-    tiny["model"] = {"name": "own.py:net", "cut": 3}
-    tiny["network"] = {"uplink": {"trace": "lte.csv"}}
-    tiny["training"] |= {"max_rounds": 2}
-    tiny["sweep"] = {"codec.uplink": ["identity", "own.py:Half"]}
-    return run(write(tiny), tmp_path / "results")
+    """A study of a model, a codec, data and a trace of the user's own."""
+    return run(write(own_scenario(tiny, tmp_path)), tmp_path / "results")
 
 
 def assert_answers(path: Path, summary: pd.DataFrame) -> None:
@@ -84,10 +50,73 @@ def test_a_study_answers_without_code_data_and_traces_and_elsewhere(
 ) -> None:
     (tmp_path / "own.py").write_text(OWN + "# a comment\n")
     assert_answers(own.path, own.runs)
-    (tmp_path / "own.py").unlink()
-    (tmp_path / "lte.csv").unlink()
-    elsewhere = shutil.move(own.path, tmp_path / "elsewhere")
+    for name in ("own.py", "widths.py", "lte.csv", "own.npz"):
+        (tmp_path / name).unlink()
+    elsewhere = Path(shutil.move(own.path, tmp_path / "else" / "where"))
     assert_answers(elsewhere, own.runs)
+    assert str(tmp_path / "own") not in (elsewhere / "scenario.toml").read_text().replace("own.npz", "")
+    assert str(tmp_path) not in "".join(path.read_text() for path in elsewhere.rglob("recording.json"))
+    (copy,) = elsewhere.glob("inputs/*/own.py")
+    copy.write_text(OWN + "# edited there\n")
+    check = next(check for check in open_study(elsewhere).check() if not check.passed)
+    assert check.subject == f"inputs/{copy.parent.name}"
+    shutil.rmtree(copy.parent)
+    assert_answers(elsewhere, own.runs)
+
+
+def test_the_written_scenario_is_run_again_elsewhere_and_finds_its_trainings(
+    own: slsim.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("own.py", "widths.py", "lte.csv"):
+        (tmp_path / name).unlink()
+    (tmp_path / "own.py").write_text("raise RuntimeError('edited')\n")
+    elsewhere = Path(shutil.move(own.path, tmp_path / "else" / "where"))
+    monkeypatch.setattr("slsim.study.job.train", None)  # nothing is trained
+    again = run(elsewhere / "scenario.toml", tmp_path / "others")
+    pd.testing.assert_frame_equal(again.runs, own.runs)
+    assert (again.path / "scenario.toml").read_bytes() == (elsewhere / "scenario.toml").read_bytes()
+    same = run(elsewhere / "scenario.toml", elsewhere.parent)
+    assert same.path == elsewhere
+
+
+REGISTERED = OWN.replace("class Half", '@register("elsewhere-half")\nclass Half').replace(
+    "from slsim.codecs import Codec", "from slsim.codecs import Codec, register"
+)
+
+
+def test_a_study_answers_where_a_component_is_not_installed(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_of("codec"), "_entries", dict(registry_of("codec")._entries))
+    (tmp_path / "widths.py").write_text("WIDTH = 8\n")
+    exec(compile(REGISTERED.replace("from widths import WIDTH", "WIDTH = 8"), "installed", "exec"), {})
+    tiny["training"] |= {"max_rounds": 2}
+    tiny["sweep"] = {"codec.uplink": ["identity", "elsewhere-half"]}
+    study = run(write(tiny), tmp_path / "results")
+    del registry_of("codec")._entries["elsewhere-half"]
+    assert_answers(study.path, study.runs)
+    with pytest.raises(ReplayError, match="changes what is learned"):
+        open_study(study.path).replay({"codec.uplink": "no-such"})
+    with pytest.raises(ScenarioError, match='there is no device "no-such"'):
+        open_study(study.path).replay({"server.device": "no-such"})
+    with pytest.raises(ScenarioError, match='there is no codec "elsewhere-half"'):
+        run(study.path / "scenario.toml", tmp_path / "others")
+
+
+def test_recordings_of_code_called_by_its_path_are_found(own: slsim.Study, tmp_path: Path) -> None:
+    """As up to version 0.1: there and in the scenario."""
+    (copy,) = own.path.glob("inputs/*/own.py")
+    scenario = own.path / "scenario.toml"
+    scenario.write_text(scenario.read_text().replace(f"inputs/{copy.parent.name}/own.py", "/gone/own.py"))
+    shutil.rmtree(copy.parent)
+    for folder in own.path.glob("trainings/*"):
+        recording = load(folder)
+        recording.learning["model"]["name"] = "/gone/own.py:net"  # type: ignore[index]
+        recording.learning["data"] |= {"name": "/gone/own.py:Data", "path": str(tmp_path / "own.npz")}  # type: ignore[operator]
+        if "Half" in folder.name:
+            recording.learning["codec"]["uplink"]["name"] = "/gone/own.py:Half"  # type: ignore[index]
+        save(recording, folder)
+    assert_answers(own.path, own.runs)
 
 
 def test_nothing_that_a_study_names_is_run(own: slsim.Study, tmp_path: Path) -> None:
@@ -116,11 +145,14 @@ def test_nothing_that_a_study_names_is_run(own: slsim.Study, tmp_path: Path) -> 
 def test_a_device_of_ones_own_is_run_when_it_is_trusted(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
-    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.py").write_text(OWN.replace("widths import", "layers import"))
+    (tmp_path / "layers.py").write_text("WIDTH = 8\n")
     tiny["server"] = {"device": "own.py:Slow"}
     tiny["training"] |= {"max_rounds": 1}
     tiny["sweep"] = {}
     study = run(write(tiny), tmp_path / "results")
+    (tmp_path / "own.py").write_text("1 / 0\n")
+    (tmp_path / "layers.py").unlink()
     with pytest.raises(
         OwnCodeError, match=r'the device ".*own.py:Slow" is code that the study names, .* --trust'
     ):
@@ -136,6 +168,7 @@ def test_code_that_a_user_names_in_a_replay_is_run_from_the_working_directory(
     tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "widths.py").write_text("WIDTH = 8\n")
     (tiny_study / "own.py").write_text(MARK)
     monkeypatch.chdir(tmp_path)
     slow = open_study(tiny_study).replay({"server.device": "own.py:Slow"})

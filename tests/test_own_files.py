@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slsim.own_files import digest_of, load
+from slsim.own_files import digest_of, load, sources_of
 
 USES = "from layers import value\n"
 
@@ -104,3 +104,26 @@ def test_a_neighbour_that_fails_is_tried_again(tmp_path: Path) -> None:
             load(path)
     write(tmp_path, layers="value = 1 / 1")
     assert load(path).value == 1
+
+
+def test_a_digest_does_not_depend_on_where_the_files_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uses = "import layers\nfrom parts.deep import value\nfrom tools.shared import scale\n"
+    files = {"layers": "import math", "parts__deep": "from .one import value", "parts__one": "value = 1"}
+    path = write(tmp_path / "here", **files, net=uses)
+    write(tmp_path / "root", tools__shared="scale = 2")
+    monkeypatch.syspath_prepend(str(tmp_path / "root"))
+    digest = digest_of(path)
+    sources = sources_of(path)
+    assert set(sources) == {"net.py", "layers.py", "parts/deep.py", "parts/one.py", "tools/shared.py"}
+    for place, source in sources.items():
+        copy = tmp_path / "copied" / place
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(source.content)
+    monkeypatch.undo()
+    copied = tmp_path / "copied" / "net.py"
+    assert digest_of(copied) == digest
+    assert (load(copied).value, load(copied).scale) == (1, 2)
+    write(tmp_path / "copied", layers="value = 1", parts__one="import math")  # each has another's content
+    assert digest_of(copied) != digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,9 @@ from typing import Any
 import pytest
 from listening import CtrlC, Log
 
+from slsim.circumstances import git_commit
+from slsim.errors import ScenarioError
+from slsim.results import StudyFolder
 from slsim.scenario import plan
 from slsim.study import Interrupted, run
 from slsim.study.placing import described
@@ -113,3 +118,96 @@ from slsim.codecs import Identity
 class Mine(Identity):
     text: str
 """
+
+
+def test_another_file_with_the_name_of_a_study_has_a_folder_of_its_own(
+    short: Path, tiny: dict[str, Any], write: Write
+) -> None:
+    results = short.parent / "results"
+    home = run(short, results).path
+    before, log = tables(home), Log()
+    tiny["network"] = {"uplink": "1 Mbps"}
+    (short.parent / "other").mkdir()
+    other = run(write(tiny, "other/scenario.toml"), results, tell=log).path
+    assert other.name.startswith("tiny@scenario-")
+    assert log.reused == ["identity", "qu 3"]
+    tiny["network"] = {"uplink": "2 Mbps"}
+    assert run(write(tiny, "other/scenario.toml"), results).path == other  # edited: renewed
+    assert run(short, results).path == home
+    assert tables(home) == before
+    settings = {"training.max_rounds": 1}
+    of_first, of_other = (
+        run(path, results, overrides=settings).path
+        for path in (short, short.parent / "other" / "scenario.toml")
+    )
+    assert len({home, other, of_first, of_other}) == 4
+
+
+def test_the_same_scenario_in_another_file_is_the_same_study(
+    short: Path, tiny: dict[str, Any], write: Write
+) -> None:
+    home = run(short, short.parent / "results").path
+    (short.parent / "other").mkdir()
+    assert run(write(tiny, "other/scenario.toml"), short.parent / "results").path == home
+
+
+def test_scenario_and_results_that_were_moved_together_are_the_same_study(
+    short: Path, tiny: dict[str, Any], write: Write
+) -> None:
+    project = short.parent / "project"
+    project.mkdir()
+    run(write(tiny, "project/scenario.toml"), project / "results")
+    moved = project.rename(short.parent / "moved")
+    tiny["training"]["max_rounds"] = 1
+    write(tiny, "moved/scenario.toml")
+    assert run(moved / "scenario.toml", moved / "results").path == moved / "results" / "tiny"
+
+
+def test_a_study_has_the_name_that_it_is_given_and_shares_trainings(short: Path) -> None:
+    results = short.parent / "results"
+    home, log = run(short, results).path, Log()
+    before = tables(home)
+    mine = run(short, results, name="mine", overrides={"network.uplink": "1 Mbps"}, tell=log)
+    assert mine.path == results / "mine"
+    assert log.reused == ["identity", "qu 3"]
+    assert 'name = "mine"' in (mine.path / "scenario.toml").read_text()
+    assert run(short, results, name="mine").path.name.startswith("mine@")
+    assert tables(home) == before
+    with pytest.raises(ScenarioError, match="name: "):
+        run(short, results, name="../mine")
+
+
+def test_the_manifest_tells_how_a_study_was_made(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/bin/slsim", "run", "scenario.toml"])
+    study = run(short, short.parent / "results", overrides={"training.max_rounds": 1})
+    manifest = StudyFolder.of(study.path).load_manifest()
+    made = datetime.datetime.fromisoformat(manifest["date"])
+    assert made.tzinfo is not None
+    assert manifest["command"] == ["slsim", "run", "scenario.toml"]
+    assert manifest["set"] == {"training.max_rounds": 1}
+    assert manifest["scenario"] == "../../scenario.toml"
+    assert manifest["host"]["processor"]
+    assert manifest["host"]["cpus"] >= 1
+
+
+def test_the_commit_of_the_working_directory_is_told_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert git_commit(tmp_path) == {}
+
+    def git(*command: str) -> None:
+        named = ["-c", "user.name=A", "-c", "user.email=a@b.org"]
+        subprocess.run(["git", *named, *command], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    (tmp_path / "results").write_text("untracked")
+    clean = git_commit(tmp_path)
+    assert len(clean["commit"]) == 40
+    assert clean["dirty"] is False
+    (tmp_path / "file").write_text("two")
+    assert git_commit(tmp_path) == {**clean, "dirty": True}
+    monkeypatch.setenv("PATH", "")
+    assert git_commit(tmp_path) == {}

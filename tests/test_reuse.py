@@ -91,6 +91,19 @@ def test_a_data_file_with_another_content_is_learned_from_anew(
     assert trained(trainings, path) == []
 
 
+def test_data_that_were_moved_are_those_that_were_learned_from(
+    trainings: Trainings, npz: Path, tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    assert trained(trainings, write(tiny)) == CODECS
+    moved = tmp_path / "elsewhere" / npz.name
+    moved.parent.mkdir()
+    npz.rename(moved)
+    tiny["data"]["path"] = str(moved)
+    assert trained(trainings, write(tiny)) == []
+    moved.write_bytes(b"others")
+    assert trained(trainings, write(tiny)) == CODECS
+
+
 def test_what_was_there_before_fingerprints_were_taken_is_learned_anew(
     trainings: Trainings, npz: Path, tiny: dict[str, Any], write: Write
 ) -> None:
@@ -186,7 +199,7 @@ def test_a_models_weights_are_read_too_and_leave_its_key_as_it_is(
     before, key = Fingerprints().of(scenario), training_key(scenario)
     weights.write_bytes(b"updated")
     now = Fingerprints().of(scenario)
-    assert set(now) == {str(weights), tiny["data"]["path"]}
+    assert set(now) == {"model: resnet18.pth", "data: tiny.npz"}
     assert not unchanged(before, now)
     assert training_key(scenario) == key  # recordings are found without what they read
 
@@ -224,7 +237,8 @@ def test_what_any_codec_or_hook_reads_is_learned_from(
     else:
         tiny["codec"] = {where: f"{own}:Reads"}
     scenario = plan(tiny, "test", tmp_path).cases[0].scenario
-    assert set(Fingerprints().of(scenario)) == {str(read), str(npz)}
+    reader = "hook own.py:Looks" if where == "hooks" else f"codec.{where}"
+    assert set(Fingerprints().of(scenario)) == {f"{reader}: codebook", "data: own.npz"}
 
 
 def test_a_folder_is_another_one_when_a_file_is_added_renamed_resized_or_written(tmp_path: Path) -> None:

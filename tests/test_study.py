@@ -52,7 +52,7 @@ def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Pat
     assert manifest["seed"] == 0
     assert manifest["versions"]["slsim"] == slsim.__version__
     assert manifest["wall_s"] > 0
-    assert {"platform", "machine", "cpus"} == set(manifest["host"])
+    assert {"platform", "machine", "processor", "cpus"} == set(manifest["host"])
     assert len(manifest["training_wall_s"]) == 3
 
 

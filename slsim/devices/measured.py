@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from slsim import atomic
 from slsim.devices.base import Device, Floats, Part, Work
 from slsim.errors import Fault, FaultsError, SlsimError
+from slsim.own_code import without_folder
 from slsim.registry import faults_of, registry_of
 from slsim.units import DURATION, Duration
 
@@ -100,7 +101,7 @@ class Measured(Device):
 
     def piece_seconds(self, work: Work) -> Floats:
         if work.part == "encode" or work.part == "decode":
-            time = self.codecs.get(work.codec)
+            time = self._codec(work.codec)
             if time is None:
                 raise FaultsError([self._unknown_codec(work.codec)])
             return work.elements * (time.encode if work.part == "encode" else time.decode)
@@ -144,7 +145,9 @@ class Measured(Device):
         return self._model_fault(table)
 
     def _model_fault(self, table: Mapping[str, Any]) -> Fault | None:
-        if _model_and_layers(table) == _model_and_layers(self.model):
+        if _model(table) == _model(self.model) and (
+            table["cut"] == self.model["cut"] or _layers(table) == _layers(self.model)
+        ):
             return None
         message = f"was measured with {_in_words(self.model)}, the scenario has {_in_words(table)}"
         settings = (f" --set {key}={value}" for key, value in table.items() if key not in ("name", *CUTS))
@@ -153,13 +156,19 @@ class Measured(Device):
 
     def _codec_fault(self, table: Mapping[str, Any]) -> Fault | None:
         name = table["name"]
-        if name not in self.codecs:
+        time = self._codec(name)
+        if time is None:
             return self._unknown_codec(name)
-        asked, known = _lossless(table), _lossless(self.codecs[name].parameters)
+        asked, known = _lossless(table), _lossless(time.parameters)
         if asked != known:
             message = f'the codec "{name}" was measured with {known} behind it, the scenario has {asked}'
             return Fault("", f"{message}; calibrate with --codec '{{ name = \"{name}\", lossless = … }}'")
         return None
+
+    def _codec(self, name: str) -> CodecTime | None:
+        """The times of a codec; of one's own, wherever its file lies."""
+        wanted = without_folder(name)
+        return next((time for known, time in self.codecs.items() if without_folder(known) == wanted), None)
 
     def _unknown_codec(self, name: str) -> Fault:
         known = ", ".join(sorted(self.codecs))
@@ -174,14 +183,19 @@ def _unmeasured(part: str) -> Fault:
     return Fault("", f"was not measured for {part}; use a rated device, or one that is timed")
 
 
-def _model_and_layers(table: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
-    """The model's name and parameters, and the layers on the client, where the model can tell."""
+def _model(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's name and parameters, wherever the file of one's own lies."""
+    params = {key: value for key, value in table.items() if key not in CUTS}
+    return {**params, "name": without_folder(table["name"])}
+
+
+def _layers(table: Mapping[str, Any]) -> Any:
+    """The layers on the client, where the model can tell."""
     params = {key: value for key, value in table.items() if key not in ("name", *CUTS)}
     try:
-        layers = registry_of("model").create(table["name"], **params).client_layers(table["cut"])
+        return registry_of("model").create(table["name"], **params).client_layers(table["cut"])
     except (SlsimError, ValueError):  # a model of another installation
-        layers = table["cut"]
-    return {"name": table["name"], **params}, layers
+        return table["cut"]
 
 
 def _in_words(table: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ It is where the two planes meet: learning writes it, the clock plays it.
 """
 
 from slsim.recording.disk import append, files_of, from_files, load, read_header, save, tables_of
+from slsim.recording.header import HEADER_FILE
 from slsim.recording.kinds import (
     ACTIVATIONS,
     CLIENT_GRADIENTS,
@@ -30,6 +31,7 @@ __all__ = [
     "FEATURES",
     "FEATURE_GRADIENTS",
     "GRADIENTS",
+    "HEADER_FILE",
     "LABELS",
     "SERVER",
     "STATISTICS",

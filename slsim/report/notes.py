@@ -5,10 +5,10 @@ multipliers and speed-ups are over, and which differences are smaller than what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slsim.analysis import CONFIDENCE, ELSEWHERE, FAILED, FASTER_BY, NO_TARGET, NOT_REACHED, REACHED, in_words
+from slsim.own_code import without_folder
 from slsim.recording import CODEC_OF
 from slsim.report.swept import Swept
 from slsim.report.terminal import accuracy, listed
@@ -243,7 +243,7 @@ def measured_codecs(recording: Recording) -> list[str]:
     lines = []
     for one in recording.measured_codecs:
         if CODEC_OF[one.kind] in tables:
-            name = Path(tables[CODEC_OF[one.kind]]["name"]).name
+            name = without_folder(tables[CODEC_OF[one.kind]]["name"])
             encode, decode = map(DURATION.pretty, (one.encode_s, one.decode_s))
             lines.append(
                 f"{name} does not say what it costs: measured on the machine that trained, as {encode} to "

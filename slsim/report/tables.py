@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.text import Text
@@ -17,6 +18,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from slsim.checks import Check
+
+
+class Leftover(Protocol):
+    """A file or folder that may be removed."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def num_bytes(self) -> int: ...
+    @property
+    def why(self) -> str: ...
+
+
+def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
+    """What may be removed from studies: where, how large, and why; and how much that is."""
+    if not leftovers:
+        say(console, "There is nothing to remove")
+        return
+    sizes = [SIZE.pretty(one.num_bytes) for one in leftovers]
+    width = max(map(len, sizes))
+    for one, size in zip(leftovers, sizes, strict=True):
+        console.print(f"{size:>{width}}  {one.path}: {one.why}", soft_wrap=True, highlight=False)
+    say(console, f"{len(leftovers)} in all, {SIZE.pretty(sum(one.num_bytes for one in leftovers))}")
 
 
 def print_errors(console: Console, errors: pd.DataFrame, beaten: Sequence[str]) -> None:

@@ -28,9 +28,10 @@ from pydantic import (
 
 from slsim import boundary
 from slsim.errors import Fault, FaultsError
-from slsim.own_code import is_own_code, kept_as_text
+from slsim.own_code import is_data, is_own_code, kept_as_text
 from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
 
+LEARNED_WITH = ("codec", "data", "hook", "model", "protocol")  # kinds that no clock needs
 MOST = 10**9  # of clients, samples, epochs and rounds: beyond every study, and within every counter
 
 
@@ -80,20 +81,37 @@ class Choice:
         return registry_of(self.kind).create(self.name, **self.params)
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is taken as a study's scenario has it: code of the study's own, which is not run, or a
+        component that was learned with and is not installed here."""
+        return _is_text(self.kind, self.name)
+
+    @property
     def label(self) -> str:
         """Short, for tables and folders: the name, its numbers, and what else is not as by default, such
         as "ms 0.99 2" or "qu 3 stochastic"."""
-        defaults: dict[str, Any] = {}
-        if not is_own_code(self.name):  # of code in a file every parameter is shown: what is default, it says
-            entry = registry_of(self.kind).entry(self.name)
-            fields = entry.cls.model_fields
-            defaults = {key: info.default for key, info in fields.items()} | dict(entry.defaults)
         shown = (
             str(value)
             for key, value in self.params.items()
-            if isinstance(value, (int, float)) or value != defaults.get(key)
+            if isinstance(value, (int, float)) or value != self._defaults.get(key)
         )
         return " ".join([self.name.rpartition(":")[2], *shown])
+
+    @property
+    def _defaults(self) -> Mapping[str, Any]:
+        """What a label does not tell: of code in a file nothing, as that says itself what is default; of what
+        is not installed here all but numbers, as most others are at their defaults."""
+        if is_own_code(self.name):
+            return {}
+        if not registry_of(self.kind).knows(self.name):
+            return self.params
+        entry = registry_of(self.kind).entry(self.name)
+        fields = entry.cls.model_fields
+        return {key: info.default for key, info in fields.items()} | dict(entry.defaults)
+
+
+def _is_text(kind: str, name: str) -> bool:
+    return kept_as_text(name) or (is_data() and kind in LEARNED_WITH and not registry_of(kind).knows(name))
 
 
 def component_table(value: object) -> dict[str, Any]:
@@ -115,7 +133,9 @@ def choose(kind: str, value: object, info: ValidationInfo, own_keys: tuple[str, 
         raise FaultsError(
             [Fault("name", "missing; this key is required" if name is None else "must be a string")]
         )
-    if kept_as_text(name):
+    if _is_text(kind, name):
+        if is_own_code(name) and info.context and not Path(name).is_absolute():  # a study's own copy
+            name = _beside_scenario(name, info)
         return Choice(kind, name, {key: item for key, item in params.items() if key not in own_keys})
     if is_own_code(name):
         name = _beside_scenario(name, info)
@@ -144,7 +164,8 @@ def beside_scenario(file_name: str, info: ValidationInfo) -> Path:
     beside = Path(folder or "") / file_name
     if "\0" in file_name:
         raise ValueError(f"{file_name!r} is no path: it holds a NUL character")
-    return (beside if _exists(beside) else Path(file_name)).resolve()
+    is_lost = is_data() and not _exists(Path(file_name))  # a study's own copy, or gone since
+    return (beside if _exists(beside) or is_lost else Path(file_name)).resolve()
 
 
 def _exists(path: Path) -> bool:

@@ -36,11 +36,13 @@ class Case:
 @dataclass(frozen=True)
 class Plan:
     """A scenario file, read and checked: every case of its sweep, setting by setting in the file's order and
-    each with every seed; and what was set beside the file (dotted key → value)."""
+    each with every seed; what was set beside the file (dotted key → value), and where the file is, if there
+    is one."""
 
     name: str
     cases: tuple[Case, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -67,7 +69,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of the scenario file at `path`, with `overrides` (dotted key → value, or a list of values
     to sweep over). Raises `ScenarioError` with every fault of the file."""
     changed = plan(override(read(path), overrides or {}), str(path), Path(path).parent)
-    return replace(changed, overrides=dict(overrides or {}))
+    return replace(changed, overrides=dict(overrides or {}), path=Path(path))
 
 
 def read(path: str | Path) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from pydantic import (
 )
 
 from slsim.errors import Fault, FaultsError
-from slsim.own_code import kept_as_text
 from slsim.scenario import shares
 from slsim.scenario.choice import (
     ALTERNATIVE_MARK,
@@ -83,13 +82,13 @@ class ModelTable(ComponentTable):
         if isinstance(cut, bool) or not isinstance(cut, (str, int)) or (isinstance(cut, int) and cut > MOST):
             raise ValueError(f"a cut is a name or a layer number, found {cut!r}")
         chosen = info.data.get("component")
-        if chosen is not None and not kept_as_text(chosen.name):
+        if chosen is not None and not chosen.is_text:
             chosen.create().client_layers(cut)
         return cut
 
     @model_validator(mode="after")
     def _head_is_above(self) -> ModelTable:
-        if self.head_cut is None or kept_as_text(self.component.name):
+        if self.head_cut is None or self.component.is_text:
             return self
         model = self.component.create()
         if model.client_layers(self.head_cut) <= model.client_layers(self.cut):
@@ -179,7 +178,7 @@ class CodecTable(Table):
     @field_validator("uplink", "downlink", "weights", "head_downlink", "head_uplink")
     @classmethod
     def _knows_itself(cls, codec: Choice | None) -> Choice | None:
-        if codec and not kept_as_text(codec.name) and (faults := codec.create().faults()):
+        if codec and not codec.is_text and (faults := codec.create().faults()):
             raise FaultsError(faults)
         return codec
 
@@ -213,7 +212,7 @@ class Scenario(Table):
     @model_validator(mode="after")
     def _devices_know_their_times(self) -> Scenario:
         """A device with measured or given times must have one for all that it will be asked to do."""
-        if kept_as_text(self.training.protocol.name):
+        if self.training.protocol.is_text:
             return self
         model = self.model.table()
         codecs = {key: choice.table() for key, choice in self.codec.choices().items()}
@@ -238,12 +237,12 @@ class Scenario(Table):
             places = [("clients.device", self.clients.device[0].device, client)]
         places.append(("server.device", self.server.device, server))
         for path, device, duties in places:
-            if not kept_as_text(device.name):
+            if not device.is_text:
                 yield from (fault.under(path) for fault in device.create().all_faults(duties))
 
     @model_validator(mode="after")
     def _protocol_fits(self) -> Scenario:
-        if kept_as_text(self.training.protocol.name):
+        if self.training.protocol.is_text:
             return self
         protocol = self.training.protocol
         if protocol.create().has_head != (self.model.head_cut is not None):

@@ -14,7 +14,6 @@ from pydantic import (
     model_validator,
 )
 
-from slsim.own_code import kept_as_text
 from slsim.scenario.choice import MOST, Choice, HookChoice, ProtocolChoice, Table
 from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 
@@ -116,7 +115,7 @@ class TrainingTable(Table):
 
     @model_validator(mode="after")
     def _protocol_can_do_that(self) -> TrainingTable:
-        if kept_as_text(self.protocol.name):
+        if self.protocol.is_text:
             return self
         if self.protocol.create().averages_gradients:
             return self
@@ -126,7 +125,7 @@ class TrainingTable(Table):
                 'leave aggregation out, or let protocol be "splitfed" without local_epochs, or "u-shaped"'
             )
         for hook in self.hooks:
-            if not kept_as_text(hook.name) and hook.create().needs_shared_weights:
+            if not hook.is_text and hook.create().needs_shared_weights:
                 raise ValueError(
                     f"the hook {hook.label} looks at rounds of one step from weights that all share, which "
                     f"{self.protocol.label} has not; leave it out of hooks, or let protocol be "

@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from slsim.circumstances import circumstances
 from slsim.errors import DiskError, RecordingError, SlsimError, StudyError
 from slsim.events import Notice, Planned, Reused, Tell, silent
 from slsim.locks import is_locked
@@ -27,7 +28,8 @@ from slsim.study.failures import AllFailed, Failure, noted
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.inputs import localised
 from slsim.study.job import Outcome
-from slsim.study.placing import folder_for, home_of
+from slsim.study.keys import check_names
+from slsim.study.placing import ORIGIN, folder_for, origin, sharing
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
 from slsim.study.preparing import Manners
@@ -56,6 +58,7 @@ def run(
     results: str | Path = "results",
     *,
     overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
     fresh: bool = False,
     tell: Tell | None = None,
     device: str = "cpu",
@@ -63,7 +66,7 @@ def run(
     executor: Executor | None = None,
 ) -> Study:
     """Run a scenario: a file, a document as such a file has it, or a plan; what is finished in
-    `results/<name>` is used again unless `fresh`.
+    `results/<name>` is used again unless `fresh`. `name` replaces the scenario's.
 
     Trainings run side by side in `workers` processes, by default as many as there are cores, or in an
     `executor` of your own, whose processes must see the results folder; numbers do not depend on it. `tell`
@@ -77,7 +80,7 @@ def run(
         study = slsim.run("scenarios/quickstart.toml", workers=4)
         study = slsim.run({"name": "mine", "data": …}, overrides={"network.uplink": "20 Mbps"})
     """
-    asked = _asked(scenario, overrides)
+    asked = _asked(scenario, {**(overrides or {}), **({} if name is None else {"name": name})})
     staffing = Staffing(device, workers, executor)
     with _shown(tell) as told:
         study = conduct(asked, Path(results), fresh=fresh, tell=told, staffing=staffing)
@@ -86,13 +89,15 @@ def run(
     return study
 
 
-def _asked(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any] | None) -> Plan:
+def _asked(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any]) -> Plan:
     if isinstance(scenario, Plan):
         if overrides:
-            raise TypeError("a plan is checked already; give overrides with the file or document it is from")
+            raise TypeError(
+                "a plan is checked already; give overrides and name with the file or document it is from"
+            )
         return scenario
     if isinstance(scenario, Mapping):
-        return plan(override(scenario, overrides or {}), "the scenario", Path())
+        return replace(plan(override(scenario, overrides), "the scenario", Path()), overrides=overrides)
     return load(scenario, overrides)
 
 
@@ -133,6 +138,7 @@ class _Conductor:
         self._asked, self._folder, self._fresh = asked, folder, fresh
         self._tell, self._staffing = tell, staffing
         self._started_s = time.monotonic()
+        self._circumstances = circumstances()
         self._trainings = trainings_of(asked.cases)
         self._done: dict[str, Recording] = {}  # by key
         self._walls: dict[str, float] = {}  # by name
@@ -141,7 +147,9 @@ class _Conductor:
     def study(self) -> Study:
         """Do all of it. Raises as `run` says."""
         check_document(self._asked)
-        there = _There.of(self._folder, [] if self._fresh else self._trainings)
+        check_names(self._asked.cases, self._asked.name)
+        self._inputs = localised(self._asked.document())  # as they are now: they may be edited meanwhile
+        there = _There.of(self._asked, self._folder, [] if self._fresh else self._trainings)
         due = [training for training in self._trainings if training.key not in there.recordings]
         crew = self._staffing.crew(due, self._tell)
         self._tell(Planned(tuple(training.label for training in self._trainings), crew.workers))
@@ -183,7 +191,7 @@ class _Conductor:
         names = [training.name for training in self._trainings]
         superseded = supersede(self._folder, names) if self._fresh else []
         try:
-            self._folder.save_scenario(*localised(self._asked.document()))
+            self._folder.save_scenario(*self._inputs)
             self._folder.save_manifest({**environment(), **self._manifest()})
         except SlsimError:
             reinstate(self._folder, superseded)
@@ -218,6 +226,8 @@ class _Conductor:
 
     def _manifest(self) -> dict[str, Any]:
         return {
+            **self._circumstances,
+            ORIGIN: origin(self._asked, self._folder.path),
             "set": self._asked.overrides,
             "trainings": [training.name for training in self._trainings],
             "runs_planned": len(self._asked.cases),
@@ -239,7 +249,7 @@ class _Conductor:
             "training_wall_s": self._walls,
         }
         study = Study(self._folder, played, failures=self._failures)
-        self._folder.save_scenario(*localised(self._asked.document()))
+        self._folder.save_scenario(*self._inputs)
         study.save({**self._manifest(), **walls, "runs": len(played.runs)})
         return study
 
@@ -258,8 +268,8 @@ class _Conductor:
 
 @dataclass
 class _There:
-    """The trainings that are there already: by key, and by name those that lie in the scenario's main study
-    alone, and those that are damaged."""
+    """The trainings that are there already: by key, and by name those that lie in other studies alone, and
+    those that are damaged."""
 
     folder: StudyFolder
     recordings: dict[str, Recording] = field(default_factory=dict)
@@ -267,20 +277,21 @@ class _There:
     damaged: dict[str, RecordingError] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: StudyFolder, trainings: Sequence[Training]) -> _There:
+    def of(cls, asked: Plan, folder: StudyFolder, trainings: Sequence[Training]) -> _There:
         """Look for each of `trainings`; nothing is written."""
-        there, home, fingerprints = cls(folder), home_of(folder), Fingerprints()
+        there, fingerprints = cls(folder), Fingerprints()
         for training in trainings:
             files, found = fingerprints.of(training.scenario), None
             try:
                 found = reusable(folder, training.name, files)
             except RecordingError as error:
                 there.damaged[training.name] = error
-            if found is None and home != folder:
+            for other in sharing(folder, training.name, asked) if found is None else ():
                 with suppress(RecordingError):
-                    found = reusable(home, training.name, files)
+                    found = reusable(other, training.name, files)
                 if found is not None:
                     there.elsewhere[training.name] = found
+                    break
             if found is not None:
                 there.recordings[training.key] = found
         return there

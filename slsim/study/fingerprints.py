@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from slsim.own_code import without_folder
 from slsim.scenario import Scenario
 
 
@@ -17,16 +19,28 @@ class Fingerprints:
         self._taken: dict[Path, str] = {}
 
     def of(self, scenario: Scenario) -> dict[str, str]:
-        """By path, of all that the scenario's learning reads. What is not there is left out: a training
-        fetches it, or says that it is missing."""
+        """Of all that the scenario's learning reads, by what reads it and by the name of the file or folder,
+        wherever that lies: "data: tiny.npz". What is not there is left out: a training fetches it, or says
+        that it is missing."""
         training = scenario.training
-        choices = [scenario.data.component, scenario.model.component, training.protocol, *training.hooks]
-        choices += scenario.codec.choices().values()
-        paths = [path for choice in choices for path in choice.create().reads()]
-        for path in paths:
-            if path not in self._taken and (taken := fingerprint(path)) is not None:
-                self._taken[path] = taken
-        return {str(path): self._taken[path] for path in paths if path in self._taken}
+        readers = {"data": scenario.data.component, "model": scenario.model.component}
+        readers |= {f"codec.{key}": choice for key, choice in scenario.codec.choices().items()}
+        readers |= {"protocol": training.protocol}
+        readers |= {f"hook {without_folder(hook.name)}": hook for hook in training.hooks}
+        found: dict[str, str] = {}
+        for reader, choice in readers.items():
+            for path in choice.create().reads():
+                if path not in self._taken and (taken := fingerprint(path)) is not None:
+                    self._taken[path] = taken
+                if path in self._taken:
+                    found[_free(f"{reader}: {path.name}", found)] = self._taken[path]
+        return found
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """`name`, numbered where a file of that name is read already."""
+    numbered = (f"{name} ({number})" for number in itertools.count(2))
+    return next(one for one in (name, *itertools.islice(numbered, len(taken))) if one not in taken)
 
 
 def fingerprint(path: Path) -> str | None:
@@ -67,4 +81,4 @@ def _of_folder(path: Path) -> str:
 def unchanged(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
     """Whether everything that is there now is as it was. What has gone since does not matter: that was
     learned from it, and nothing else."""
-    return all(before.get(path) == taken for path, taken in now.items())
+    return all(before.get(name) == taken for name, taken in now.items())

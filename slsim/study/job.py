@@ -35,6 +35,7 @@ from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import Failure, noted, told_by_cause
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.formats import formats
+from slsim.study.keys import learned
 from slsim.study.one_round import check_first_round
 from slsim.study.preparing import Manners, prepare
 from slsim.study.reuse import FILES, reusable
@@ -187,7 +188,7 @@ def _begin(training: Training, exchange: Exchange) -> Loop:
     scenario = training.scenario
     protocol = scenario.training.protocol.create()
     recording = Recording(
-        training.key, scenario.learning_table(), test_set=exchange.images.test_set, words=exchange.words
+        training.key, learned(scenario), test_set=exchange.images.test_set, words=exchange.words
     )
     hooks = [choice.create() for choice in scenario.training.hooks]
     return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from slsim.own_code import without_folder
 from slsim.recording import (
     ACTIVATIONS,
     CLIENT_GRADIENTS,
@@ -85,7 +86,7 @@ def codings_of(scenario: Scenario, parts: Parts) -> Codings:
     choices = scenario.codec.choices()
     return Codings(
         codecs={key: choice.create() for key, choice in choices.items()},
-        names={key: choice.name for key, choice in choices.items()},
+        names={key: without_folder(choice.name) for key, choice in choices.items()},
         shapes=shapes,
         sparse=(ACTIVATIONS, FEATURES),
     )

@@ -17,7 +17,8 @@ from rich.console import Console
 from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
-from slsim.errors import RecordingError, ReplayError, StudyError
+from slsim.circumstances import circumstances
+from slsim.errors import RecordingError, ReplayError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
@@ -27,6 +28,7 @@ from slsim.scenario import Case, Plan, load, override, plan, read
 from slsim.study.clocks import Clocks
 from slsim.study.failures import Failure
 from slsim.study.inputs import localised
+from slsim.study.integrity import faults
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
@@ -178,13 +180,10 @@ class Study:
         can be read, and whether the clock contradicts itself."""
         wrong = [Check("recordings", False, str(error)) for error in self.damaged]
         wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
+        damaged = faults(self._folder)
+        wrong += [Check(file, False, why) for file, why in damaged.items()]
         computed = {"runs": self.runs, "summary": self.summary}
-        saved = {}
-        for name in computed:
-            try:
-                saved[name] = self._folder.load_table(name)
-            except StudyError as error:
-                wrong.append(Check(f"{name}.csv", False, str(error)))
+        saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
         with own_code("never"):
             return wrong + check_runs(self.played, computed, saved)
 
@@ -254,7 +253,7 @@ class _Source:
             if save:
                 place.sweep()
                 place.save_scenario(document, files)
-                study.save({"replay_of": "../..", "set": overrides})
+                study.save({**circumstances(), "replay_of": "../..", "set": overrides})
             return study
 
     @uncollected()
