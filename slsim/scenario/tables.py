@@ -37,7 +37,7 @@ from slsim.scenario.choice import (
     choose,
 )
 from slsim.scenario.network import NetworkTable
-from slsim.scenario.training_table import TrainingTable
+from slsim.scenario.training_table import StopTable, TrainingTable
 
 
 class DataTable(ComponentTable):
@@ -272,18 +272,41 @@ class Scenario(Table):
         """As a scenario file would say it, every default written out."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is compressed."""
+        return all(choice.table() == IDENTITY.table() for choice in self.codec.choices().values())
+
+    @property
+    def stop(self) -> StopTable | None:
+        """What ends the training early. An uncompressed run is not stopped by a target that is taken from
+        what it held."""
+        stop = self.training.stop
+        if stop is None or not (stop.target and self.is_baseline and self.training.target_margin is not None):
+            return stop
+        others = stop.model_dump(exclude={"target"}, exclude_none=True)
+        return stop.model_copy(update={"target": False}) if others else None
+
     def learning_table(self) -> dict[str, Any]:
-        """The part that what is learned depends on; links, devices, the name and the target are not."""
-        table = self.table()
-        training = {key: value for key, value in table["training"].items() if not key.startswith("target_")}
-        clients = {key: table["clients"].get(key) for key in ("count", "batch_size", "per_round")}
+        """The part that what is learned depends on; the name is not, nor are links, devices and the target,
+        unless they end the training."""
+        table, stop = self.table(), self.stop
+        training = {key: value for key, value in table["training"].items() if key != "stop"}
+        if stop is not None:
+            training["stop"] = stop.model_dump(mode="json", exclude_none=True)
+        if stop is None or not stop.target:
+            training = {key: value for key, value in training.items() if not key.startswith("target_")}
+        by_time = stop is not None and stop.time is not None
+        learned = ("count", "batch_size", "per_round", *(("device",) if by_time else ()))
+        clients = {key: table["clients"].get(key) for key in learned}
         clients = {key: value for key, value in clients.items() if value is not None}
         codec = {
             key: value
             for key, value in table["codec"].items()
             if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
         }
-        kept = {key: table[key] for key in ("seed", "data", "model")}
+        tables = ("seed", "data", "model", *(("network", "server") if by_time else ()))
+        kept = {key: table[key] for key in tables}
         return {**kept, "codec": codec, "clients": clients, "training": training}
 
     def baseline(self) -> Scenario:

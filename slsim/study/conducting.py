@@ -25,6 +25,7 @@ from slsim.study.placing import folder_for, home_of
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
 from slsim.study.reuse import FILES, finished, reinstate, reusable, supersede
+from slsim.study.stopping import depends_on, over, target_for
 from slsim.study.study import Study
 from slsim.study.training import Manners, Observer, Silent, Training, train, trainings_of
 
@@ -100,9 +101,19 @@ def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, devi
             Checkpoint(folder.checkpoint(training.name)).remove()
     try:
         for training in trainings:
+            before = depends_on(training)
             try:
                 done[training.key] = _obtain(
-                    training, folder, fingerprints, fresh, observer, device, ready, reused, known
+                    training,
+                    folder,
+                    fingerprints,
+                    fresh,
+                    observer,
+                    device,
+                    ready,
+                    reused,
+                    known,
+                    done.get(before.key) if before else None,
                 )
                 walls[training.name] = done[training.key].provenance.get("wall_s", 0.0)
             except ENDS_THE_STUDY:
@@ -143,6 +154,7 @@ def _obtain(
     ready: Callable[[], None],
     reused: set[str],
     known: Manners,
+    baseline: Recording | None,
 ) -> Recording:
     """A training's recording, there already (then its key is added to `reused`) or made now. `ready` is
     called before the first round, and not before the data have been found: where they are missing, nothing is
@@ -160,7 +172,8 @@ def _obtain(
         checkpoint.files = fingerprints.of(training.scenario)  # some may have been fetched just now
         ready()
 
-    _, recording = train(training, observer, checkpoint, device, ready=begin, known=known)
+    until = over(training.scenario, target_for(training, baseline))
+    _, recording = train(training, observer, checkpoint, device, ready=begin, known=known, over=until)
     if checkpoint.files:
         recording.provenance[FILES] = checkpoint.files
     folder.save_training(training.name, recording)

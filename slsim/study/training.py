@@ -182,15 +182,16 @@ def train(
     device: str = "cpu",
     ready: Callable[[], object] = lambda: None,
     known: Manners | None = None,
+    over: Callable[[Recording], str] = lambda _: "",
 ) -> tuple[Exchange, Recording]:
     """Train for real and record it, from the checkpoint on if there is one; a training that diverges is
-    recorded up to there. `ready` is called when data and model are there, before the first round. Raises
+    recorded up to there, and one that `over` ends too (see `stopping`). `ready` is called when data and model are there, before the first round. Raises
     `TrainingError` or `ComponentError` for whatever goes wrong in it. For `known` see `prepare`."""
     import torch
 
     started = time.monotonic()
     with told_by_cause(training.scenario):
-        loop = _begin(training, prepare(training.scenario, device, known))
+        loop = _begin(training, prepare(training.scenario, device, known), over)
         wall_s = checkpoint.resume(loop) if checkpoint is not None else 0.0
         exchange, recording = loop.exchange, loop.recording
         ready()
@@ -221,7 +222,7 @@ def train(
     return exchange, recording
 
 
-def _begin(training: Training, exchange: Exchange) -> Loop:
+def _begin(training: Training, exchange: Exchange, over: Callable[[Recording], str]) -> Loop:
     """A training in which nothing was done yet."""
     from slsim.learning.loop import Loop
 
@@ -231,4 +232,4 @@ def _begin(training: Training, exchange: Exchange) -> Loop:
         training.key, scenario.learning_table(), test_set=exchange.images.test_set, words=exchange.words
     )
     hooks = [choice.create() for choice in scenario.training.hooks]
-    return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut)
+    return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut, over)
