@@ -1,8 +1,9 @@
-"""A training that ends early: by bytes, by simulated time, at the target; and what then belongs to its key."""
+"""A training that ends early, by bytes, by simulated time or at the target, and what then belongs to it."""
 
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,10 @@ from slsim.clock import Clock, RunningClock
 from slsim.errors import ReplayError, ScenarioError, TrainingError
 from slsim.recording import Recording, tables_of
 from slsim.scenario import plan
-from slsim.study import Silent, run
+from slsim.study import Silent, open_study, run
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.stopping import depends_on, over, target_for
 from slsim.study.training import Training, train
-
 
 
 def one(tiny: dict[str, Any], stop: dict[str, Any] | None, **tables: Any) -> Training:
@@ -162,6 +162,21 @@ def test_a_time_belongs_to_the_key_with_links_and_devices(
     assert study.runs[0].recording.stopped_by == "time"
     with pytest.raises(ReplayError):
         study.replay({"network.uplink": "3 Mbps"})
+
+
+def test_a_study_that_a_trace_has_ended_is_opened_elsewhere(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    trace = tmp_path / "lte.csv"
+    trace.write_text("time_s,rate\n0,1 Mbps\n1,2 Mbps\n")
+    tiny["network"] = {"uplink": {"trace": str(trace)}}
+    tiny["training"] |= {"stop": {"time": "50 ms"}}
+    del tiny["sweep"]
+    study = run(write(tiny), tmp_path / "results")
+    shutil.move(study.path, tmp_path / "elsewhere")
+    trace.unlink()
+    opened = open_study(tmp_path / "elsewhere")
+    assert opened.runs[0].recording.stopped_by == "time"
 
 
 @pytest.mark.parametrize("protocol", ["splitfed", "sequential"])

@@ -36,6 +36,7 @@ from slsim.scenario.choice import (
     Table,
     choose,
 )
+from slsim.scenario.contents import by_content
 from slsim.scenario.network import NetworkTable
 from slsim.scenario.training_table import StopTable, TrainingTable
 
@@ -306,7 +307,7 @@ class Scenario(Table):
             if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
         }
         tables = ("seed", "data", "model", *(("network", "server") if by_time else ()))
-        kept = {key: table[key] for key in tables}
+        kept = by_content({key: table[key] for key in tables})
         return {**kept, "codec": codec, "clients": clients, "training": training}
 
     def baseline(self) -> Scenario:

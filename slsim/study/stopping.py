@@ -89,5 +89,7 @@ class _Over:
 
 def both_ways(steps: Steps) -> tuple[int, int]:
     """Bytes that the clients sent and received in one round; a message between clients counts both ways."""
-    sent, received = (int(steps.total("num_bytes", steps.crosses(link))[0]) for link in ("uplink", "downlink"))
+    sent, received = (
+        int(steps.total("num_bytes", steps.crosses(link))[0]) for link in ("uplink", "downlink")
+    )
     return sent, received

@@ -185,8 +185,9 @@ def train(
     over: Callable[[Recording], str] = lambda _: "",
 ) -> tuple[Exchange, Recording]:
     """Train for real and record it, from the checkpoint on if there is one; a training that diverges is
-    recorded up to there, and one that `over` ends too (see `stopping`). `ready` is called when data and model are there, before the first round. Raises
-    `TrainingError` or `ComponentError` for whatever goes wrong in it. For `known` see `prepare`."""
+    recorded up to there, and one that `over` ends too (see `stopping`). `ready` is called when data and model
+    are there, before the first round. Raises `TrainingError` or `ComponentError` for whatever goes wrong in
+    it. For `known` see `prepare`."""
     import torch
 
     started = time.monotonic()
