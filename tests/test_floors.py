@@ -257,6 +257,7 @@ NAMED = {  # by quickstart.toml and by the defaults of what it leaves out
     "slsim.protocols.splitfed",
 }
 OF_LEARNING = {
+    "slsim.learning.outline",
     "slsim.learning",
     "slsim.learning.data",
     "slsim.learning.data.arrays",

@@ -3,29 +3,23 @@ scenario that will be written down reads back as the same cases."""
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tomli_w
 
 from slsim import boundary
 from slsim.errors import Fault, ScenarioError, SlsimError
-from slsim.protocols import Protocol
-from slsim.recording import Round, Rows, Steps
+from slsim.recording import Steps
 from slsim.scenario import Case, Plan, Scenario, plan, run_labels
 from slsim.scenario.sweep import text
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_round
-from slsim.study.training import Manners, Training, exchange_of, prepare
-
-if TYPE_CHECKING:
-    from slsim.learning.exchange import Exchange
+from slsim.study.rehearsing import Foreseen, first_round, rehearsal
+from slsim.study.training import Manners, Training, prepare
 
 MOST_READ_BACK = 200  # cases
-MOST_PAUSES = 1_000  # of a round that is rehearsed
 
 
 def check_document(asked: Plan) -> None:
@@ -52,7 +46,7 @@ def rehearse(
     """Plays one round of each case on its clock without training it, those whose training (a key) is there
     already left out; models that are tried are added to `known`. Raises `ScenarioError` with what cannot be
     played, by run; `DataError` when data or model are at fault."""
-    rehearsals: dict[str, Exchange] = {}
+    rehearsals: dict[str, Foreseen] = {}
     played: set[str] = set()
     faults: dict[str, Fault] = {}
     for case, label in zip(cases, run_labels(cases), strict=True):
@@ -68,7 +62,7 @@ def rehearse(
         if learner not in rehearsals:
             rehearsals.clear()  # one at a time: there may be many, and each may be large
             with told_by_cause(case.scenario):
-                rehearsals[learner] = prepare(case.scenario, device, known)
+                rehearsals[learner] = Foreseen.of(prepare(case.scenario, device, known))
         try:
             play_one(case.scenario, rehearsals[learner])
         except SlsimError as error:
@@ -77,15 +71,13 @@ def rehearse(
         raise ScenarioError(faults.values())
 
 
-def play_one(scenario: Scenario, prepared: Exchange) -> None:
+def play_one(scenario: Scenario, foreseen: Foreseen) -> None:
     """Plays the first round of a scenario's protocol on its clock, with the sizes that the codecs' formats
-    foresee, on the model and the data that were prepared for it or for another case. What a codec or a
-    protocol of one's own cannot do without tensors is left to its training. Raises `SlsimError`."""
-    protocol, clients = scenario.training.protocol.create(), scenario.clients
-    sampler = prepared.sampler.like(clients.batch_size, clients.per_round)
-    exchange = exchange_of(scenario, prepared.parts, prepared.images, sampler, rehearsing=True)
+    foresee, on the model and the data of this case or of another. What a codec or a protocol of one's own
+    cannot do without tensors is left to its training. Raises `SlsimError`."""
+    protocol, exchange = scenario.training.protocol.create(), rehearsal(scenario, foreseen)
     try:
-        rows = _first_round(exchange, protocol)
+        rows = first_round(exchange, protocol)
     except SlsimError:
         return
     except Exception:
@@ -93,12 +85,3 @@ def play_one(scenario: Scenario, prepared: Exchange) -> None:
             return
         raise
     play_round(scenario, Steps.of([rows], exchange.words))
-
-
-def _first_round(exchange: Exchange, protocol: Protocol) -> Rows:
-    """The steps of a protocol's first round, or of its beginning where that is long."""
-    events = protocol.learn(exchange)
-    for event in itertools.islice(events, MOST_PAUSES):
-        if isinstance(event, Round):
-            return event.rows
-    return exchange.open_rows()

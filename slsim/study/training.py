@@ -29,11 +29,11 @@ from slsim.study.one_round import check_first_round
 if TYPE_CHECKING:
     from slsim.learning.apart import Manner
     from slsim.learning.codings import Codings
-    from slsim.learning.computation import Computation
     from slsim.learning.exchange import Exchange
     from slsim.learning.images import Images
     from slsim.learning.loop import Loop
     from slsim.learning.parts import Parts
+    from slsim.learning.rehearsal import RehearsedParts
     from slsim.learning.sampling import Sampler
 
 
@@ -136,28 +136,21 @@ def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = Non
     return exchange_of(scenario, parts, images, Sampler.of(scenario, data))
 
 
-def exchange_of(
-    scenario: Scenario, parts: Parts, images: Images, sampler: Sampler, rehearsing: bool = False
-) -> Exchange:
-    """An exchange of a scenario with a model and data that are there; without tensors where it is only
-    rehearsed."""
+def exchange_of(scenario: Scenario, parts: Parts, images: Images, sampler: Sampler) -> Exchange:
+    """An exchange of a scenario with a model and data that are there."""
     from slsim.learning.aggregation import keeps_own
     from slsim.learning.exchange import Exchange
     from slsim.learning.progress import Progress
-    from slsim.learning.rehearsal import NoTensors
     from slsim.learning.tensors import Tensors
 
     training, codings = scenario.training, codings_of(scenario, parts)
-    computation: Computation = (
-        NoTensors(parts, images, codings, scenario.seed)
-        if rehearsing
-        else Tensors(parts, images, codings, scenario.seed, keeps_own(training.aggregation, codings))
-    )
+    own = keeps_own(training.aggregation, codings)
+    computation = Tensors(parts, images, codings, scenario.seed, own)
     progress = Progress(training, training.protocol.create().rounds_per_epoch(sampler))
     return Exchange(computation, sampler, progress, training.aggregation)
 
 
-def codings_of(scenario: Scenario, parts: Parts) -> Codings:
+def codings_of(scenario: Scenario, parts: Parts | RehearsedParts) -> Codings:
     """The codecs of a scenario, for the tensors of its model."""
     from slsim.learning.codings import Codings
 
