@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from slsim.analysis.runs import Run
+from slsim.clock import Timeline
 from slsim.recording import Phase
 from slsim.recording.kinds import GROUPS, phase_column
 
@@ -24,18 +25,24 @@ def breakdown(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame([_breakdown_row(run, ordered) for run in runs])
 
 
+def bottleneck(timeline: Timeline) -> tuple[str, float]:
+    """The group of phases on which the client that the average round waited for spent most of its time, and
+    its share of the round; "none" where nothing takes time."""
+    critical = timeline.critical_round()
+    shares, total_s = _by_group(critical, timeline.phases), sum(critical.values())
+    most = max(shares, key=shares.__getitem__)
+    return (most, shares[most] / total_s) if total_s else ("none", 0.0)
+
+
 def _breakdown_row(run: Run, phases: Sequence[Phase]) -> dict[str, Any]:
-    average, critical = run.timeline.average_round(), run.timeline.critical_round()
-    shares = _by_group(critical, phases)
-    bottleneck = max(shares, key=shares.__getitem__)
-    total_s = sum(critical.values())
+    average, (most, share) = run.timeline.average_round(), bottleneck(run.timeline)
     return {
         "run": run.label,
         **{phase_column(phase.name): average.get(phase.name, 0.0) for phase in phases},
         "round_s": sum(average.values()),
         **{f"in_{group}_s": seconds for group, seconds in _by_group(average, phases).items()},
-        "bottleneck": bottleneck if total_s else "none",
-        "bottleneck_share": shares[bottleneck] / total_s if total_s else 0.0,
+        "bottleneck": most,
+        "bottleneck_share": share,
     }
 
 

@@ -27,7 +27,8 @@ class HalfFlops:
 class LayerOutline:
     """A layer: the shape of one sample's output, elements of its weights, of its running statistics and of
     what it counts, and a sample's FLOPs. `to_inputs` are those of `flops.backward` that give the gradient of
-    its inputs, which a model's first layer does not need. `held` are the elements of a sample that it makes.
+    its inputs, which a model's first layer does not need. `held` are the elements that its operations make of
+    a sample, and `largest` the most that one of them makes.
     """
 
     shape: Shape
@@ -37,6 +38,7 @@ class LayerOutline:
     flops: HalfFlops
     to_inputs: float
     held: int
+    largest: int
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class PartOutline:
 @dataclass(frozen=True)
 class ModelOutline:
     """A model that is cut: what crosses, what the parts compute for a sample, and what each machine holds.
-    `held` are the elements that all layers make of a sample, 0 where that is not known. The client's half has
-    the head, where there is one."""
+    `held` are the elements that all operations make of a sample, and `largest` the most that one makes; 0
+    where that is not known. The client's half has the head, where there is one."""
 
     activation_shape: Shape
     client_flops: HalfFlops
@@ -64,6 +66,7 @@ class ModelOutline:
     head_shape: Shape | None = None
     head_flops: HalfFlops | None = None
     held: int = 0
+    largest: int = 0
 
     @classmethod
     def of_layers(cls, layers: Sequence[LayerOutline], cuts: Sequence[int]) -> ModelOutline:
@@ -80,6 +83,7 @@ class ModelOutline:
             head_shape=parts[1][-1].shape if len(parts) > 2 else None,
             head_flops=flops[2] if len(parts) > 2 else None,
             held=sum(layer.held for layer in layers),
+            largest=max(layer.largest for layer in layers),
         )
 
     @classmethod
@@ -123,7 +127,7 @@ class Outlining:
         self._begin()
 
     def _begin(self) -> None:
-        self._weights = self._statistics = self._counters = self._held = 0
+        self._weights = self._statistics = self._counters = self._held = self._largest = 0
         self._forward = self._backward = 0.0
         self._to_inputs: float | None = None
 
@@ -171,7 +175,8 @@ class Outlining:
         """End a layer: the model may be cut here."""
         flops = HalfFlops(self._forward, self._backward)
         counts = (self._weights, self._statistics, self._counters)
-        self.layers.append(LayerOutline(self.shape, *counts, flops, self._to_inputs or 0.0, self._held))
+        made = (self._held, self._largest)
+        self.layers.append(LayerOutline(self.shape, *counts, flops, self._to_inputs or 0.0, *made))
         self._begin()
 
     def _reduced(self, kernel: int, stride: int, padding: int) -> tuple[int, ...]:
@@ -187,6 +192,7 @@ class Outlining:
 
     def _made(self) -> None:
         self._held += prod(self.shape)
+        self._largest = max(self._largest, prod(self.shape))
 
 
 class Unknown:

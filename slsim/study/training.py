@@ -29,6 +29,7 @@ from slsim.study.one_round import check_first_round
 if TYPE_CHECKING:
     from slsim.learning.apart import Manner
     from slsim.learning.codings import Codings
+    from slsim.learning.data import Dataset
     from slsim.learning.exchange import Exchange
     from slsim.learning.images import Images
     from slsim.learning.loop import Loop
@@ -112,10 +113,12 @@ def trainings_of(cases: Sequence[Case]) -> list[Training]:
 Manners: TypeAlias = "dict[str, Manner]"  # of models that have been tried, by all that matters for it
 
 
-def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = None) -> Exchange:
-    """Data, the parts of the model and the codecs of a scenario, ready for a protocol. A model is tried (see
-    `admission.py`) unless it is in `known`, to which it is added. Raises `StudyError` for a device that torch
-    cannot compute on, `DataError` for a model that cannot be trained."""
+def prepare(
+    scenario: Scenario, device: str = "cpu", known: Manners | None = None, data: Dataset | None = None
+) -> Exchange:
+    """Data (loaded, unless they are given), the parts of the model and the codecs of a scenario, ready for a
+    protocol. A model is tried (see `admission.py`) unless it is in `known`, to which it is added. Raises
+    `StudyError` for a device that torch cannot compute on, `DataError` for a model that cannot be trained."""
     from slsim.learning.admission import admit
     from slsim.learning.data import load_data
     from slsim.learning.images import Images
@@ -125,7 +128,7 @@ def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = Non
     from slsim.learning.transfer import usable
 
     where, table = usable(device), scenario.model
-    data, model = load_data(scenario), table.component.create()
+    data, model = load_data(scenario) if data is None else data, table.component.create()
     halves = split(model, table.cut, data.image_shape, data.num_classes, scenario.seed, table.head_cut)
     known, tried = {} if known is None else known, training_key(scenario.baseline())
     if tried not in known:
