@@ -47,7 +47,7 @@ from slsim.learning.split import SplitModel, halve
 from slsim.recording import Round
 from slsim.registry import registry_of
 from slsim.scenario import plan
-from slsim.study.training import exchange_of
+from slsim.study.preparing import exchange_of
 
 CLIENTS, BATCH_SIZE = 10, 10
 BATCH = CLIENTS * BATCH_SIZE

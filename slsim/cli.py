@@ -24,6 +24,7 @@ from slsim.boundary import told
 from slsim.errors import SlsimError
 from slsim.interruption import EXIT_INTERRUPTED, interrupted
 from slsim.registry import registry_of
+from slsim.threads import spin_briefly
 
 if TYPE_CHECKING:
     from slsim.study import Study
@@ -106,7 +107,15 @@ def run(
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End every training after so many rounds.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where torch computes: cpu, or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Where torch computes: cpu, or cuda, whose GPUs share the trainings.")
+    ] = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, help="Trainings at a time; left out: one for each core, or each GPU."
+        ),
+    ] = None,
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
     from slsim import scenario as scenarios
@@ -115,10 +124,10 @@ def run(
     asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
     from slsim.report.progress import progress
     from slsim.report.tables import print_study
-    from slsim.study import conduct
+    from slsim.study import Staffing, conduct
 
-    with progress(console) as observer:
-        study = conduct(asked, results, fresh=fresh, observer=observer, device=device)
+    with progress(console) as tell:
+        study = conduct(asked, results, fresh=fresh, tell=tell, staffing=Staffing(device, workers))
     print_study(console, study.summary, study.breakdown, study.path, study.notes)
     _tell_what_is_wrong(study)
 
@@ -185,8 +194,8 @@ def errors(
     from slsim.report.tables import print_errors
     from slsim.study.codec_errors import beaten, codec_errors
 
-    with progress(console) as observer:
-        table, folder = codec_errors(asked, results, observer)
+    with progress(console) as tell:
+        table, folder = codec_errors(asked, results, tell)
     print_errors(console, table, beaten(table))
     console.print(f"Table and figure: {folder.path}", highlight=False, soft_wrap=True)
 
@@ -330,11 +339,7 @@ def _errors() -> Console:
 def main() -> None:
     """The entry point: one clear line an error, and an exit status (1: something failed, 2: bad input, 130:
     interrupted)."""
-    # torch's threads spin for a moment while they wait, and then sleep: without, they are slower; for longer,
-    # several times slower where another program wants the cores too (docs/training-speed.md). Must be set
-    # before torch is imported.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    spin_briefly()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path need not be UTF-8

@@ -1,7 +1,4 @@
-"""What a study will take, as plain values: its trainings, its clocks, bytes, time, memory and disk.
-
-`slsim.study.planning` foresees it, `slsim.report.plans` prints it.
-"""
+"""What a study will take, as plain values: its trainings, its clocks, bytes, time, memory and disk."""
 
 from __future__ import annotations
 
@@ -86,9 +83,11 @@ class TrainingForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """A whole study, whose results go to `folder`: its trainings in the order of their numbers, and its cases.
+    """A whole study, whose results go to `folder`: its trainings by number, and its cases.
+
     `wall_s` are the expected real seconds of all trainings that are left with `workers` at a time; NaN where
-    one of them is not known. `notes` say how the numbers came about."""
+    one of them is not known. `notes` say how the numbers came about.
+    """
 
     name: str
     folder: Path

@@ -185,6 +185,11 @@ class Registry(Generic[C]):
         assert self._load_file_type is not None
         return self._load_file_type()[1](path)
 
+    def is_of_this_process(self, name: str) -> bool:
+        """Whether the component of that name was registered by what this process ran, so that another process
+        does not know it."""
+        return name in self._entries and name not in self._claims
+
     def names(self) -> list[str]:
         """All names, sorted, third-party ones included; nothing that they name is imported."""
         return sorted({*self._entries, *self._claims})

@@ -85,6 +85,14 @@ def tiny_study(tiny_results: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def one_core() -> Iterator[None]:
+    """By default trainings run in this process: to begin others takes longer than a tiny training does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("slsim.study.crews.cores", lambda: 1)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def unrendered() -> Iterator[None]:
     """A study's figures are built from its tables and saved as empty files: rendering them takes longer than
     a tiny training does. `report/` tests what figures show; `test_cli.py` that a run renders them."""

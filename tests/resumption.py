@@ -9,7 +9,7 @@ from slsim.learning.exchange import Exchange
 from slsim.learning.loop import Loop
 from slsim.recording import STEP, Recording, tables_of
 from slsim.scenario import plan
-from slsim.study import Silent, checkpoint
+from slsim.study import checkpoint
 from slsim.study.training import Training
 
 Trained = tuple[Exchange, Recording]
@@ -54,16 +54,6 @@ def document_of(tiny: dict[str, Any], protocol: str, **tables: Any) -> dict[str,
 
 def training_of(document: dict[str, Any]) -> Training:
     return Training.of(plan(document, "test", Path()).cases[0].scenario)
-
-
-class Rounds(Silent):
-    """Notes the rounds that were done here, and not before an interruption."""
-
-    def __init__(self) -> None:
-        self.done: list[int] = []
-
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-        self.done.append(rounds_done)
 
 
 def state_of(trained: Trained) -> dict[str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import io
+import itertools
 import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from resumption import ONE_STEP, PROTOCOLS, Rounds, Trained, assert_same, document_of, training_of
+from listening import CtrlC, Log
+from resumption import ONE_STEP, PROTOCOLS, Trained, assert_same, document_of, training_of
 
 from slsim.errors import StudyError
+from slsim.events import Event, Finished, RoundDone, StepDone, silent
 from slsim.learning.loop import Loop
-from slsim.recording import Status
-from slsim.study import Silent, checkpoint, run
+from slsim.study import checkpoint, run
 from slsim.study.checkpoint import Checkpoint
-from slsim.study.training import Training, train
+from slsim.study.job import train
+from slsim.study.training import Training
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -67,7 +70,7 @@ def test_resuming_from_any_checkpoint_ends_the_same(
 ) -> None:
     training = training_of(document_of(tiny, protocol))
     folder = tmp_path / "kept"
-    whole = train(training, Silent(), Kept(folder / "c.pt"))
+    whole = train(training, silent, Kept(folder / "c.pt"))
     total = whole[0].progress.total_rounds
     assert whole[1].num_rounds == total > 3
     assert {one.round for one in whole[1].measurements} == set(range(0, total + 1, 2))
@@ -78,9 +81,9 @@ def test_resuming_from_any_checkpoint_ends_the_same(
     middle = total // 2  # in the midst of an epoch, for steps
     names = [f"{number}.pt" for number in sorted({1, middle, middle + 1, total})]
     for name in [*names, *(path.name for path in paused)]:
-        observer = Rounds()
-        resumed = train(training, observer, Checkpoint(copied(folder, name, tmp_path / name / "c.pt")))
-        assert observer.done == list(range(int(re.split(r"[-.]", name)[0]) + 1, total + 1))
+        log = Log()
+        resumed = train(training, log, Checkpoint(copied(folder, name, tmp_path / name / "c.pt")))
+        assert log.rounds == list(range(int(re.split(r"[-.]", name)[0]) + 1, total + 1))
         assert_same(resumed, whole)
     parts = {entry.name for entry in (folder / "c.parts").iterdir()}
     # None of a pause, beside one for what was measured before the first round, where that pauses.
@@ -92,28 +95,22 @@ def test_a_training_that_is_interrupted_again_and_again_ends_the_same(
     tiny: dict[str, Any], tmp_path: Path, protocol: str
 ) -> None:
     training = training_of(document_of(tiny, protocol))
-    whole = train(training, Silent())
-    file, stops = tmp_path / "c.pt", 0
+    whole = train(training, silent)
+    file, times = tmp_path / "c.pt", 0
     while True:
+        left = itertools.count(6, -1)
 
-        class Stops(Silent):
-            left = 7
-
-            def step_finished(self, label: str, steps: int) -> None:
-                self.left -= 1
-                if not self.left:
-                    raise KeyboardInterrupt
-
-            def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-                self.step_finished(label, 0)
+        def stops(event: Event, left: Iterator[int] = left) -> None:
+            if isinstance(event, (RoundDone, StepDone)) and not next(left):
+                raise KeyboardInterrupt
 
         try:
-            resumed = train(training, Stops(), Kept(file))
+            resumed = train(training, stops, Kept(file))
         except KeyboardInterrupt:
-            stops += 1
+            times += 1
         else:
             break
-    assert stops > 2
+    assert times > 2
     assert_same(resumed, whole)
 
 
@@ -150,13 +147,11 @@ def test_a_protocol_of_ones_own_may_pause_wherever_it_wants(tiny: dict[str, Any]
     document = document_of(tiny, "splitfed")
     document["training"]["protocol"] = f"{tmp_path / 'own.py'}:Pausing"
     training = training_of(document)
-    whole = train(training, Silent())
+    whole = train(training, silent)
     kept = tmp_path / "kept"
-    assert_same(train(training, Silent(), Kept(kept / "c.pt")), whole)
+    assert_same(train(training, silent, Kept(kept / "c.pt")), whole)
     for name in ("2-1.pt", "2-2.pt"):
-        assert_same(
-            train(training, Silent(), Checkpoint(copied(kept, name, tmp_path / name / "c.pt"))), whole
-        )
+        assert_same(train(training, silent, Checkpoint(copied(kept, name, tmp_path / name / "c.pt"))), whole)
 
 
 def test_rounds_that_repeat_those_before_an_interruption_are_kept_once(
@@ -164,7 +159,7 @@ def test_rounds_that_repeat_those_before_an_interruption_are_kept_once(
 ) -> None:
     training, kept, whole = checkpointed
     assert len(whole[1].steps) < whole[1].num_rounds
-    assert_same(train(training, Silent(), Checkpoint(copied(kept, "12.pt", tmp_path / "c.pt"))), whole)
+    assert_same(train(training, silent, Checkpoint(copied(kept, "12.pt", tmp_path / "c.pt"))), whole)
 
 
 def test_a_checkpoint_only_adds_what_is_new(tiny: dict[str, Any], tmp_path: Path) -> None:
@@ -196,7 +191,7 @@ def test_a_checkpoint_only_adds_what_is_new(tiny: dict[str, Any], tmp_path: Path
     tiny["codec"] = {"uplink": {"name": "identity", "lossless": "zstd"}}
     tiny["training"]["evaluate_every"] = 1
     training = training_of({key: value for key, value in tiny.items() if key != "sweep"})
-    recording = train(training, Silent(), Adds(tmp_path / "c.pt"))[1]
+    recording = train(training, silent, Adds(tmp_path / "c.pt"))[1]
     assert len(recording.steps) == recording.num_rounds == len(states) == 36
     sizes = [sum(len(there[file][2]) for file in there if file.parent.name == f"{k:06}") for k in (2, 36)]
     assert sizes[1] < 1.2 * sizes[0]
@@ -211,12 +206,12 @@ def test_dropout_and_counted_statistics_go_on_too(
     (tmp_path / "own.py").write_text(OWN)
     model = {"name": f"{tmp_path / 'own.py'}:net", "cut": 1}
     training = training_of(document_of(tiny, protocol, model=model))
-    whole = train(training, Silent(), Kept(tmp_path / "kept" / "c.pt"))
+    whole = train(training, silent, Kept(tmp_path / "kept" / "c.pt"))
     torch.rand(5)  # somebody else draws in between
-    again = train(training, Silent())
+    again = train(training, silent)
     assert_same(again, whole)
     name = {"splitfed local": "1-7.pt", "splitfed-v2": "2-9.pt"}.get(protocol, "5.pt")
-    resumed = train(training, Silent(), Checkpoint(copied(tmp_path / "kept", name, tmp_path / "c.pt")))
+    resumed = train(training, silent, Checkpoint(copied(tmp_path / "kept", name, tmp_path / "c.pt")))
     assert_same(resumed, whole)
 
 
@@ -224,29 +219,13 @@ def test_dropout_and_counted_statistics_go_on_too(
 def interrupted(tiny: dict[str, Any], write: Write, tmp_path: Path) -> tuple[Path, Path, Path]:
     """A scenario file, its results after one of two trainings, and the second one's checkpoint."""
 
-    class CtrlC(Silent):
-        def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-            if "qu" in label and rounds_done == 14:
-                raise KeyboardInterrupt
-
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "qu", "bits": 3}]}
     path, results = write(tiny), tmp_path / "results"
     with pytest.raises(StudyError, match="1 of 2 trainings are finished"):
-        run(path, results, observer=CtrlC())
+        run(path, results, tell=CtrlC(14, "qu 3"))
     (file,) = (results / "tiny" / "trainings").glob(".checkpoint-*.pt")
     assert file.with_suffix(".parts").is_dir()
     return path, results, file
-
-
-class Notices(Rounds):
-    """Notes what the user is told, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.told.append(text)
 
 
 def halved(content: bytes) -> bytes:
@@ -330,7 +309,7 @@ def checkpointed(
     """A training, a folder with its checkpoints, and what came of it."""
     document = {key: value for key, value in tiny_document.items() if key != "sweep"}
     training, kept = training_of(document), tmp_path_factory.mktemp("kept")
-    return training, kept, train(training, Silent(), Kept(kept / "c.pt"))
+    return training, kept, train(training, silent, Kept(kept / "c.pt"))
 
 
 def assert_starts_anew(
@@ -340,18 +319,19 @@ def assert_starts_anew(
     training, kept, unbroken = checkpointed
     file = copied(kept, "12.pt", tmp_path / "trainings" / ".checkpoint-qu.pt")
     damage(file)
-    content, observer = file.read_bytes(), Notices()
-    again = train(training, observer, Checkpoint(file, notice=observer.notice))
+    content, log = file.read_bytes(), Log()
+    told: list[str] = []
+    again = train(training, log, Checkpoint(file, notice=told.append))
     assert_same(again, unbroken)
-    assert observer.done == list(range(1, 37))
-    (told,) = observer.told
-    assert told.startswith(f"the checkpoint {file} cannot be resumed (")
-    assert re.search(why, told)
-    assert told.endswith("it is kept as .checkpoint-qu.pt.damaged, and that training starts anew")
+    assert log.rounds == list(range(1, 37))
+    (line,) = told
+    assert line.startswith(f"the checkpoint {file} cannot be resumed (")
+    assert re.search(why, line)
+    assert line.endswith("it is kept as .checkpoint-qu.pt.damaged, and that training starts anew")
     assert (file.parent / ".checkpoint-qu.pt.damaged").read_bytes() == content
     assert (file.parent / ".checkpoint-qu.parts.damaged" / "000001").is_dir()
     assert [entry.name for entry in tmp_path.iterdir()] == ["trainings"]
-    assert_same(train(training, Silent(), Checkpoint(file)), unbroken)  # what was saved since is whole
+    assert_same(train(training, silent, Checkpoint(file)), unbroken)  # what was saved since is whole
 
 
 @pytest.mark.parametrize(("damage", "why"), DAMAGES.values(), ids=DAMAGES)
@@ -425,16 +405,16 @@ def test_a_checkpoint_goes_on_where_it_was_and_fresh_ignores_it(
     path, results, file = interrupted
     kept, parts = file.read_bytes(), file.with_suffix(".parts")
     shutil.copytree(parts, results / "parts")
-    resumed = Rounds()
-    run(path, results, observer=resumed)
-    assert resumed.done == list(range(13, 37))
+    resumed = Log()
+    run(path, results, tell=resumed)
+    assert resumed.rounds == list(range(13, 37))
     assert not file.exists()
     assert not parts.exists()
     file.write_bytes(kept)
     shutil.copytree(results / "parts", parts)
-    fresh = Rounds()
-    run(path, results, fresh=True, observer=fresh)
-    assert fresh.done == [*range(1, 37)] * 2
+    fresh = Log()
+    run(path, results, fresh=True, tell=fresh)
+    assert fresh.rounds == [*range(1, 37)] * 2
     assert not file.exists()
     assert not parts.exists()
 
@@ -445,9 +425,9 @@ def test_a_checkpoint_of_another_version_is_not_resumed(
     path, results, file = interrupted
     older = changed(lambda values: values["versions"].update(torch="0.0.1"))
     file.write_bytes(older(file.read_bytes()))
-    observer = Rounds()
-    run(path, results, observer=observer)
-    assert observer.done == list(range(1, 37))
+    log = Log()
+    run(path, results, tell=log)
+    assert log.rounds == list(range(1, 37))
 
 
 @pytest.mark.parametrize("full", ["part", "file"])
@@ -482,9 +462,9 @@ def test_a_full_disk_while_saving_is_one_clear_error_and_harms_nothing(
     (parts,) = (results / "tiny" / "trainings").glob("*.parts")
     found = sorted(entry.name for entry in parts.iterdir())
     assert found == ["000001", "000002"][: 1 if full == "part" else 2]  # and not half of one
-    observer = Rounds()
-    run(path, results, observer=observer)
-    assert observer.done == list(range(13, 37))  # the checkpoint before is whole
+    log = Log()
+    run(path, results, tell=log)
+    assert log.rounds == list(range(13, 37))  # the checkpoint before is whole
 
 
 def test_no_temporary_folder_is_used(
@@ -492,7 +472,7 @@ def test_no_temporary_folder_is_used(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there is none"))
     training, kept, unbroken = checkpointed
-    resumed = train(training, Silent(), Kept(copied(kept, "12.pt", tmp_path / "c.pt")))
+    resumed = train(training, silent, Kept(copied(kept, "12.pt", tmp_path / "c.pt")))
     assert_same(resumed, unbroken)
 
 
@@ -501,23 +481,13 @@ def test_one_that_diverges_after_an_interruption_keeps_its_curve_and_the_sweep_g
 ) -> None:
     """Batches of noise at a rate that is too high: it takes some rounds to reach infinity."""
 
-    class Log(Silent):
-        statuses: list[Status]
-
-        def __init__(self) -> None:
-            self.statuses = []
-
-        def training_finished(self, label: str, status: Status, wall_s: float) -> None:
-            self.statuses.append(status)
-
     tiny["training"] = {"epochs": 2, "evaluate_every": 1, "target_accuracy": 0.5, "weight_decay": 30.0}
     tiny["sweep"] = {"training.learning_rate": [0.5, 0.001]}
     log = Log()
-    study = run(write(tiny), tmp_path / "results", observer=log)
-    assert log.statuses == ["diverged", "finished"]
+    study = run(write(tiny), tmp_path / "results", tell=log)
+    assert [one.status for one in log.events if isinstance(one, Finished)] == ["diverged", "finished"]
     diverged = study.runs[0].recording
     assert diverged.status == "diverged"
     assert 0 < len(diverged.evaluations) <= diverged.num_rounds < 24
     assert study.runs[1].recording.num_rounds == 24
     assert not list((study.path / "trainings").glob(".*"))
-    assert Log().statuses == []

@@ -42,14 +42,15 @@ def process(*arguments: str | Path) -> subprocess.Popen[str]:
 def test_a_run_prints_progress_in_plain_lines_and_the_table(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
-    running = process("run", write(tiny), "--results", tmp_path / "results")
+    running = process("run", write(tiny), "--results", tmp_path / "results", "--workers", "2")
     stdout, stderr = running.communicate(timeout=120)
     assert running.returncode == 0
     assert stderr == ""
     lines = stdout.splitlines()
-    assert lines[0] == "3 trainings: identity, qu 3, ms 0.9 2"
-    assert "identity: 36 rounds" in lines
+    assert lines[0] == "3 trainings, 2 at a time: identity, qu 3, ms 0.9 2"
+    assert "training 1 of 3: identity, 36 rounds" in lines
     assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
+    assert any(line.startswith("ms 0.9 2: finished after ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
     for heading in ("codec", "best, last", "time to", "bytes to", "multiplier", "ratio"):
         assert heading in table
@@ -95,11 +96,11 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     tiny: dict[str, Any], write: Write, tmp_path: Path, command: Command
 ) -> None:
     tiny["training"].update(epochs=9, evaluate_every=108)
-    run = ("run", write(tiny), "--results", tmp_path / "results")
+    run = ("run", write(tiny), "--results", tmp_path / "results", "--workers", "1")
     running = process(*run)
     assert running.stdout is not None
     for line in running.stdout:
-        if line.startswith("qu 3: 108 rounds"):  # its training has begun
+        if line == "training 2 of 3: qu 3, 108 rounds\n":  # its training has begun
             running.send_signal(signal.SIGINT)
             break
     _, errors = running.communicate(timeout=60)
@@ -118,7 +119,7 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
 def test_a_second_ctrl_c_is_one_word(moment: str, tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     """Both at once, while something is imported or a training runs."""
     tiny["training"].update(epochs=1000)
-    script = SECOND_CTRL_C.format(moment=moment, arguments=["run", str(write(tiny))])
+    script = SECOND_CTRL_C.format(moment=moment, arguments=["run", str(write(tiny)), "--workers", "1"])
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
     )

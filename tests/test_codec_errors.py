@@ -11,8 +11,8 @@ import pytest
 import tomli_w
 
 from slsim.errors import StudyError
+from slsim.events import silent
 from slsim.scenario import load
-from slsim.study import Silent
 from slsim.study.codec_errors import beaten, codec_errors
 
 DEAD = """
@@ -30,7 +30,7 @@ def table(tiny_document: dict[str, Any], tmp_path_factory: pytest.TempPathFactor
     model = {"name": "cnn", "channels": 4, "cut": "shallow"}  # 64 activations a sample, after a ReLU
     path = tmp_path_factory.mktemp("errors")
     (path / "scenario.toml").write_text(tomli_w.dumps({**tiny_document, "model": model}), encoding="utf-8")
-    measured, folder = codec_errors(load(path / "scenario.toml"), path / "results", Silent())
+    measured, folder = codec_errors(load(path / "scenario.toml"), path / "results", silent)
     saved = folder.load_table("errors")
     pd.testing.assert_frame_equal(saved, measured)
     assert (folder.figures / "errors_over_ratio.svg").is_file()
@@ -71,7 +71,7 @@ def test_codecs_are_not_compared_on_a_network_that_diverged(
 ) -> None:
     tiny["training"]["learning_rate"] = 1e30
     with pytest.raises(StudyError, match=r"identity diverged in round \d+, so there are no activations"):
-        codec_errors(load(write(tiny)), tmp_path / "results", Silent())
+        codec_errors(load(write(tiny)), tmp_path / "results", silent)
     assert not (tmp_path / "results").exists()
 
 
@@ -82,7 +82,7 @@ def test_codecs_are_not_compared_on_activations_that_are_all_zero(
     tiny["model"] = {"name": "dead.py:Dead", "cut": 3}
     tiny["training"]["max_rounds"] = 1
     with pytest.raises(StudyError, match="activations of the test images are all 0"):
-        codec_errors(load(write(tiny)), tmp_path / "results", Silent())
+        codec_errors(load(write(tiny)), tmp_path / "results", silent)
 
 
 def test_where_qu_beats_ms_is_said_and_nowhere_else() -> None:

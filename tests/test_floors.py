@@ -43,6 +43,7 @@ FLOORS = {
     "slsim.network": 2,
     "slsim.devices": 2,
     "slsim.events": 2,
+    "slsim.forecast": 2,
     "slsim.clock": 3,
     "slsim.learning": 3,
     "slsim.testing": 3,

@@ -12,27 +12,28 @@ from typing import Any
 import pandas as pd
 import pytest
 import tomli_w
-from resumption import PROTOCOLS, Rounds, assert_same, document_of, training_of
+from listening import Log
+from resumption import PROTOCOLS, assert_same, document_of, training_of
 
+from slsim.events import silent
 from slsim.recording import load, tables_of
 from slsim.results import StudyFolder
-from slsim.study import Silent, run
+from slsim.study import run
 from slsim.study.checkpoint import Checkpoint
-from slsim.study.training import train
+from slsim.study.job import train
 
 KILLED = """
 import json, os, signal, sys, warnings
 from pathlib import Path
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-from slsim.study import Silent, checkpoint, run
+from slsim.events import RoundDone
+from slsim.study import checkpoint, run
 
-class Killer(Silent):
-    def __init__(self, at):
-        self.at = at
-
-    def round_finished(self, label, rounds_done, accuracy):
-        if str(rounds_done) == self.at:
+def killer(at):
+    def tell(event):
+        if isinstance(event, RoundDone) and str(event.rounds) == at:
             os.kill(os.getpid(), signal.SIGKILL)
+    return tell
 
 def kill_within_a_round(saves):
     "After so many saves, of which every pause has one."
@@ -52,7 +53,7 @@ for path, results, at in runs:
     if (child := os.fork()) == 0:
         if "." in at:
             kill_within_a_round(int(at.partition(".")[2]))
-        run(Path(path), Path(results), observer=Killer(at))
+        run(Path(path), Path(results), tell=killer(at), workers=1)
         os._exit(1)
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, (path, status)
@@ -98,14 +99,15 @@ def test_a_run_killed_by_the_system_goes_on(
     training = training_of(short_document(tiny, protocol))
     file = StudyFolder.of(results / "tiny").checkpoint(training.name)
     parts = file.with_suffix(".parts")
-    assert {entry.name for entry in file.parent.iterdir()} == {file.name, parts.name}
-    whole = train(training, Silent())
+    left = {entry.name for entry in file.parent.iterdir()}
+    assert left == {file.name, parts.name, f".lock-{training.name}"}
+    whole = train(training, silent)
     shutil.copy(file, tmp_path / "c.pt")
     shutil.copytree(parts, tmp_path / "c.parts")
-    assert_same(train(training, Silent(), Checkpoint(tmp_path / "c.pt")), whole)
-    observer = Rounds()
-    study = run(path, results, observer=observer)
-    assert observer.done == list(range(kept + 1, whole[0].progress.total_rounds + 1))
+    assert_same(train(training, silent, Checkpoint(tmp_path / "c.pt")), whole)
+    log = Log()
+    study = run(path, results, tell=log)
+    assert log.rounds == list(range(kept + 1, whole[0].progress.total_rounds + 1))
     assert tables_of(study.runs[0].recording) == tables_of(whole[1])
     assert tables_of(load(file.parent / training.name)) == tables_of(whole[1])
     assert [entry.name for entry in file.parent.iterdir()] == [training.name]  # the checkpoint is gone

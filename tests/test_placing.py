@@ -8,27 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from listening import CtrlC, Log
 
 from slsim.scenario import plan
-from slsim.study import Interrupted, Silent, run
+from slsim.study import Interrupted, run
 from slsim.study.placing import described
 from slsim.study.training import Training
 
 Write = Callable[[dict[str, Any]], Path]
-
-
-class Log(Silent):
-    """Notes what was reused, and what the user was told."""
-
-    def __init__(self) -> None:
-        self.reused: list[str] = []
-        self.told: list[str] = []
-
-    def training_reused(self, label: str) -> None:
-        self.reused.append(label)
-
-    def notice(self, text: str) -> None:
-        self.told.append(text)
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -53,10 +40,10 @@ def test_other_settings_have_a_folder_of_their_own_and_reuse_what_is_the_same(sh
     results = short.parent / "results"
     home = run(short, results).path
     before, log = tables(home), Log()
-    other = run(short, results, overrides={"network.uplink": "1 Mbps"}, observer=log)
+    other = run(short, results, overrides={"network.uplink": "1 Mbps"}, tell=log)
     assert other.path.name.startswith("tiny@network.uplink=1-Mbps-")
     assert log.reused == ["identity", "qu 3"]
-    assert log.told == [f"{home} has other settings; these go to {other.path}"]
+    assert log.notices == [f"{home} has other settings; these go to {other.path}"]
     assert all(check.passed for check in other.check())
     assert {path.name for path in (other.path / "trainings").iterdir()} == {
         path.name for path in (home / "trainings").iterdir()
@@ -69,14 +56,9 @@ def test_other_settings_have_a_folder_of_their_own_and_reuse_what_is_the_same(sh
 
 
 def test_other_settings_leave_an_interrupted_study_to_be_resumed(short: Path) -> None:
-    class Stops(Silent):
-        def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-            if label == "qu 3":
-                raise KeyboardInterrupt
-
     results = short.parent / "results"
     with pytest.raises(Interrupted):
-        run(short, results, observer=Stops())
+        run(short, results, tell=CtrlC(1, "qu 3"))
     (results / "tiny" / "summary.csv").unlink()  # as where not even the first training was finished
     other = run(short, results, overrides={"training.max_rounds": 1}).path
     assert other.name.startswith("tiny@training.max-rounds=1-")

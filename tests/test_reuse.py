@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from slsim.errors import DataError
+from slsim.events import Tell
 from slsim.recording import Recording
 from slsim.registry import registry_of
 from slsim.results import StudyFolder, environment
@@ -37,7 +38,7 @@ class Trainings:
     def __call__(
         self,
         training: Training,
-        observer: object,
+        tell: Tell,
         checkpoint: Checkpoint,
         device: str,
         ready: Any,
@@ -55,9 +56,9 @@ class Trainings:
 @pytest.fixture
 def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
     stand_in = Trainings()
-    monkeypatch.setattr("slsim.study.conducting.train", stand_in)
+    monkeypatch.setattr("slsim.study.job.train", stand_in)
     monkeypatch.setattr("slsim.study.conducting.rehearse", lambda *_: None)
-    monkeypatch.setattr("slsim.study.conducting._finish", lambda *_: SimpleNamespace(failures=()))
+    monkeypatch.setattr("slsim.study.conducting._Conductor._saved", lambda _: SimpleNamespace(failures=()))
     return stand_in
 
 
@@ -160,16 +161,17 @@ def test_a_fresh_run_goes_on_from_no_checkpoint_that_is_older_not_even_after_an_
 
 
 def test_a_fresh_run_without_its_data_leaves_what_is_finished(
-    trainings: Trainings, tiny: dict[str, Any], write: Write
+    trainings: Trainings, tiny: dict[str, Any], write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing() -> None:
+    def missing(*_: object) -> None:
         raise DataError("there is no data file")
 
     path = write(tiny)
     assert trained(trainings, path) == CODECS
-    trainings.before = missing
-    with pytest.raises(DataError):
-        trained(trainings, path, fresh=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("slsim.study.conducting.rehearse", missing)
+        with pytest.raises(DataError):
+            trained(trainings, path, fresh=True)
     assert trained(trainings, path) == []
 
 

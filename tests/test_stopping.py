@@ -15,12 +15,14 @@ from resumption import document_of, training_of
 from slsim import analysis
 from slsim.clock import Clock, RunningClock
 from slsim.errors import ReplayError, ScenarioError, TrainingError
+from slsim.events import Event, RoundDone, Tell
 from slsim.recording import Recording, tables_of
 from slsim.scenario import plan
-from slsim.study import Silent, open_study, run
+from slsim.study import open_study, run
 from slsim.study.checkpoint import Checkpoint
+from slsim.study.job import train
 from slsim.study.stopping import depends_on, over, target_for
-from slsim.study.training import Training, train
+from slsim.study.training import Training
 
 
 def one(tiny: dict[str, Any], stop: dict[str, Any] | None, **tables: Any) -> Training:
@@ -32,7 +34,7 @@ def one(tiny: dict[str, Any], stop: dict[str, Any] | None, **tables: Any) -> Tra
 
 
 def trained(training: Training, target: float | None = None, **more: Any) -> Recording:
-    return train(training, Silent(), over=over(training.scenario, target), **more)[1]
+    return train(training, over=over(training.scenario, target), **more)[1]
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +197,12 @@ def test_one_that_was_killed_stops_at_the_same_round(
     class Killed(Exception):
         pass
 
-    class Dying(Silent):
-        def __init__(self, after: int) -> None:
-            self.after = after
-
-        def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-            if rounds_done == self.after:
+    def dying(after: int) -> Tell:
+        def tell(event: Event) -> None:
+            if isinstance(event, RoundDone) and event.rounds == after:
                 raise Killed
+
+        return tell
 
     class Always(Checkpoint):
         def due(self, epoch_ended: bool) -> bool:
@@ -210,7 +211,7 @@ def test_one_that_was_killed_stops_at_the_same_round(
     for after in (2, 4):  # in between, and after the last round, which was saved in a checkpoint
         path = tmp_path / f"{after}.pt"
         with pytest.raises(Exception, match="Killed"):
-            train(training, Dying(after), Always(path), over=over(training.scenario, None))
+            train(training, dying(after), Always(path), over=over(training.scenario, None))
         resumed = trained(training, checkpoint=Always(path))
         assert tables_of(resumed) == tables_of(undisturbed)
         assert resumed.stopped_by == "uplink"

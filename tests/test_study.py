@@ -11,40 +11,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from listening import CtrlC, Log
 
 import slsim
 from slsim.errors import ReplayError, ScenarioError, StudyError
-from slsim.recording import Status, load, save, tables_of
+from slsim.recording import load, save, tables_of
 from slsim.results import StudyFolder
-from slsim.study import Interrupted, Silent, run
+from slsim.study import Interrupted, run
 
 Write = Callable[[dict[str, Any]], Path]
-
-
-class Log(Silent):
-    """An observer that notes what was trained and what was reused."""
-
-    def __init__(self) -> None:
-        self.trained: list[str] = []
-        self.reused: list[str] = []
-        self.notices: list[str] = []
-
-    def notice(self, text: str) -> None:
-        self.notices.append(text)
-
-    def training_reused(self, label: str) -> None:
-        self.reused.append(label)
-
-    def training_finished(self, label: str, status: Status, wall_s: float) -> None:
-        self.trained.append(label)
-
-
-class CtrlC(Log):
-    """An observer in whose second training the user presses Ctrl-C."""
-
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-        if len(self.trained) == 1 and rounds_done == 5:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -111,10 +86,10 @@ def test_running_again_reuses_what_is_finished_and_fresh_does_not(
     study: slsim.Study, tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
     again, fresh = Log(), Log()
-    second = run(write(tiny), tmp_path / "results", observer=again)
+    second = run(write(tiny), tmp_path / "results", tell=again)
     assert (again.trained, again.reused) == ([], ["identity", "qu 3", "ms 0.9 2"])
     pd.testing.assert_frame_equal(second.summary, study.summary)
-    run(write(tiny), tmp_path / "results", fresh=True, observer=fresh)
+    run(write(tiny), tmp_path / "results", fresh=True, tell=fresh)
     assert (fresh.trained, fresh.reused) == (["identity", "qu 3", "ms 0.9 2"], [])
 
 
@@ -129,7 +104,7 @@ def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
         save(recording, folder)
     pd.testing.assert_frame_equal(slsim.open_study(study.path).summary, study.summary)
     log = Log()
-    run(write(tiny), tmp_path / "results", observer=log)
+    run(write(tiny), tmp_path / "results", tell=log)
     assert log.trained == ["identity", "qu 3", "ms 0.9 2"]
 
 
@@ -137,7 +112,7 @@ def test_only_what_changes_learning_trains_again(tiny: dict[str, Any], write: Wr
     log = Log()
     tiny["sweep"]["network.uplink"] = ["1 Mbps", "10 Mbps"]
     tiny["sweep"]["clients.device"] = ["atlas-200-dk", "raspberry-pi-4"]
-    study = run(write(tiny), tmp_path / "results", observer=log)
+    study = run(write(tiny), tmp_path / "results", tell=log)
     assert len(study.runs) == 12
     assert len(log.trained) == 3
     times = study.summary.set_index("run")["makespan_s"]
@@ -164,7 +139,7 @@ def test_a_baseline_target_trains_the_baseline_first_even_when_it_is_not_asked_f
     tiny["training"]["target_accuracy"] = "baseline - 5%"
     tiny["sweep"] = {"codec.uplink": [{"name": "ms", "sparsity": 0.9}]}
     log = Log()
-    study = run(write(tiny), tmp_path / "results", observer=log)
+    study = run(write(tiny), tmp_path / "results", tell=log)
     assert log.trained == ["identity", "ms 0.9 2"]
     (row,) = study.summary.to_dict("records")
     (one,) = study.runs
@@ -279,7 +254,7 @@ def test_a_training_that_diverges_is_recorded_and_the_sweep_goes_on(
 def test_trainings_of_one_codec_are_told_apart(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     tiny["sweep"] = {"training.learning_rate": [0.01, 0.05], "seed": [0]}
     log = Log()
-    run(write(tiny), tmp_path / "results", observer=log)
+    run(write(tiny), tmp_path / "results", tell=log)
     assert len(set(log.trained)) == 2
     assert all(label.startswith("identity (") for label in log.trained)
 
@@ -288,12 +263,12 @@ def test_ctrl_c_keeps_what_is_finished_and_running_again_does_the_rest(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
     with pytest.raises(Interrupted, match="1 of 3 trainings are finished and kept in .*tiny; run the same"):
-        run(write(tiny), tmp_path / "results", observer=CtrlC())
+        run(write(tiny), tmp_path / "results", tell=CtrlC(5, "qu 3"))
     path = tmp_path / "results" / "tiny"
     assert list(slsim.open_study(path).summary["run"]) == ["identity"]
     assert [folder.name.partition("-")[0] for folder in (path / "trainings").iterdir()] == ["identity"]
     log = Log()
-    study = run(write(tiny), tmp_path / "results", observer=log)
+    study = run(write(tiny), tmp_path / "results", tell=log)
     assert (log.reused, log.trained) == (["identity"], ["qu 3", "ms 0.9 2"])
     assert len(study.runs) == 3
 
@@ -316,7 +291,7 @@ def test_a_damaged_recording_is_named_and_nothing_else_is_lost(
     (error,) = opened.replay({"network.uplink": "1 Mbps"}).damaged
     assert f"{damaged.name} cannot be read (steps.parquet: its hash" in str(error)
     log = Log()
-    run(write(tiny), study.path.parent, observer=log)
+    run(write(tiny), study.path.parent, tell=log)
     assert (log.trained, log.reused) == (["qu 3"], ["identity", "ms 0.9 2"])
     (notice,) = log.notices
     assert notice.startswith(str(error))
@@ -433,7 +408,7 @@ def test_a_users_own_codec_runs_by_file_and_trains_again_when_the_file_changes(
     assert all(check.passed for check in study.check())
     (tmp_path / "half.py").write_text(OWN_CODEC + "# changed\n")
     log = Log()
-    run(write(tiny), tmp_path / "results", observer=log)
+    run(write(tiny), tmp_path / "results", tell=log)
     assert log.trained == ["Half"]
 
 

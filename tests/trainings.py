@@ -17,7 +17,7 @@ from slsim.learning.exchange import Exchange
 from slsim.recording import SERVER, STEP, Evaluation, Round, Steps
 from slsim.recording.steps import TEXTS
 from slsim.scenario import Scenario, plan
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 NORMALIZING = """
 from torch import nn

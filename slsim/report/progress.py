@@ -1,83 +1,155 @@
-"""Progress of a study on the terminal: bars with time left, or plain lines where there is no terminal."""
+"""Progress of a study: one bar for all of it and one for each training that runs, or plain lines where there
+is no terminal. Both are told events (`slsim.events`), and say the same."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from slsim.recording import Status
+from slsim.events import (
+    Event,
+    Failed,
+    Finished,
+    Notice,
+    Planned,
+    Reused,
+    RoundDone,
+    Started,
+    StepDone,
+    Waiting,
+)
 from slsim.report.terminal import say
+from slsim.units import DURATION
+
+QUARTERS = 4  # lines of a training's progress, where there is no terminal
+
+
+class Tally:
+    """How far a study is: which trainings are done, how much of those that run, and the time left."""
+
+    def __init__(self) -> None:
+        self.planned = self.workers = self.reused = self.done = 0
+        self.place: dict[str, int] = {}  # of each training that began: the how-manieth it is
+        self.rounds: dict[str, int] = {}  # of those that run
+        self._shares: dict[str, float] = {}
+        self._begun: dict[str, float] = {}  # the share that was there when it began
+        self._started_s: float | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned(trainings, workers):
+                self.planned, self.workers = len(trainings), workers
+            case Reused():
+                self.reused += 1
+            case Started(label, rounds, done):
+                self._started_s = self._started_s or time.monotonic()
+                self.place.setdefault(label, self.reused + len(self.place) + 1)
+                self.rounds[label] = rounds
+                self._shares[label] = self._begun[label] = done / rounds
+            case RoundDone(label, rounds) if label in self.rounds:
+                self._shares[label] = rounds / self.rounds[label]
+            case Finished(label) | Failed(label):
+                self.done += 1
+                self._shares[label] = 1.0
+                self.rounds.pop(label, None)
+
+    @property
+    def total(self) -> int:
+        """Trainings that are to be done here."""
+        return max(0, self.planned - self.reused)
+
+    @property
+    def completed(self) -> float:
+        """Of these, how many are done, with the parts of those that run."""
+        return sum(self._shares.values())
+
+    def left_s(self) -> float | None:
+        """Seconds that the rest will take, at the pace so far; None where nothing is known yet."""
+        done = self.completed - sum(self._begun.values())
+        if self._started_s is None or done <= 0:
+            return None
+        return (time.monotonic() - self._started_s) / done * max(0.0, self.total - self.completed)
+
+    def of(self, label: str) -> str:
+        """ "training 3 of 12"."""
+        return f"training {self.place.get(label, self.reused + self.done)} of {self.planned}"
 
 
 class TerminalProgress:
-    """A study's observer that draws a bar a training; use as a context manager."""
+    """Draws a bar for the study and one for each training that runs; use as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        self.bars = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("rounds"),
-            TextColumn("{task.fields[accuracy]}", markup=False),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[shown]}", markup=False),
+            TimeRemainingColumn(compact=True),
             console=console,
+            expand=True,
         )
+        self._tally = Tally()
         self._all: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> TerminalProgress:
-        self._progress.start()
+        self.bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        for label in list(self._tasks):
+            self._remove(label)
+        self.bars.stop()
 
-    def study_planned(self, trainings: Sequence[str]) -> None:
-        for label in trainings:
-            self._tasks[label] = self._progress.add_task(label, start=False, total=None, accuracy="waiting")
+    def __call__(self, event: Event) -> None:
+        self._tally(event)
+        match event:
+            case Planned(trainings):
+                self._all = self.bars.add_task("all trainings", total=len(trainings), shown="")
+            case Waiting(label):
+                self._say(f"{label}: another run trains it; it is waited for")
+            case Started(label, rounds, done):
+                self._remove(label)
+                self._tasks[label] = self.bars.add_task(label, total=rounds, completed=done, shown="")
+            case StepDone(label, steps) if label in self._tasks:
+                self.bars.update(self._tasks[label], shown=f"{steps:,} steps")
+            case RoundDone(label, rounds, accuracy) if label in self._tasks:
+                shown = f"{rounds:,}/{self._tally.rounds[label]:,} rounds"
+                shown += "" if accuracy is None else f", {100 * accuracy:.1f} %"
+                self.bars.update(self._tasks[label], completed=rounds, shown=shown)
+            case Finished(label, status, wall_s):
+                self._remove(label)
+                if status == "diverged":
+                    self._say(f"{label}: diverged after {DURATION.pretty(wall_s)}")
+            case Failed(label):
+                self._remove(label)
+                self._say(f"{label}: failed; the reason is below the tables")
+            case Notice(text):
+                self._say(text)
+        if self._all is not None:
+            reused = f", {self._tally.reused} were there" if self._tally.reused else ""
+            shown = f"{self._tally.done} of {self._tally.total} done{reused}"
+            self.bars.update(self._all, total=self._tally.total, completed=self._tally.completed, shown=shown)
 
-    def training_reused(self, label: str) -> None:
-        self._progress.update(self._task(label), total=1, completed=1, accuracy="finished earlier, reused")
+    def _say(self, text: str) -> None:
+        say(self.bars.console, text)
 
-    def training_started(self, label: str, rounds: int) -> None:
-        task = self._task(label)
-        self._progress.update(task, total=rounds, accuracy="")
-        self._progress.start_task(task)
-
-    def step_finished(self, label: str, steps: int) -> None:
-        self._progress.update(self._task(label), accuracy=f"{steps:,} steps")
-
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-        shown = "" if accuracy is None else f"accuracy {100 * accuracy:.1f} %"
-        self._progress.update(self._task(label), completed=rounds_done, accuracy=shown)
-
-    def training_finished(self, label: str, status: Status, wall_s: float) -> None:
-        if status == "diverged":
-            self._progress.update(self._task(label), accuracy=f"diverged after {wall_s:.0f} s")
-
-    def notice(self, text: str) -> None:
-        say(self._progress.console, text)
-
-    def training_failed(self, label: str, reason: str) -> None:
-        del reason  # it is told at the end, below the bars
-        self._progress.update(self._task(label), accuracy="failed")
-
-    def _task(self, label: str) -> TaskID:
-        return self._tasks[label]
+    def _remove(self, label: str) -> None:
+        if label in self._tasks:
+            self.bars.remove_task(self._tasks.pop(label))
 
 
 class PlainProgress:
-    """A study's observer that prints a line for each evaluation's accuracy and each training's end."""
+    """Prints a line for each training's begin and end, and a few in between."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._rounds = 0
-        self._quarters = 0
+        self._tally = Tally()
+        self._quarters: dict[str, int] = {}
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -87,39 +159,43 @@ class PlainProgress:
     ) -> None:
         pass
 
-    def study_planned(self, trainings: Sequence[str]) -> None:
-        self._print(f"{len(trainings)} trainings: {', '.join(trainings)}")
+    def __call__(self, event: Event) -> None:
+        self._tally(event)
+        tally = self._tally
+        match event:
+            case Planned(trainings, workers):
+                at_a_time = f", {workers} at a time" if workers > 1 else ""
+                self._say(f"{len(trainings)} trainings{at_a_time}: {', '.join(trainings)}")
+            case Reused(label, by_another):
+                self._say(f"{label}: finished {'by another run' if by_another else 'earlier, reused'}")
+            case Waiting(label):
+                self._say(f"{label}: another run trains it; it is waited for")
+            case Started(label, rounds, done):
+                self._quarters[label] = QUARTERS * done // rounds
+                resumed = f", {done} of them from a checkpoint" if done else ""
+                self._say(f"{tally.of(label)}: {label}, {rounds} rounds{resumed}")
+            case RoundDone(label, rounds, accuracy) if label in tally.rounds:
+                quarter = QUARTERS * rounds // tally.rounds[label]
+                if quarter > self._quarters[label]:
+                    self._quarters[label] = quarter
+                    shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
+                    self._say(f"{label}: {rounds} of {tally.rounds[label]} rounds{shown}")
+            case Finished(label, status, wall_s):
+                self._say(f"{label}: {status} after {wall_s:.1f} s; {self._left()}")
+            case Failed(label, reason):
+                self._say(f"{label}: failed: {reason}; {self._left()}")
+            case Notice(text):
+                self._say(text)
 
-    def training_reused(self, label: str) -> None:
-        self._print(f"{label}: finished earlier, reused")
+    def _left(self) -> str:
+        done = f"{self._tally.done} of {self._tally.total} done"
+        left = self._tally.left_s()
+        return f"{done}, {DURATION.pretty(left)} left" if left else done
 
-    def training_started(self, label: str, rounds: int) -> None:
-        self._rounds, self._quarters = rounds, 0
-        self._print(f"{label}: {rounds} rounds")
-
-    def step_finished(self, label: str, steps: int) -> None:
-        pass
-
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-        quarter = 4 * rounds_done // self._rounds
-        if quarter > self._quarters:
-            self._quarters = quarter
-            shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
-            self._print(f"{label}: {rounds_done} of {self._rounds} rounds{shown}")
-
-    def training_finished(self, label: str, status: Status, wall_s: float) -> None:
-        self._print(f"{label}: {status} after {wall_s:.1f} s")
-
-    def notice(self, text: str) -> None:
-        self._print(text)
-
-    def training_failed(self, label: str, reason: str) -> None:
-        self._print(f"{label}: failed: {reason}")
-
-    def _print(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         say(self._console, line)
 
 
 def progress(console: Console) -> TerminalProgress | PlainProgress:
-    """Bars on a terminal, lines elsewhere."""
-    return TerminalProgress(console) if console.is_terminal else PlainProgress(console)
+    """Bars on a terminal and in a notebook, lines elsewhere."""
+    return TerminalProgress(console) if console.is_terminal or console.is_jupyter else PlainProgress(console)

@@ -86,6 +86,14 @@ class TrainingTable(Table):
     channels_last: bool = Field(
         True, strict=True, description="lay images out with their channels last, for convolutions"
     )
+    threads: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=1024,
+        description="that torch computes a training with; part of what is learned, because sums of floats "
+        "depend on it",
+    )
     evaluate_every: int | None = Field(
         None,
         strict=True,

@@ -14,12 +14,14 @@ from slsim import codecs
 from slsim.analysis import diverged_in
 from slsim.codecs import Codec
 from slsim.errors import StudyError
+from slsim.events import Finished, Planned, Tell, silent
 from slsim.report import figures
 from slsim.results import StudyFolder
 from slsim.scenario import Choice, Plan
 from slsim.study.inputs import localised
+from slsim.study.job import train
 from slsim.study.placing import folder_for
-from slsim.study.training import Observer, Training, train
+from slsim.study.training import Training
 
 if TYPE_CHECKING:
     import torch
@@ -44,14 +46,14 @@ def settings() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield series, name, {"sparsity": sparsity}
 
 
-def codec_errors(asked: Plan, results: Path, observer: Observer) -> tuple[pd.DataFrame, StudyFolder]:
+def codec_errors(asked: Plan, results: Path, tell: Tell = silent) -> tuple[pd.DataFrame, StudyFolder]:
     """Trains the plan's first case uncompressed, encodes the activations of its test images batch by
     batch, and saves `errors.csv` and its figure. Columns: series, codec, lossless, bytes,
     compression_ratio, relative_error (l2, over all batches)."""
     training = Training.of(asked.cases[0].scenario.baseline())
-    observer.study_planned([training.label])
-    exchange, recording = train(training, observer)
-    observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
+    tell(Planned((training.label,)))
+    exchange, recording = train(training, tell)
+    tell(Finished(training.label, recording.status, recording.provenance["wall_s"]))
     if recording.status == "diverged":
         raise StudyError(
             f"{training.label} diverged in round {diverged_in(recording)}, so there are no activations of a "

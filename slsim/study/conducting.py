@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from slsim.errors import DiskError, RecordingError, SlsimError, StudyError
+from slsim.events import Notice, Planned, Reused, Tell, silent
+from slsim.locks import is_locked
 from slsim.recording import Recording
 from slsim.results import StudyFolder, environment, slug
-from slsim.scenario import Plan, load
+from slsim.scenario import Plan, load, override, plan
 from slsim.study.checkpoint import Checkpoint
-from slsim.study.failures import ENDS_THE_STUDY, AllFailed, Failure, noted
+from slsim.study.crews import Staffing
+from slsim.study.failures import AllFailed, Failure, noted
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.inputs import localised
+from slsim.study.job import Outcome
 from slsim.study.placing import folder_for, home_of
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
-from slsim.study.reuse import FILES, finished, reinstate, reusable, supersede
-from slsim.study.stopping import depends_on, over, target_for
+from slsim.study.preparing import Manners
+from slsim.study.reuse import reinstate, reusable, supersede
+from slsim.study.scheduling import Schedule
+from slsim.study.stopping import depends_on
 from slsim.study.study import Study
-from slsim.study.training import Manners, Observer, Silent, Training, train, trainings_of
+from slsim.study.training import Training, trainings_of
 
 
 class Interrupted(StudyError):
@@ -45,179 +53,249 @@ class Interrupted(StudyError):
 
 
 def run(
-    scenario: str | Path,
+    scenario: str | Path | Mapping[str, Any] | Plan,
     results: str | Path = "results",
     *,
     overrides: Mapping[str, Any] | None = None,
     fresh: bool = False,
-    observer: Observer | None = None,
+    tell: Tell | None = None,
     device: str = "cpu",
+    workers: int | None = None,
+    executor: Executor | None = None,
 ) -> Study:
-    """Runs the scenario file, reusing what is finished in `results/<name>` unless `fresh`. After a fresh run
+    """Run a scenario: a file, a document as such a file has it, or a plan; what is finished in
+    `results/<name>` is used again unless `fresh`.
+
+    Trainings run side by side in `workers` processes, by default as many as there are cores, or in an
+    `executor` of your own, whose processes must see the results folder; numbers do not depend on it. `tell`
+    is told every event (`slsim.events`); left out, a notebook shows a progress bar. After a fresh run
     that was interrupted, one that is not does the rest of it: it reuses nothing older.
 
     A training that fails is left out, with a warning; the others are done. Raises `ScenarioError` before
     anything is written; `AllFailed` when no training could be done; `Interrupted` on Ctrl-C, with everything
     that was finished saved; `StudyError` and `DataError` when disk or data do not play along.
+
+        study = slsim.run("scenarios/quickstart.toml", workers=4)
+        study = slsim.run({"name": "mine", "data": …}, overrides={"network.uplink": "20 Mbps"})
     """
-    asked = load(scenario, overrides)
-    study = conduct(asked, Path(results), fresh=fresh, observer=observer or Silent(), device=device)
+    asked = _asked(scenario, overrides)
+    staffing = Staffing(device, workers, executor)
+    with _shown(tell) as told:
+        study = conduct(asked, Path(results), fresh=fresh, tell=told, staffing=staffing)
     for failure in study.failures:
         warnings.warn(f"a training failed: {failure}", stacklevel=2)
     return study
 
 
-def conduct(asked: Plan, results: Path, *, fresh: bool, observer: Observer, device: str = "cpu") -> Study:
-    """Trains what a plan needs, plays every case on the clock, saves tables and figures. A training that
-    fails is noted, and the others are done."""
+def _asked(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any] | None) -> Plan:
+    if isinstance(scenario, Plan):
+        if overrides:
+            raise TypeError("a plan is checked already; give overrides with the file or document it is from")
+        return scenario
+    if isinstance(scenario, Mapping):
+        return plan(override(scenario, overrides or {}), "the scenario", Path())
+    return load(scenario, overrides)
+
+
+@contextmanager
+def _shown(tell: Tell | None) -> Iterator[Tell]:
+    """Who is told: a progress display where a notebook shows it and nobody else wants to know."""
+    from rich.console import Console
+
+    if tell is None and (console := Console()).is_jupyter:
+        from slsim.report.progress import progress
+
+        with progress(console) as shown:
+            yield shown
+    else:
+        yield tell or silent
+
+
+def conduct(
+    asked: Plan,
+    results: Path,
+    *,
+    fresh: bool = False,
+    tell: Tell = silent,
+    staffing: Staffing | None = None,
+) -> Study:
+    """Train what a plan needs, play every case on the clock, save tables and figures. A training that fails
+    is noted, and the others are done."""
     folder = folder_for(asked, results)
     if folder.path.name != asked.name:
-        observer.notice(f"{results / asked.name} has other settings; these go to {folder.path}")
-    trainings = trainings_of(asked.cases)
-    observer.study_planned([training.label for training in trainings])
-    started = time.monotonic()
-    check_document(asked)
-    kept = [] if fresh else [training.key for training in trainings if finished(folder, training.name)]
-    known: Manners = {}
-    rehearse(asked.cases, kept, device, known)
-    folder.sweep()
-    walls: dict[str, float] = {}
-    done: dict[str, Recording] = {}
-    failures: list[Failure] = []
-    reused: set[str] = set()
-    fingerprints = Fingerprints()
-    names = [training.name for training in trainings]
-    manifest = {"set": asked.overrides, "trainings": names, "runs_planned": len(asked.cases)}
-    # Before anything else: a fresh run that is killed is not to find finished what it was to do again.
-    superseded = supersede(folder, names) if fresh else []
+        tell(Notice(f"{results / asked.name} has other settings; these go to {folder.path}"))
+    return _Conductor(asked, folder, fresh, tell, staffing or Staffing()).study()
 
-    def ready() -> None:
-        superseded.clear()
-        folder.save_scenario(*localised(asked.document()))
-        folder.save_manifest({**environment(), **manifest})
 
-    if fresh:
-        for training in trainings:
-            Checkpoint(folder.checkpoint(training.name)).remove()
-    try:
-        for training in trainings:
-            before = depends_on(training)
+class _Conductor:
+    """One study on its way from a plan to its tables."""
+
+    def __init__(self, asked: Plan, folder: StudyFolder, fresh: bool, tell: Tell, staffing: Staffing) -> None:
+        self._asked, self._folder, self._fresh = asked, folder, fresh
+        self._tell, self._staffing = tell, staffing
+        self._started_s = time.monotonic()
+        self._trainings = trainings_of(asked.cases)
+        self._done: dict[str, Recording] = {}  # by key
+        self._walls: dict[str, float] = {}  # by name
+        self._failures: list[Failure] = []
+
+    def study(self) -> Study:
+        """Do all of it. Raises as `run` says."""
+        check_document(self._asked)
+        there = _There.of(self._folder, [] if self._fresh else self._trainings)
+        due = [training for training in self._trainings if training.key not in there.recordings]
+        crew = self._staffing.crew(due, self._tell)
+        self._tell(Planned(tuple(training.label for training in self._trainings), crew.workers))
+        executor = crew.open()  # its processes import what they need while the cases are rehearsed
+        try:
+            known: Manners = {}
+            rehearse(self._asked.cases, there.recordings.keys(), crew.devices[0], known)
+            self._begin(there, due)
+            schedule = Schedule(due, self._folder, crew, self._tell)
             try:
-                done[training.key] = _obtain(
-                    training,
-                    folder,
-                    fingerprints,
-                    fresh,
-                    observer,
-                    device,
-                    ready,
-                    reused,
-                    known,
-                    done.get(before.key) if before else None,
-                )
-                walls[training.name] = done[training.key].provenance.get("wall_s", 0.0)
-            except ENDS_THE_STUDY:
-                raise
-            except SlsimError as error:
-                ready()
-                failures.append(noted(error, training.label, training.name, folder))
-                observer.training_failed(training.label, str(error))
-    except KeyboardInterrupt:
-        _finish(asked, done, folder, {**manifest, **_walls(started, walls)}, failures)
-        raise Interrupted(len(done), len(trainings), folder.path, fresh) from None
-    except SlsimError:
-        reinstate(folder, superseded)  # nothing has begun
-        raise
-    try:
-        study = _finish(asked, done, folder, {**manifest, **_walls(started, walls)}, failures)
-    except DiskError as error:
-        if reused != set(done):
+                schedule.run(executor, known, _waits(due))
+            except KeyboardInterrupt:
+                self._take(schedule.outcomes)
+                self._saved()
+                raise self._interrupted() from None
+        except BaseException:
+            crew.kill(executor)
             raise
-        observer.notice(f"Nothing was trained, and the tables are as they were: {error}")
-        study = Study(folder, play(asked.cases, done), failures=failures)
-    if study is None:
-        raise AllFailed(failures)
-    return study
+        self._take(schedule.outcomes)
+        study = self._saved() if due else self._unchanged()
+        if study is None:
+            raise AllFailed(self._failures)
+        return study
+
+    def _begin(self, there: _There, due: Sequence[Training]) -> None:
+        """Take up what is there, and write down what is asked, before the first training. Raises
+        `DiskError`; then nothing has begun."""
+        self._folder.sweep()
+        there.settle(self._tell)
+        for training in self._trainings:
+            if training.key in there.recordings:
+                self._done[training.key] = there.recordings[training.key]
+                self._note_wall(training)
+                self._remove_checkpoint(training)  # left there when it was killed just after it was saved
+                self._tell(Reused(training.label))
+        if not due:
+            return
+        # A fresh run that is killed is not to find finished what it was to do again.
+        names = [training.name for training in self._trainings]
+        superseded = supersede(self._folder, names) if self._fresh else []
+        try:
+            self._folder.save_scenario(*localised(self._asked.document()))
+            self._folder.save_manifest({**environment(), **self._manifest()})
+        except SlsimError:
+            reinstate(self._folder, superseded)
+            raise
+        for training in self._trainings if self._fresh else []:
+            self._remove_checkpoint(training)
+
+    def _remove_checkpoint(self, training: Training) -> None:
+        """Unless another process is just writing it."""
+        if not is_locked(self._folder.training(training.name)):
+            Checkpoint(self._folder.checkpoint(training.name)).remove()
+
+    def _take(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Take up what became of the trainings."""
+        for training in self._trainings:
+            outcome = outcomes.get(training.name)
+            if outcome is None:
+                continue
+            if outcome.failure is not None:
+                self._failures.append(outcome.failure)
+                continue
+            try:
+                self._done[training.key] = self._folder.load_training(training.name)
+            except RecordingError as error:  # somebody's else, in the meantime
+                self._failures.append(noted(error, training.label, training.name, self._folder))
+            else:
+                self._note_wall(training)
+
+    def _note_wall(self, training: Training) -> None:
+        wall: Any = self._done[training.key].provenance.get("wall_s", 0.0)
+        self._walls[training.name] = wall
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "set": self._asked.overrides,
+            "trainings": [training.name for training in self._trainings],
+            "runs_planned": len(self._asked.cases),
+        }
+
+    def _saved(self) -> Study | None:
+        """Play, save and give what can be: the cases whose training is there. Of a case whose clock fails,
+        the reason is added to the failures."""
+
+        def failed(label: str, error: SlsimError) -> None:
+            self._failures.append(noted(error, label, f"clock-{slug(label)}", self._folder))
+
+        runs = play(self._asked.cases, self._done, failed=failed)
+        if not runs:
+            return None
+        walls = {
+            "wall_s": round(time.monotonic() - self._started_s, 3),
+            "training_wall_s": self._walls,
+        }
+        study = Study(self._folder, runs, failures=self._failures)
+        self._folder.save_scenario(*localised(self._asked.document()))
+        study.save({**self._manifest(), **walls, "runs": len(runs)})
+        return study
+
+    def _unchanged(self) -> Study | None:
+        """The study where nothing was trained: a disk that is full does not matter then."""
+        try:
+            return self._saved()
+        except DiskError as error:
+            self._tell(Notice(f"Nothing was trained, and the tables are as they were: {error}"))
+            return Study(self._folder, play(self._asked.cases, self._done), failures=self._failures)
+
+    def _interrupted(self) -> Interrupted:
+        return Interrupted(len(self._done), len(self._trainings), self._folder.path, self._fresh)
 
 
-def _walls(started: float, walls: Mapping[str, float]) -> dict[str, Any]:
-    return {"wall_s": round(time.monotonic() - started, 3), "training_wall_s": walls}
+def _waits(due: Sequence[Training]) -> Callable[[Training], str | None]:
+    """Gives the name of the training that one has to wait for, of those that are due; None where there is
+    none."""
+    names = {training.name for training in due}
+    before = {training.name: other.name for training in due if (other := depends_on(training)) is not None}
+    return lambda training: name if (name := before.get(training.name)) in names else None
 
 
-def _obtain(
-    training: Training,
-    folder: StudyFolder,
-    fingerprints: Fingerprints,
-    fresh: bool,
-    observer: Observer,
-    device: str,
-    ready: Callable[[], None],
-    reused: set[str],
-    known: Manners,
-    baseline: Recording | None,
-) -> Recording:
-    """A training's recording, there already (then its key is added to `reused`) or made now. `ready` is
-    called before the first round, and not before the data have been found: where they are missing, nothing is
-    written."""
-    files = fingerprints.of(training.scenario)
-    checkpoint = Checkpoint(folder.checkpoint(training.name), files, observer.notice)
-    found = None if fresh else _found(folder, training.name, files, observer)
-    if found is not None:
-        checkpoint.remove()  # left there when the training was killed just after it was saved
-        observer.training_reused(training.label)
-        reused.add(training.key)
-        return found
+@dataclass
+class _There:
+    """The trainings that are there already: by key, and by name those that lie in the scenario's main study
+    alone, and those that are damaged."""
 
-    def begin() -> None:
-        checkpoint.files = fingerprints.of(training.scenario)  # some may have been fetched just now
-        ready()
+    folder: StudyFolder
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    elsewhere: dict[str, Recording] = field(default_factory=dict)
+    damaged: dict[str, RecordingError] = field(default_factory=dict)
 
-    until = over(training.scenario, target_for(training, baseline))
-    _, recording = train(training, observer, checkpoint, device, ready=begin, known=known, over=until)
-    if checkpoint.files:
-        recording.provenance[FILES] = checkpoint.files
-    folder.save_training(training.name, recording)
-    folder.error_file(training.name).unlink(missing_ok=True)
-    checkpoint.remove()
-    observer.training_finished(training.label, recording.status, recording.provenance["wall_s"])
-    return recording
+    @classmethod
+    def of(cls, folder: StudyFolder, trainings: Sequence[Training]) -> _There:
+        """Look for each of `trainings`; nothing is written."""
+        there, home, fingerprints = cls(folder), home_of(folder), Fingerprints()
+        for training in trainings:
+            files, found = fingerprints.of(training.scenario), None
+            try:
+                found = reusable(folder, training.name, files)
+            except RecordingError as error:
+                there.damaged[training.name] = error
+            if found is None and home != folder:
+                with suppress(RecordingError):
+                    found = reusable(home, training.name, files)
+                if found is not None:
+                    there.elsewhere[training.name] = found
+            if found is not None:
+                there.recordings[training.key] = found
+        return there
 
-
-def _found(folder: StudyFolder, name: str, files: Mapping[str, str], observer: Observer) -> Recording | None:
-    """A training that may be used again: the study's own, or, where it has none, a copy of the one that the
-    scenario's main study has. One that is damaged is set aside."""
-    try:
-        found = reusable(folder, name, files)
-    except RecordingError as error:
-        aside = folder.set_training_aside(name)
-        observer.notice(f"{error}; it is kept as {aside.name}")
-        found = None
-    home = home_of(folder)
-    if found is None and home != folder:
-        with suppress(RecordingError):
-            found = reusable(home, name, files)
-        if found is not None:
-            folder.save_training(name, found)
-    return found
-
-
-def _finish(
-    asked: Plan,
-    recordings: Mapping[str, Recording],
-    folder: StudyFolder,
-    manifest: Mapping[str, Any],
-    failures: list[Failure],
-) -> Study | None:
-    """Plays, saves and returns what can be: the cases whose training is there. Of a case whose clock fails,
-    the reason is added to `failures`."""
-
-    def failed(label: str, error: SlsimError) -> None:
-        failures.append(noted(error, label, f"clock-{slug(label)}", folder))
-
-    runs = play(asked.cases, recordings, failed=failed)
-    if not runs:
-        return None
-    study = Study(folder, runs, failures=failures)
-    folder.save_scenario(*localised(asked.document()))
-    study.save({**manifest, "runs": len(runs)})
-    return study
+    def settle(self, tell: Tell) -> None:
+        """Set aside what is damaged, and copy what lies elsewhere. Raises `DiskError`."""
+        for name, error in self.damaged.items():
+            aside = self.folder.set_training_aside(name)
+            tell(Notice(f"{error}; it is kept as {aside.name}"))
+        for name, recording in self.elsewhere.items():
+            self.folder.save_training(name, recording)

@@ -26,8 +26,8 @@ SAMPLE = 6  # rounds that are written to see how large one is
 
 
 def memory_bytes(scenario: Scenario, model: ModelOutline, data: Dataset, first: FirstRound) -> float:
-    """The peak of the process that trains: data as they are held, the weights, what layers make of the samples
-    that are trained at once, with its gradients, and of those that are evaluated at once."""
+    """The peak of the process that trains: data as they are held, the weights, what layers make of the
+    samples that are trained at once, with its gradients, and of those that are evaluated at once."""
     images = sum(
         math.prod(one.shape) for one in (data.x_train, data.x_test) if not isinstance(one, np.memmap)
     )
@@ -41,7 +41,7 @@ def memory_bytes(scenario: Scenario, model: ModelOutline, data: Dataset, first: 
 
 def _is_one_step(scenario: Scenario) -> bool:
     """Whether a round is one step of all its clients at once."""
-    return scenario.training.protocol.create().averages_gradients
+    return bool(scenario.training.protocol.create().averages_gradients)
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,19 @@ from pathlib import Path
 
 from slsim import own_files
 from slsim.boundary import told
-from slsim.errors import DataError, RecordingError, SlsimError, StudyError, TrainingError
+from slsim.errors import SlsimError, StudyError, TrainingError
 from slsim.results import StudyFolder
 from slsim.scenario import Scenario
-
-ENDS_THE_STUDY = (StudyError, RecordingError, DataError)  # of disk or data: others would fail likewise
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A training that failed, why, and the file that has the traceback."""
+    """A training that failed (the name of its folder), why, and the file that has the traceback."""
 
     label: str
     reason: str
     file: Path
+    training: str = ""
 
     def __str__(self) -> str:
         return f"{self.label}: {self.reason} (traceback: {self.file})"
@@ -42,7 +41,7 @@ class AllFailed(StudyError):
 def noted(error: SlsimError, label: str, name: str, folder: StudyFolder) -> Failure:
     """The failure of a training, with its traceback saved."""
     file = folder.save_error(name, "".join(traceback.format_exception(error)))
-    return Failure(label, str(error), file)
+    return Failure(label, str(error), file, name)
 
 
 @contextmanager

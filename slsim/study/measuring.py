@@ -19,7 +19,7 @@ from slsim import seeds
 from slsim.protocols import Protocol
 from slsim.scenario import Scenario
 from slsim.study.failures import told_by_cause
-from slsim.study.training import Manners, prepare
+from slsim.study.preparing import Manners, prepare
 from slsim.threads import computing_with
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from slsim.protocols import Protocol
 from slsim.recording import Round, Rows, TestSet
 from slsim.scenario import Scenario
-from slsim.study.training import codings_of
+from slsim.study.preparing import codings_of
 
 if TYPE_CHECKING:
     from slsim.learning.data import Dataset

@@ -18,10 +18,12 @@ import pytest
 import slsim
 from slsim.analysis.runs import curves
 from slsim.clock import Clock
+from slsim.events import silent
 from slsim.recording import STEP, Steps, load
 from slsim.recording.steps import TEXTS
 from slsim.scenario import Scenario, plan
-from slsim.study.training import Silent, Training, train
+from slsim.study.job import train
+from slsim.study.training import Training
 
 BEFORE = Path(__file__).with_name("before_steps")
 GIVEN = json.loads(gzip.decompress((BEFORE / "times.json.gz").read_bytes()))
@@ -80,7 +82,7 @@ def by_lanes(steps: Steps) -> dict[str, np.ndarray[Any, Any]]:
 @pytest.mark.parametrize("protocol", GIVEN["protocols"])
 def test_what_is_learned_now_has_the_steps_of_what_was_learned_before(protocol: str) -> None:
     before = load(BEFORE / protocol)
-    _, now = train(Training.of(scenario(protocol)), Silent())
+    _, now = train(Training.of(scenario(protocol)), silent)
     assert now.rounds.tolist() == before.rounds.tolist()
     assert now.steps.offsets.tolist() == before.steps.offsets.tolist()
     due = by_lanes(before.steps)

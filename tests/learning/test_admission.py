@@ -16,7 +16,7 @@ from slsim.errors import DataError
 from slsim.learning.exchange import Exchange
 from slsim.learning.memory import lacks_memory
 from slsim.learning.split import split
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 FILE = '''
 """Layers as strangers write them; images are 1×8×8, classes 4, and `c`, `s` stand for the halves."""

@@ -17,7 +17,7 @@ from slsim.learning import ghost
 from slsim.learning.apart import COUNTS, mixing, one_by_one
 from slsim.learning.exchange import Exchange, Passing
 from slsim.learning.sampling import Batch
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 
 class Do(nn.Module):

@@ -32,8 +32,8 @@ from slsim.learning.sampling import Batch
 from slsim.learning.split import split
 from slsim.recording import ACTIVATIONS, Steps
 from slsim.scenario import Scenario
+from slsim.study.preparing import prepare
 from slsim.study.rehearsing import Foreseen, rehearsal
-from slsim.study.training import prepare
 
 ALL_CODECS = codecs.registry.names()
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from listening import CtrlC
 from torch import nn
 from trainings import normalizing_net
 from trainings import scenario_of as plain_scenario_of
@@ -21,6 +22,7 @@ import slsim
 from slsim.checks import check_bounds
 from slsim.codecs import create
 from slsim.errors import DataError, RecordingError, ScenarioError
+from slsim.events import silent
 from slsim.learning.hooks.bias import estimate_bias
 from slsim.learning.hooks.gradient_errors import lipschitz, quantities
 from slsim.learning.hooks.look import Look
@@ -29,7 +31,9 @@ from slsim.recording import Measurement, Recording, load, save
 from slsim.recording.columns import MEASUREMENTS_FILE
 from slsim.scenario import Scenario
 from slsim.study.checkpoint import Checkpoint
-from slsim.study.training import Silent, Training, prepare, train
+from slsim.study.job import train
+from slsim.study.preparing import prepare
+from slsim.study.training import Training
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -132,7 +136,7 @@ def test_the_bound_holds_wherever_it_is_measured(
 ) -> None:
     training = {"epochs": 1, "target_accuracy": 0.5, "hooks": theory(every=4)}
     scenario = scenario_of(tiny, codec={"uplink": codec, "downlink": downlink}, training=training)
-    _, recording = train(Training.of(scenario), Silent())
+    _, recording = train(Training.of(scenario), silent)
     rounds = sorted({row.round for row in recording.measurements})
     assert rounds == list(range(0, recording.num_rounds + 1, 4))
     for number in rounds:
@@ -200,7 +204,7 @@ def test_measuring_changes_nothing_that_is_learned(tiny: dict[str, Any], tmp_pat
     for hooks in ([], theory()):
         torch.manual_seed(11)
         scenario = scenario_of(tiny, **tables, training={**training, "hooks": hooks})
-        exchange, recording = train(Training.of(scenario), Silent())
+        exchange, recording = train(Training.of(scenario), silent)
         found.append((exchange.whole_weights(), recording))
     (plain, without), (measured, with_hook) = found
     assert torch.equal(plain, measured)
@@ -224,21 +228,13 @@ def test_the_error_is_of_the_draw_that_training_makes(tiny: dict[str, Any]) -> N
     assert measured(scenario, draws=8)["activations", "error"] == pytest.approx(norm(own), rel=1e-4)
 
 
-class CtrlC(Silent):
-    """Stops a training in its second epoch."""
-
-    def round_finished(self, label: str, rounds_done: int, accuracy: float | None) -> None:
-        if rounds_done == 17:
-            raise KeyboardInterrupt
-
-
 def test_an_interrupted_training_goes_on_with_its_measurements(tiny: dict[str, Any], tmp_path: Path) -> None:
     training = {"epochs": 2, "target_accuracy": 0.5, "hooks": theory(every=4)}
     asked = Training.of(scenario_of(tiny, codec={"uplink": DRAWING[1]}, training=training))
-    _, whole = train(asked, Silent())
+    _, whole = train(asked, silent)
     with pytest.raises(KeyboardInterrupt):
-        train(asked, CtrlC(), Checkpoint(tmp_path / "half.pt"))
-    _, resumed = train(asked, Silent(), Checkpoint(tmp_path / "half.pt"))
+        train(asked, CtrlC(17), Checkpoint(tmp_path / "half.pt"))
+    _, resumed = train(asked, silent, Checkpoint(tmp_path / "half.pt"))
     assert resumed.measurements == whole.measurements
     assert [row.round for row in whole.measurements if row.quantity == "alpha"] == [0, 4, 8, 12, 16, 20, 24]
 
@@ -263,7 +259,7 @@ def test_a_layer_without_second_derivatives_is_told(message: str) -> None:
 @pytest.fixture(scope="module")
 def recorded(tiny_document: dict[str, Any]) -> Recording:
     """Of a training with an unbiased codec."""
-    return train(Training.of(scenario_of(tiny_document, codec={"uplink": DRAWING[0]})), Silent())[1]
+    return train(Training.of(scenario_of(tiny_document, codec={"uplink": DRAWING[0]})), silent)[1]
 
 
 def test_a_recording_keeps_what_was_measured(recorded: Recording, tmp_path: Path) -> None:

@@ -13,11 +13,14 @@ from trainings import normalizing_net, scenario_of, table_of
 
 import slsim
 from slsim.errors import ScenarioError, SlsimError
+from slsim.events import silent
 from slsim.learning.hooks.distances import distance_correlation
 from slsim.learning.hooks.look import Look
 from slsim.recording import Recording, load
 from slsim.scenario import Scenario
-from slsim.study.training import Silent, Training, prepare, train
+from slsim.study.job import train
+from slsim.study.preparing import prepare
+from slsim.study.training import Training
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -45,7 +48,7 @@ def spread(tmp_path: Path) -> str:
 
 def recorded(scenario: Scenario) -> tuple[torch.Tensor, Recording]:
     """What was learned, and the recording."""
-    exchange, recording = train(Training.of(scenario), Silent())
+    exchange, recording = train(Training.of(scenario), silent)
     return exchange.whole_weights(), recording
 
 

@@ -19,7 +19,7 @@ from slsim.learning.hooks import Hook
 from slsim.learning.loop import Loop
 from slsim.recording import Pause, Recording, Round
 from slsim.scenario import Scenario
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 
 class Counting(Hook):

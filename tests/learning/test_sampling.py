@@ -14,7 +14,7 @@ from trainings import evaluated, learn, samples_of, scenario_of, trained
 from slsim.clock import Clock
 from slsim.learning.sampling import Sampler
 from slsim.recording import Steps
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 
 def parts(*sizes: int) -> list[np.ndarray]:

@@ -19,7 +19,7 @@ from slsim.errors import ScenarioError
 from slsim.learning.halves import flat
 from slsim.recording import SERVER, Steps
 from slsim.scenario import Scenario
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 WAYS = ["free", "server", "all-reduce"]
 MLP = {"name": "mlp", "hidden": 15, "cut": 1}

@@ -14,8 +14,8 @@ from slsim.learning.data import load_data
 from slsim.recording import SERVER, Round, Steps
 from slsim.recording.kinds import ALL_REDUCE, HEAD, PHASES
 from slsim.scenario import Scenario
+from slsim.study.preparing import prepare
 from slsim.study.rehearsing import Foreseen, rehearsal
-from slsim.study.training import prepare
 
 ACROSS, WEIGHTS = {"activations", "labels", "gradients"}, {"weights", "statistics"}
 OWN = {"client gradients", "statistics"}

@@ -19,7 +19,7 @@ from slsim import seeds
 from slsim.errors import TrainingDiverged
 from slsim.scenario import Scenario
 from slsim.study.keys import training_key
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "splitfed": {"name": "splitfed"},

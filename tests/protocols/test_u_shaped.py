@@ -13,7 +13,7 @@ from slsim.errors import ScenarioError
 from slsim.learning.exchange import Exchange
 from slsim.recording import SERVER, Steps
 from slsim.scenario import Scenario
-from slsim.study.training import prepare
+from slsim.study.preparing import prepare
 
 CLIENTS, BATCH = 3, 5
 UP, DOWN = (4, 4, 4), (16, 1, 1)  # a sample's activations and features, of the cnn below on 8×8 images
