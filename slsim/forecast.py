@@ -83,7 +83,8 @@ class TrainingForecast:
 
 @dataclass(frozen=True)
 class Forecast:
-    """A whole study, whose results go to `folder`: its trainings by number, and its cases.
+    """A whole study, whose results go to `folder`: its trainings by number, and its cases, of several seeds
+    the first. It has so many `runs`, played on so many different `clocks`.
 
     `wall_s` are the expected real seconds of all trainings that are left with `workers` at a time; NaN where
     one of them is not known. `notes` say how the numbers came about.
@@ -93,6 +94,8 @@ class Forecast:
     folder: Path
     trainings: tuple[TrainingForecast, ...]
     cases: tuple[CaseForecast, ...]
+    runs: int
+    clocks: int
     workers: int
     wall_s: float = math.nan
     notes: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 Nothing here trains or simulates; the tables are what is saved and what every figure is drawn from.
 """
 
-from slsim.analysis.breakdown import bottleneck, breakdown
+from slsim.analysis.breakdown import breakdown
 from slsim.analysis.links import Link, swept_in, swept_links
 from slsim.analysis.runs import SUPPOSED, Run, Timed, cumulative, curve, curves, measurements, seconds_at
 from slsim.analysis.summary import compression_ratio, rounds_of_both, summarise, traffic_multiplier
@@ -29,7 +29,6 @@ __all__ = [
     "Run",
     "Target",
     "Timed",
-    "bottleneck",
     "breakdown",
     "compression_ratio",
     "cumulative",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from slsim.analysis.runs import Run
-from slsim.clock import Timeline
+from slsim.clock import by_group
 from slsim.recording import Phase
-from slsim.recording.kinds import GROUPS, phase_column
+from slsim.recording.kinds import phase_column
 
 
 def breakdown(runs: Sequence[Run]) -> pd.DataFrame:
@@ -25,31 +25,13 @@ def breakdown(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame([_breakdown_row(run, ordered) for run in runs])
 
 
-def bottleneck(timeline: Timeline) -> tuple[str, float]:
-    """The group of phases on which the client that the average round waited for spent most of its time, and
-    its share of the round; "none" where nothing takes time."""
-    critical = timeline.critical_round()
-    shares, total_s = _by_group(critical, timeline.phases), sum(critical.values())
-    most = max(shares, key=shares.__getitem__)
-    return (most, shares[most] / total_s) if total_s else ("none", 0.0)
-
-
 def _breakdown_row(run: Run, phases: Sequence[Phase]) -> dict[str, Any]:
-    average, (most, share) = run.timeline.average_round(), bottleneck(run.timeline)
+    average, (most, share) = run.timeline.average_round(), run.timeline.bottleneck()
     return {
         "run": run.label,
         **{phase_column(phase.name): average.get(phase.name, 0.0) for phase in phases},
         "round_s": sum(average.values()),
-        **{f"in_{group}_s": seconds for group, seconds in _by_group(average, phases).items()},
+        **{f"in_{group}_s": seconds for group, seconds in by_group(average, phases).items()},
         "bottleneck": most,
         "bottleneck_share": share,
     }
-
-
-def _by_group(seconds: Mapping[str, float], phases: Sequence[Phase]) -> dict[str, float]:
-    """Seconds in each group of phases, the usual groups first."""
-    groups = dict.fromkeys((*GROUPS, *(phase.group for phase in phases if phase.group)), 0.0)
-    for phase in phases:
-        if phase.group:
-            groups[phase.group] += seconds.get(phase.name, 0.0)
-    return groups

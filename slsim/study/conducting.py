@@ -78,7 +78,7 @@ def run(
         study = slsim.run("scenarios/quickstart.toml", workers=4)
         study = slsim.run({"name": "mine", "data": …}, overrides={"network.uplink": "20 Mbps"})
     """
-    asked = _asked(scenario, overrides)
+    asked = plan_of(scenario, overrides)
     staffing = Staffing(device, workers, executor)
     with _shown(tell) as told:
         study = conduct(asked, Path(results), fresh=fresh, tell=told, staffing=staffing)
@@ -87,7 +87,8 @@ def run(
     return study
 
 
-def _asked(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any] | None) -> Plan:
+def plan_of(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any] | None) -> Plan:
+    """The plan of a file, of a document as such a file has it, or of a plan. Raises `ScenarioError`."""
     if isinstance(scenario, Plan):
         if overrides:
             raise TypeError("a plan is checked already; give overrides with the file or document it is from")

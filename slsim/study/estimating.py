@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slsim.recording import Recording, tables_of
 from slsim.scenario import Scenario
 from slsim.study.step_sizes import FirstRound
 
@@ -28,15 +28,20 @@ SAMPLE = 6  # rounds that are written to see how large one is
 def memory_bytes(scenario: Scenario, model: ModelOutline, data: Dataset, first: FirstRound) -> float:
     """The peak of the process that trains: data as they are held, the weights, what layers make of the
     samples that are trained at once, with its gradients, and of those that are evaluated at once."""
-    images = sum(
-        math.prod(one.shape) for one in (data.x_train, data.x_test) if not isinstance(one, np.memmap)
-    )
     weights = COPIES * FLOAT * (model.client.size + model.server.size)
     steps = 1 if first.client_steps == 0 or not _is_one_step(scenario) else first.client_steps
     at_once = first.samples / max(1, first.client_steps) * steps
     training = FLOAT * 1.5 * model.held * at_once  # outputs are kept; gradients of a few at a time
     testing = FLOAT * 2 * model.largest * min(TEST_BATCH, data.y_test.size)
-    return PROCESS_BYTES + images + weights + max(training, testing)
+    return PROCESS_BYTES + held_bytes(data) + weights + max(training, testing)
+
+
+def held_bytes(data: Dataset) -> float:
+    """Bytes of the images that are in memory: those of large folders are mapped from a file."""
+    from slsim.learning.data.folder import IN_MEMORY_BYTES
+
+    sizes = [math.prod(one.shape) for one in (data.x_train, data.x_test) if not isinstance(one, np.memmap)]
+    return sum(size for size in sizes if size <= IN_MEMORY_BYTES)
 
 
 def _is_one_step(scenario: Scenario) -> bool:
@@ -65,14 +70,14 @@ def disk_bytes(
 
 
 def _steps_bytes(first: FirstRound, rounds: int) -> float:
-    """Parquet of so many rounds like the first, whose sizes differ a little."""
+    """Columns, each compressed, of so many rounds like the first, whose sizes differ a little."""
     rows = first.steps.rows.records()
     rng = np.random.default_rng(0)
+    sent = rows["num_bytes"] > 0
     sizes = []
     for count in (1, SAMPLE):
-        recording = Recording("", {}, words=first.steps.words)
-        for _ in range(count):
-            rows["num_bytes"][rows["num_bytes"] > 0] += rng.integers(0, 100)
-            recording.add_round(rows.copy())
-        sizes.append(sum(map(len, tables_of(recording).values())))
+        several = np.tile(rows, count)
+        several["num_bytes"] += np.tile(sent, count) * rng.integers(0, 100, len(several))
+        columns = (np.ascontiguousarray(several[name]).tobytes() for name in several.dtype.names)
+        sizes.append(sum(len(zlib.compress(column)) for column in columns))
     return sizes[0] + (rounds - 1) * (sizes[1] - sizes[0]) / (SAMPLE - 1)

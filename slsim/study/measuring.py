@@ -48,15 +48,20 @@ class Measured:
 
 
 def measure(
-    scenario: Scenario, data: Dataset, loaded: bool, flops: float, known: Manners | None = None
+    scenario: Scenario,
+    data: Dataset,
+    loaded: bool,
+    flops: float,
+    known: Manners | None = None,
+    device: str = "cpu",
 ) -> Measured:
-    """Measure a scenario's training on `data`, which are sizes alone unless `loaded`. `flops` are those of a
-    round. Raises `SlsimError` for what its training would raise."""
+    """Measure a scenario's training on `data`, which are sizes alone unless `loaded`, with torch on `device`.
+    `flops` are those of a round. Raises `SlsimError` for what its training would raise."""
     own = scenario if flops <= MOST_FLOPS else _with_fewer_clients(scenario, MOST_FLOPS / flops)
     forget_peak()
     began_s = time.perf_counter()
-    with told_by_cause(scenario), computing_with(getattr(scenario.training, "threads", 1)):
-        exchange = prepare(own, known=known, data=data if loaded else drawn(own, data))
+    with told_by_cause(scenario), computing_with(scenario.training.threads):
+        exchange = prepare(own, device, known, data=data if loaded else drawn(own, data))
         begin_s = time.perf_counter() - began_s
         sample_s = _sample_s(exchange, own.training.protocol.create())
         hooks_s = tuple(_hook_s(exchange, choice.create()) for choice in own.training.hooks)

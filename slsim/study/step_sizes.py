@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slsim.analysis import bottleneck
 from slsim.clock import Timeline
 from slsim.forecast import Bounds, CaseForecast
 from slsim.recording import ACTIVATIONS, CODEC_OF, Steps, parse_shape
@@ -74,7 +73,7 @@ class FirstRound:
 
     def case(self, label: str, training: int, timeline: Timeline) -> CaseForecast:
         """The forecast of a case, whose clock played the round."""
-        most, share = bottleneck(timeline)
+        most, share = timeline.bottleneck()
         sent, raw = self.activations, self.raw_activations
         return CaseForecast(
             label=label,
@@ -84,7 +83,7 @@ class FirstRound:
             steps=self.client_steps,
             ratio=raw / sent.nominal if sent.nominal else math.nan,
             least_ratio=raw / sent.most if sent.most else math.nan,
-            round_s=timeline.makespan_s,
+            round_s=timeline.makespan_s if self.is_whole else math.nan,
             bottleneck=most,
             share=share,
         )

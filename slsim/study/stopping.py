@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slsim.analysis import Target, target_of
 from slsim.clock import RunningClock
 from slsim.errors import TrainingError
 from slsim.recording import Recording, Steps
@@ -34,6 +33,8 @@ def target_for(training: Training, baseline: Recording | None) -> float | None:
         raise TrainingError(
             "it stops at a target that is taken from the uncompressed run, which failed; so it was not begun"
         )
+    from slsim.analysis import target_of  # it needs pandas
+
     target = target_of(settings, baseline.test_set, baseline)
     return None if target.reason else target.accuracy
 
@@ -82,8 +83,10 @@ class _Over:
     def _is_reached(self, recording: Recording) -> bool:
         if self._target is None:
             return False
+        from slsim.analysis import target_of
+
         settings = self._settings.model_copy(update={"target_accuracy": self._target})
-        target: Target = target_of(settings, recording.test_set, None)
+        target = target_of(settings, recording.test_set, None)
         return target.outcome(recording).is_reached
 
 
