@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
-    from slsim.study.conducting import Interrupted, conduct, run
+    from slsim.study.conducting import Interrupted, conduct, conduct_only, run
     from slsim.study.crews import Staffing
     from slsim.study.planning import foresee, plan
     from slsim.study.study import Study, open_study, replay
 
-__all__ = ["Interrupted", "Staffing", "Study", "conduct", "foresee", "open_study", "plan", "replay", "run"]
+__all__ = [
+    "Interrupted",
+    "Staffing",
+    "Study",
+    "conduct",
+    "conduct_only",
+    "foresee",
+    "open_study",
+    "plan",
+    "replay",
+    "run",
+]
 
 _HOMES = {
-    "conducting": ("Interrupted", "conduct", "run"),
+    "conducting": ("Interrupted", "conduct", "conduct_only", "run"),
     "crews": ("Staffing",),
     "planning": ("foresee", "plan"),
     "study": ("Study", "open_study", "replay"),

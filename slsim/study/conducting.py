@@ -20,13 +20,14 @@ from slsim.events import Notice, Planned, Reused, Tell, silent
 from slsim.locks import is_locked
 from slsim.recording import Recording
 from slsim.results import StudyFolder, environment, slug
-from slsim.scenario import Plan, load, override, plan
+from slsim.scenario import Case, Plan, load, override, plan
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.crews import Staffing
 from slsim.study.failures import AllFailed, Failure, noted
+from slsim.study.finding import is_there
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.inputs import localised
-from slsim.study.job import Outcome
+from slsim.study.job import Outcome, State
 from slsim.study.placing import folder_for, home_of
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
@@ -36,6 +37,7 @@ from slsim.study.scheduling import Schedule
 from slsim.study.stopping import depends_on
 from slsim.study.study import Study
 from slsim.study.training import Training, trainings_of
+from slsim.units import DURATION
 
 
 class Interrupted(StudyError):
@@ -128,6 +130,37 @@ def conduct(
     return _Conductor(asked, folder, fresh, tell, staffing or Staffing()).study()
 
 
+@dataclass(frozen=True)
+class OnlyOne:
+    """A training that was done by itself: `number` of `planned`, `there` of which are finished by now. It was
+    "trained" in `wall_s` seconds, or "found" there."""
+
+    label: str
+    state: State
+    wall_s: float
+    number: int
+    planned: int
+    there: int
+
+    def __str__(self) -> str:
+        done = f"trained in {DURATION.pretty(self.wall_s)}" if self.state == "trained" else "there already"
+        rest = "; slsim run without --only makes the tables"
+        return (
+            f"{self.label} (training {self.number} of {self.planned}): {done}. "
+            f"{self.there} of {self.planned} are there{rest * (self.there == self.planned)}"
+        )
+
+
+def conduct_only(
+    asked: Plan, results: Path, number: int, *, tell: Tell = silent, device: str = "cpu"
+) -> OnlyOne:
+    """Do one of a plan's trainings, `number` counted from 1 as in `Forecast.trainings`, and before it the
+    uncompressed run where that sets its target and is not there; no tables. Several processes may do so at
+    once. Raises `StudyError` for a number that there is not, `AllFailed` where the training fails."""
+    folder = folder_for(asked, results)
+    return _Conductor(asked, folder, False, tell, Staffing(device, workers=1)).only(number)
+
+
 class _Conductor:
     """One study on its way from a plan to its tables."""
 
@@ -144,29 +177,71 @@ class _Conductor:
         """Do all of it. Raises as `run` says."""
         check_document(self._asked)
         there = _There.of(self._folder, [] if self._fresh else self._trainings)
-        due = [training for training in self._trainings if training.key not in there.recordings]
+        due = self._due(there, self._trainings)
+        self._train(there, due, self._asked.cases)
+        study = self._saved() if due else self._unchanged()
+        if study is None:
+            raise AllFailed(self._failures)
+        return study
+
+    def only(self, number: int) -> OnlyOne:
+        """Do one training, as `conduct_only` says."""
+        planned = len(self._trainings)
+        if not 1 <= number <= planned:
+            raise StudyError(
+                f"there is no training {number}: {self._asked.name} has {planned}, "
+                f"which `slsim plan` numbers from 1 to {planned}"
+            )
+        check_document(self._asked)
+        training = self._trainings[number - 1]
+        before = depends_on(training)
+        wanted = [one for one in self._trainings if before is not None and one.key == before.key]
+        wanted.append(training)
+        keys = {one.key for one in wanted}
+        there = _There.of(self._folder, wanted)
+        due = self._due(there, wanted)
+        cases = [case for case in self._asked.cases if Training.of(case.scenario).key in keys]
+        outcome = self._train(there, due, cases, wanted).get(training.name)
+        if training.key not in self._done:
+            raise AllFailed(self._failures)
+        files = Fingerprints()
+        finished = sum(is_there(self._folder, one, files) for one in self._trainings)
+        state: State = "found" if outcome is None else outcome.state
+        return OnlyOne(training.label, state, self._walls[training.name], number, planned, finished)
+
+    def _due(self, there: _There, wanted: Sequence[Training]) -> list[Training]:
+        return [training for training in wanted if training.key not in there.recordings]
+
+    def _train(
+        self,
+        there: _There,
+        due: Sequence[Training],
+        cases: Sequence[Case],
+        wanted: Sequence[Training] | None = None,
+    ) -> Mapping[str, Outcome]:
+        """Do the trainings that are due, which `cases` need, and give what became of them, by name. Where
+        only some are `wanted`, no tables are saved when it is interrupted. Raises as `run` says."""
+        planned = wanted or self._trainings
         crew = self._staffing.crew(due, self._tell)
-        self._tell(Planned(tuple(training.label for training in self._trainings), crew.workers))
+        self._tell(Planned(tuple(training.label for training in planned), crew.workers))
         executor = crew.open()  # its processes import what they need while the cases are rehearsed
         try:
             known: Manners = {}
-            rehearse(self._asked.cases, there.recordings.keys(), crew.devices[0], known)
+            rehearse(cases, there.recordings.keys(), crew.devices[0], known)
             self._begin(there, due)
             schedule = Schedule(due, self._folder, crew, self._tell)
             try:
                 schedule.run(executor, known, _waits(due))
             except KeyboardInterrupt:
                 self._take(schedule.outcomes)
-                self._saved()
+                if wanted is None:
+                    self._saved()
                 raise self._interrupted() from None
         except BaseException:
             crew.kill(executor)
             raise
         self._take(schedule.outcomes)
-        study = self._saved() if due else self._unchanged()
-        if study is None:
-            raise AllFailed(self._failures)
-        return study
+        return schedule.outcomes
 
     def _begin(self, there: _There, due: Sequence[Training]) -> None:
         """Take up what is there, and write down what is asked, before the first training. Raises

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from slsim.learning.data import Dataset
     from slsim.learning.outline import ModelOutline
 
-PROCESS_BYTES = 400e6  # Python with torch and slsim, before data and model
+PROCESS_BYTES = 1e9  # Python with slsim and the libraries of torch (for CUDA too), before data and model
 FLOAT = 4  # bytes
 COPIES = 3  # of the weights: themselves, their gradients and their momentum
 TEST_BATCH = 1000  # images that are evaluated at a time
-HEADER_BYTES = 8_000  # recording.json, and the columns' names in the Parquet files
+HEADER_BYTES = 14_000  # recording.json, and the columns' names in the Parquet files
 EVALUATION_BYTES = 40
 SAMPLE = 6  # rounds that are written to see how large one is
 
@@ -78,6 +78,6 @@ def _steps_bytes(first: FirstRound, rounds: int) -> float:
     for count in (1, SAMPLE):
         several = np.tile(rows, count)
         several["num_bytes"] += np.tile(sent, count) * rng.integers(0, 100, len(several))
-        columns = (np.ascontiguousarray(several[name]).tobytes() for name in several.dtype.names)
+        columns = (np.ascontiguousarray(several[name]).tobytes() for name in several.dtype.names or ())
         sizes.append(sum(len(zlib.compress(column)) for column in columns))
     return sizes[0] + (rounds - 1) * (sizes[1] - sizes[0]) / (SAMPLE - 1)

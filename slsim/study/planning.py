@@ -1,4 +1,4 @@
-"""Foresee what a study takes, before anything runs: its trainings and clocks, bytes, time, memory and disk."""
+"""Foresee what a study takes: its trainings and clocks, bytes, time, memory and disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import heapq
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slsim.clock import Clock, Timeline
-from slsim.errors import DataError, Fault, RecordingError, ScenarioError, SlsimError
+from slsim.errors import DataError, Fault, ScenarioError, SlsimError
 from slsim.events import silent
 from slsim.forecast import CaseForecast, Forecast, State, TrainingForecast
 from slsim.recording import Steps
@@ -24,12 +23,12 @@ from slsim.study.checkpoint import rounds_in
 from slsim.study.crews import Staffing
 from slsim.study.estimating import disk_bytes, held_bytes, memory_bytes
 from slsim.study.failures import told_by_cause
+from slsim.study.finding import is_there
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.measuring import Measured, measure
-from slsim.study.placing import folder_for, home_of
+from slsim.study.placing import folder_for
 from slsim.study.preparing import Manners
 from slsim.study.rehearsing import Foreseen
-from slsim.study.reuse import reusable
 from slsim.study.step_sizes import FirstRound
 from slsim.study.stopping import depends_on
 from slsim.study.training import Training, trainings_of
@@ -213,14 +212,14 @@ class _Planner:
     def _training(self, training: Training, fingerprints: Fingerprints) -> TrainingForecast:
         scenario, before = training.scenario, depends_on(training)
         done = self._rounds_done(training)
-        is_there = self._is_there(training, fingerprints.of(scenario))
-        state: State = "finished" if is_there else "begun" if done else "to do"
+        there = is_there(self._folder, training, fingerprints)
+        state: State = "finished" if there else "begun" if done else "to do"
         forecast = TrainingForecast(
             number=self._numbers[training.key],
             label=training.label,
             state=state,
             threads=scenario.training.threads,
-            done=0 if is_there else done,
+            done=0 if there else done,
             may_stop=scenario.stop is not None,
             needs=None if before is None else self._numbers[before.key],
         )
@@ -269,14 +268,6 @@ class _Planner:
                 self._times[name] = str(error)
         return self._times[name]
 
-    def _is_there(self, training: Training, files: Mapping[str, str]) -> bool:
-        """Whether a run would use it again: the study's own, or that of the scenario's main study."""
-        for folder in (self._folder, home_of(self._folder)):
-            with suppress(RecordingError):
-                if reusable(folder, training.name, files) is not None:
-                    return True
-        return False
-
     def _rounds_done(self, training: Training) -> int:
         return rounds_in(self._folder.checkpoint(training.name))
 
@@ -316,12 +307,13 @@ def training_s(scenario: Scenario, kind: _Kind, times: Measured, done: int) -> f
     of_an_epoch = kind.data.y_train.size / first.rounds_per_epoch
     samples = first.samples if first.is_whole else of_an_epoch
     hooks = scenario.training.hooks
-    measurements_s = sum(
+    measurements_s: float = sum(
         seconds * (1 + left // choice.create().every)
         for choice, seconds in zip(hooks, times.hooks_s, strict=True)
     )
     evaluations = evaluations_in(scenario, first, left)
-    return times.begin_s + left * samples * times.sample_s + evaluations * times.evaluation_s + measurements_s
+    steps_s = left * samples * times.sample_s
+    return times.begin_s + steps_s + evaluations * times.evaluation_s + measurements_s
 
 
 def wall_s(trainings: Sequence[TrainingForecast], workers: int) -> float:
