@@ -66,7 +66,7 @@ def _cases(cases: Sequence[CaseForecast]) -> Table:
     shown.add_column("setting", overflow="fold")
     for heading in ("of", "bytes up", "bytes down", "ratio", "round"):
         shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("bottleneck")
+    shown.add_column("bottleneck", no_wrap=True)
     for one in cases:
         most = f"{one.bottleneck} {100 * one.share:.0f} %" if one.bottleneck else "–"
         sizes = (_each(one.up, one.steps), _each(one.down, one.steps))
@@ -85,9 +85,7 @@ def _ratio(one: CaseForecast) -> str:
 
 
 def _explained(forecast: Forecast) -> list[str]:
-    lines = [
-        "Bytes are those of whole messages, with headers and labels. A round is all clients', simulated."
-    ]
+    lines = ["Bytes are whole messages, headers and labels included. A round is that of all clients."]
     depending = [one for one in forecast.cases if one.ratio > one.least_ratio]
     if depending:
         least = min(one.least_ratio for one in depending)
