@@ -32,7 +32,7 @@ def print_plan(console: Console, forecast: Forecast) -> None:
     console.print(_cases(forecast.cases[:MOST_LINES]))
     _say_more(console, len(forecast.cases), "settings")
     for line in (*_explained(forecast), *forecast.notes, *_problems(forecast), _left(forecast)):
-        say(console, line)
+        console.print(Text(line))
 
 
 def _heading(forecast: Forecast) -> str:

@@ -71,12 +71,15 @@ def foresee(
     tell: Told = lambda _: None,
 ) -> Forecast:
     """Foresee a study of `asked`, whose folder is in `results`. `tell` is told what is measured just then, as
-    a text. Raises `ScenarioError` for what no clock can play."""
+    a text. Raises `ScenarioError` for what no clock can play; `DataError` or the like where data or model are
+    at fault in all of the cases."""
     folder, trainings = folder_for(asked, results), trainings_of(asked.cases)
     planner = _Planner(folder, trainings, measured, staffing or Staffing(), tell)
     cases = planner.cases(asked.cases)
     if faults := [Fault(label, problem) for label, problem in planner.faults.items()]:
         raise ScenarioError(faults, asked.name)
+    if planner.reason is not None:
+        raise planner.reason
     foreseen = planner.trainings()
     left = [training for training, one in zip(trainings, foreseen, strict=True) if one.is_left]
     workers = planner.staffing.crew(left, silent).workers
@@ -120,7 +123,7 @@ class _Planner:
         self._measured, self.staffing, self._tell = measured, staffing, tell
         self._data: dict[str, tuple[Dataset, bool]] = {}
         self._foreseen: dict[str, Foreseen] = {}
-        self._kinds: dict[str, _Kind | str] = {}
+        self._kinds: dict[str, _Kind | SlsimError] = {}
         self._times: dict[str, Measured | str] = {}
         self._known: Manners = {}
         self._drawn: set[str] = set()
@@ -130,7 +133,13 @@ class _Planner:
 
     # Sizes.
 
-    def kind(self, scenario: Scenario) -> _Kind | str:
+    @property
+    def reason(self) -> SlsimError | None:
+        """Why nothing is known of any training; None where something is."""
+        reasons = [kind for kind in self._kinds.values() if isinstance(kind, SlsimError)]
+        return reasons[0] if reasons and len(reasons) == len(self._kinds) else None
+
+    def kind(self, scenario: Scenario) -> _Kind | SlsimError:
         """The kind of a scenario's training, or why its sizes are not known."""
         name = kind_name(scenario)
         if name not in self._kinds:
@@ -138,7 +147,7 @@ class _Planner:
                 with told_by_cause(scenario):
                     self._kinds[name] = self._seen(scenario)
             except SlsimError as error:
-                self._kinds[name] = str(error)
+                self._kinds[name] = error
         return self._kinds[name]
 
     def _seen(self, scenario: Scenario) -> _Kind:
@@ -182,8 +191,8 @@ class _Planner:
 
     def _case(self, scenario: Scenario, label: str) -> CaseForecast:
         number, kind = self._numbers[Training.of(scenario).key], self.kind(scenario)
-        if isinstance(kind, str):
-            return CaseForecast(label, number, problem=kind)
+        if isinstance(kind, SlsimError):
+            return CaseForecast(label, number, problem=str(kind))
         clock = _text([kind_name(scenario), clock_name(scenario)])
         if clock not in self._played:
             try:
@@ -224,11 +233,9 @@ class _Planner:
             needs=None if before is None else self._numbers[before.key],
         )
         kind = self.kind(scenario)
-        return (
-            replace(forecast, problem=kind)
-            if isinstance(kind, str)
-            else self._sized(forecast, training, kind)
-        )
+        if isinstance(kind, SlsimError):
+            return replace(forecast, problem=str(kind))
+        return self._sized(forecast, training, kind)
 
     def _sized(self, forecast: TrainingForecast, training: Training, kind: _Kind) -> TrainingForecast:
         scenario, first, model = training.scenario, kind.first, kind.foreseen.model
@@ -258,7 +265,7 @@ class _Planner:
         if name not in self._times:
             self._tell(training.label)
             if not kind.is_loaded:
-                self._drawn.add(scenario.data.component.label)
+                self._drawn.add(scenario.data.component.name)
             flops = float(kind.first.steps.rows["flops"].sum())
             try:
                 self._times[name] = measure(
