@@ -127,6 +127,15 @@ def run(
             help="Do training K of `slsim plan` and nothing else: no tables, no figures.",
         ),
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's files too, into the study's folder.")
+    ] = False,
+    mlflow: Annotated[
+        bool,
+        typer.Option(
+            "--mlflow", help="Log to MLflow too: to $MLFLOW_TRACKING_URI, or else to sqlite:///mlflow.db."
+        ),
+    ] = False,
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
     from slsim import scenario as scenarios
@@ -135,16 +144,19 @@ def run(
     asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
     from slsim.report.progress import progress
     from slsim.report.tables import print_study
+    from slsim.report.trackers import trackers_for, tracking
     from slsim.study import Staffing, conduct, conduct_only
+    from slsim.study.placing import folder_for
 
+    if only is not None and fresh:
+        raise typer.BadParameter("does not go with --fresh", param_hint="--only")
+    trackers = trackers_for(asked.name, folder_for(asked, results).path, tensorboard, mlflow)
     if only is not None:
-        if fresh:
-            raise typer.BadParameter("does not go with --fresh", param_hint="--only")
-        with progress(console) as tell:
+        with progress(console) as shown, tracking(shown, *trackers) as tell:
             done = conduct_only(asked, results, only, tell=tell, device=device)
         console.print(str(done), soft_wrap=True, highlight=False)
         return
-    with progress(console) as tell:
+    with progress(console) as shown, tracking(shown, *trackers) as tell:
         study = conduct(asked, results, fresh=fresh, tell=tell, staffing=Staffing(device, workers))
     print_study(console, study.summary, study.breakdown, study.path, study.notes)
     _tell_what_is_wrong(study)
