@@ -10,11 +10,10 @@ import json
 import os
 import sys
 import tempfile
-import tomllib
 import traceback
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -53,6 +52,12 @@ class Kind(StrEnum):
     hooks = "hooks"
 
 
+class Cluster(StrEnum):
+    """What `slsim run --on` trains on."""
+
+    ray = "ray"
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from slsim.results import CODE, environment
@@ -82,7 +87,8 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change a key of the scenario. A list of values is a sweep over them, and so is the key again.",
+        help="Change a key of the scenario. Several values are a sweep over them: KEY=A,B,C, the key again, "
+        'or a range, KEY="1 Mbps .. 1 Gbps / 20".',
     ),
 ]
 
@@ -136,9 +142,21 @@ def run(
             "--mlflow", help="Log to MLflow too: to $MLFLOW_TRACKING_URI, or else to sqlite:///mlflow.db."
         ),
     ] = False,
+    on: Annotated[
+        Cluster | None, typer.Option("--on", help="Train on this cluster's machines, not on this one.")
+    ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="With --on, where its machines do not see the results folder: a place that they all see, "
+            "such as s3://bucket/slsim.",
+        ),
+    ] = None,
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
     from slsim import scenario as scenarios
+    from slsim.scenario.settings import parse_settings
 
     limit = {} if max_steps is None else {"training.max_rounds": max_steps}
     asked = scenarios.load(scenario, {**parse_settings(settings), **limit})
@@ -156,8 +174,9 @@ def run(
             done = conduct_only(asked, results, only, tell=tell, device=device)
         console.print(str(done), soft_wrap=True, highlight=False)
         return
+    staffing = Staffing(device, workers, on="ray" if on else None, share=share)
     with progress(console) as shown, tracking(shown, *trackers) as tell:
-        study = conduct(asked, results, fresh=fresh, tell=tell, staffing=Staffing(device, workers))
+        study = conduct(asked, results, fresh=fresh, tell=tell, staffing=staffing)
     print_study(console, study.summary, study.breakdown, study.path, study.notes)
     _tell_what_is_wrong(study)
 
@@ -178,6 +197,7 @@ def plan(
 ) -> None:
     """Say what a study takes before anything runs: trainings, bytes, bottlenecks, time, memory, disk."""
     from slsim import scenario as scenarios
+    from slsim.scenario.settings import parse_settings
 
     asked = scenarios.load(scenario, parse_settings(settings))
     from slsim.report.plans import print_plan, slurm_script
@@ -218,6 +238,8 @@ def _tell_what_is_wrong(study: Study) -> None:
 def replay(study: StudyPath, settings: Settings = None, trust: Trust = False) -> None:
     """Time a study's recordings again over other links, devices or targets, without training; without any
     --set, show it as it is."""
+    from slsim.scenario.settings import parse_settings
+
     overrides = parse_settings(settings)
     from slsim import study as studies
     from slsim.report.tables import print_study
@@ -259,6 +281,7 @@ def errors(
 ) -> None:
     """Train a network, then compare codecs on its activations: error and bytes, with zstd and without."""
     from slsim import scenario as scenarios
+    from slsim.scenario.settings import parse_settings
 
     asked = scenarios.load(scenario, parse_settings(settings))
     from slsim.report.progress import progress
@@ -279,6 +302,7 @@ def partition(
 ) -> None:
     """Show which client holds which training samples, as table and picture, without training."""
     from slsim import scenario as scenarios
+    from slsim.scenario.settings import parse_settings
 
     asked = scenarios.load(scenario, parse_settings(settings))
     from slsim.report.sharing import print_partition
@@ -310,10 +334,11 @@ def calibrate(
     """Measure this machine's time for a model's halves and for codecs, as a device for scenarios."""
     from slsim import calibration
     from slsim.devices.measured import save
+    from slsim.scenario.settings import parse_settings, parse_value
 
     request = calibration.Request(
         model=calibration.model_table(model, cut, parse_settings(settings)),
-        codecs=calibration.codec_choices([_value(text) for text in codec or ()]),
+        codecs=calibration.codec_choices([parse_value(text) for text in codec or ()]),
         image_shape=calibration.image_shape(image_shape),
         classes=classes,
         batch_size=batch_size,
@@ -380,27 +405,6 @@ def validate_clock(
     if output:
         save(found, output)
         console.print(f"Measurements: {output}", highlight=False, soft_wrap=True)
-
-
-def parse_settings(settings: list[str] | None) -> dict[str, Any]:
-    """`["network.uplink=10 Mbps", "training.epochs=2"]` as a mapping. A value is TOML where it parses as
-    such, else text; a key given more than once becomes the list of its values, which is a sweep."""
-    values: dict[str, list[Any]] = {}
-    for setting in settings or ():
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise typer.BadParameter(
-                f'{setting!r} is not KEY=VALUE, such as network.uplink="10 Mbps"', param_hint="--set"
-            )
-        values.setdefault(key.strip(), []).append(_value(text))
-    return {key: given[0] if len(given) == 1 else given for key, given in values.items()}
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text.strip()
 
 
 def _errors() -> Console:

@@ -28,6 +28,13 @@ _PER = re.compile(r"\s*/\s*|\s+per\s+")  # as in "bits per second"
 _LONGEST = 100  # characters of a quantity, its unit included
 
 
+def number_and_unit(text: str) -> tuple[str, str | None] | None:
+    """Return the number and the unit of `text` as they are spelled, the unit None where there is none; None
+    where `text` is no number."""
+    match = _NUMBER_AND_UNIT.fullmatch(text) if len(text) <= _LONGEST else None
+    return (match[1], match[2]) if match else None
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`did you mean "…"? ` for the allowed name most like `word`; an empty string if none is alike."""
     names = {name.lower(): name for name in allowed}
@@ -238,6 +245,9 @@ SIZE = Quantity(
     "(?i:[kmgtp]?i?b)",
     zero_allowed=True,
 )
+
+
+QUANTITIES = (RATE, DURATION, SIZE, COMPUTE, MEMORY_RATE)
 
 
 def _field(quantity: Quantity) -> tuple[Any, ...]:

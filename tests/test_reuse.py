@@ -107,9 +107,10 @@ def test_data_that_a_training_downloads_are_those_that_it_has_read(
     folder = tmp_path / "data" / "cifar-100-python"
 
     def download() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("train", "test", "meta"):
-            (folder / name).write_bytes(b"images")
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            for name in ("train", "test", "meta"):
+                (folder / name).write_bytes(b"images")
 
     trainings.before = download
     tiny["data"] = {"name": "cifar100", "root": str(tmp_path / "data"), "download": True}

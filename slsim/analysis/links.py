@@ -47,9 +47,10 @@ def _is_swept(cases: Sequence[Swept], link: Link) -> bool:
 
 
 def series_labels(cases: Sequence[Swept], link: Link) -> list[str]:
-    """What each case is called without that link's rate: the same where nothing else differs."""
+    """What each case is called without that link's rate: alike where nothing else differs, nor the seed."""
     others = [{key: value for key, value in case.values.items() if not _is_of(key, link)} for case in cases]
-    keys = [json.dumps(values, sort_keys=True, default=str) for values in others]
+    seeds = [case.scenario.seed for case in cases]
+    keys = [json.dumps(own, sort_keys=True, default=str) for own in zip(others, seeds, strict=True)]
     distinct = {
         key: Case(values, case.scenario) for key, values, case in zip(keys, others, cases, strict=True)
     }

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from slsim.events import (
+    Evaluated,
     Event,
     Failed,
     Finished,
@@ -51,6 +52,8 @@ class Tally:
                 self._shares[label] = self._begun[label] = done / rounds
             case RoundDone(label, rounds) if label in self.rounds:
                 self._shares[label] = rounds / self.rounds[label]
+            case Evaluated(label, evaluation) if label in self.rounds:
+                self._shares[label] = evaluation.round / self.rounds[label]
             case Finished(label) | Failed(label):
                 self.done += 1
                 self._shares[label] = 1.0
@@ -118,9 +121,9 @@ class TerminalProgress:
             case StepDone(label, steps) if label in self._tasks:
                 self.bars.update(self._tasks[label], shown=f"{steps:,} steps")
             case RoundDone(label, rounds, accuracy) if label in self._tasks:
-                shown = f"{rounds:,}/{self._tally.rounds[label]:,} rounds"
-                shown += "" if accuracy is None else f", {100 * accuracy:.1f} %"
-                self.bars.update(self._tasks[label], completed=rounds, shown=shown)
+                self._show(label, rounds, accuracy)
+            case Evaluated(label, evaluation) if label in self._tasks:
+                self._show(label, evaluation.round, evaluation.accuracy)
             case Finished(label, status, wall_s):
                 self._remove(label)
                 if status == "diverged":
@@ -137,6 +140,11 @@ class TerminalProgress:
 
     def _say(self, text: str) -> None:
         say(self.bars.console, text)
+
+    def _show(self, label: str, rounds: int, accuracy: float | None) -> None:
+        shown = f"{rounds:,}/{self._tally.rounds[label]:,} rounds"
+        shown += "" if accuracy is None else f", {100 * accuracy:.1f} %"
+        self.bars.update(self._tasks[label], completed=rounds, shown=shown)
 
     def _remove(self, label: str) -> None:
         if label in self._tasks:
@@ -175,17 +183,23 @@ class PlainProgress:
                 resumed = f", {done} of them from a checkpoint" if done else ""
                 self._say(f"{tally.of(label)}: {label}, {rounds} rounds{resumed}")
             case RoundDone(label, rounds, accuracy) if label in tally.rounds:
-                quarter = QUARTERS * rounds // tally.rounds[label]
-                if quarter > self._quarters[label]:
-                    self._quarters[label] = quarter
-                    shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
-                    self._say(f"{label}: {rounds} of {tally.rounds[label]} rounds{shown}")
+                self._say_quarter(label, rounds, accuracy)
+            case Evaluated(label, evaluation) if label in tally.rounds:
+                self._say_quarter(label, evaluation.round, evaluation.accuracy)
             case Finished(label, status, wall_s):
                 self._say(f"{label}: {status} after {wall_s:.1f} s; {self._left()}")
             case Failed(label, reason):
                 self._say(f"{label}: failed: {reason}; {self._left()}")
             case Notice(text):
                 self._say(text)
+
+    def _say_quarter(self, label: str, rounds: int, accuracy: float | None) -> None:
+        planned = self._tally.rounds[label]
+        quarter = QUARTERS * rounds // planned
+        if quarter > self._quarters[label]:
+            self._quarters[label] = quarter
+            shown = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
+            self._say(f"{label}: {rounds} of {planned} rounds{shown}")
 
     def _left(self) -> str:
         done = f"{self._tally.done} of {self._tally.total} done"

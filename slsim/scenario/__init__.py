@@ -1,10 +1,11 @@
 """The scenario file: typed, frozen tables with defaults, checked whole before anything runs.
 
-`load(path)` gives a `Plan` with one `Case` for every combination of its sweep.
+`load(path)` gives a `Plan` with one `Case` for every combination of its sweep and every seed.
 """
 
+from slsim.scenario.axes import Axis, axes
 from slsim.scenario.choice import Augmentation, Choice, Partition
-from slsim.scenario.labels import full_label, run_labels
+from slsim.scenario.labels import full_label, run_labels, setting_labels, training_labels
 from slsim.scenario.network import NetworkTable
 from slsim.scenario.plan import Case, Plan, load, override, plan, read
 from slsim.scenario.rates import LinkClass, RateTable, only_rates, rewrite_traces
@@ -12,6 +13,7 @@ from slsim.scenario.tables import Scenario
 
 __all__ = [
     "Augmentation",
+    "Axis",
     "Case",
     "Choice",
     "LinkClass",
@@ -20,6 +22,7 @@ __all__ = [
     "Plan",
     "RateTable",
     "Scenario",
+    "axes",
     "full_label",
     "load",
     "only_rates",
@@ -28,4 +31,6 @@ __all__ = [
     "read",
     "rewrite_traces",
     "run_labels",
+    "setting_labels",
+    "training_labels",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from slsim.errors import Fault
 
 DEEPEST = 32  # tables and lists within one another
+MOST_CASES = 100_000  # of a scenario
 LARGEST = 2**63 - 1
 
 

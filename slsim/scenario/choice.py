@@ -10,9 +10,9 @@ import errno
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -38,6 +38,29 @@ class Table(BaseModel):
     """A table of the file: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def table(self) -> dict[str, Any]:
+        """As a scenario file would say it, every default written out."""
+        table: dict[str, Any] = copied(self._written)
+        return table
+
+    @cached_property
+    def _written(self) -> dict[str, Any]:
+        """Written once: the cases of a sweep share the tables that it does not change."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values, which is written anew."""
+        changed = super().model_copy(update=update, deep=deep)
+        changed.__dict__.pop("_written", None)
+        return changed
+
+
+def copied(value: Any) -> Any:
+    """A copy of plain data: of tables and lists; all else is frozen."""
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

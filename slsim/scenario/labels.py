@@ -6,9 +6,13 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from slsim.scenario.normal_form import text
 from slsim.scenario.plan import Case
-from slsim.scenario.sweep import text
+from slsim.scenario.tables import DataTable, ModelTable, Scenario
+
+ENDS = ("training.stop", "training.target_")  # the keys of what may end a training
 
 
 def short_label(value: object) -> str:
@@ -49,8 +53,22 @@ def explicit_label(value: object) -> str:
 
 
 def run_labels(cases: Sequence[Case]) -> list[str]:
-    """A label for each case, no two alike: its uplink codec, then everything else that varies; each as short
-    as still tells its values apart."""
+    """Return a label for each case, no two alike: that of its setting, and its seed where the cases have
+    several: "ms, 10 Mbps, seed 1"."""
+    return _with_seeds(setting_labels(cases), [case.scenario for case in cases])
+
+
+def setting_labels(cases: Sequence[Case]) -> list[str]:
+    """Return a label for each case, alike only within one setting: its uplink codec, then everything
+    else that varies; each as short as still tells its values apart."""
+    keys = [text([case.values, case.scenario.codec.uplink.table()]) for case in cases]
+    settings = dict(zip(keys, cases, strict=True))
+    labels = dict(zip(settings, _of_settings(list(settings.values())), strict=True))
+    return [labels[key] for key in keys]
+
+
+def _of_settings(cases: Sequence[Case]) -> list[str]:
+    """A label for each of `cases`, no two of one setting."""
     others = [
         key
         for key, value in cases[0].values.items()
@@ -61,17 +79,83 @@ def run_labels(cases: Sequence[Case]) -> list[str]:
     for key in others:
         values = [case.values[key] for case in cases]
         columns.append(_distinct(values, list(map(full_label, values))))
-    joined = [", ".join(parts) for parts in zip(*columns, strict=True)]
-    return _distinct([case.scenario.table() for case in cases], joined, joined)
+    return _joined(columns)
 
 
-def _distinct(values: Sequence[object], full: Sequence[str], short: Sequence[str] = ()) -> list[str]:
+def training_labels(scenarios: Sequence[Scenario]) -> list[str]:
+    """Return a label for each scenario, alike only where the same is learned: its uplink codec with its
+    numbers, then whatever else of what is learned differs between them, called by its key, and its seed where
+    there are several: "qu 3, cut deep, seed 1"."""
+    tables = [one.learning_table() for one in scenarios]
+    keys = [text(table) for table in tables]
+    learned = dict(zip(keys, zip(scenarios, map(_parts, tables), strict=True), strict=True))
+    different, parts = [one for one, _ in learned.values()], [part for _, part in learned.values()]
+    codecs = [one.codec.uplink for one in different]
+    columns = [_told_apart([codec.table() for codec in codecs], [codec.label for codec in codecs])]
+    differing = [key for key in dict.fromkeys(itertools.chain(*parts)) if _varies(key, parts)]
+    names = [key.rpartition(".")[2] for key in differing]
+    for key, name in zip(differing, names, strict=True):
+        values = [part.get(key) for part in parts]
+        called = key if names.count(name) > 1 else name
+        columns.append([f"{called} {label}" for label in _beside_key(values)])
+    labels = dict(zip(learned, _with_seeds(_joined(columns), different), strict=True))
+    return [labels[key] for key in keys]
+
+
+def _joined(columns: Sequence[Sequence[str]]) -> list[str]:
+    """The columns' rows, each as one label. Rows are told apart by seeds that stand beside them, or else by a
+    number, where commas in their parts make them alike."""
+    rows = list(zip(*columns, strict=True))
+    joined = [", ".join(row) for row in rows]
+    return _distinct(rows, joined, joined)
+
+
+def _beside_key(values: Sequence[object]) -> list[str]:
+    """Labels that stand beside their key: a component's is its name, another table's is all of it."""
+    given = ["none" if value is None else value for value in values]
+    full = list(map(full_label, given))
+    is_table = [isinstance(value, Mapping) and "name" not in value for value in given]
+    short = [full[i] if is_table[i] else short_label(value) for i, value in enumerate(given)]
+    return _distinct(values, full, short, full, list(map(explicit_label, given)))
+
+
+def _told_apart(values: Sequence[object], labels: Sequence[str]) -> list[str]:
+    """`labels`, where they are alike for different values the explicit ones."""
+    return _distinct(values, labels, labels, list(map(explicit_label, values)))
+
+
+def _parts(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What is learned from by dotted key, without the uplink's codec and the seed. Components are one part
+    each, called by their section."""
+    parts: dict[str, Any] = {}
+    for section, own in (("data", DataTable.own_keys()), ("model", ModelTable.own_keys())):
+        parts[section] = {key: value for key, value in table[section].items() if key not in own}
+        parts |= {f"{section}.{key}": table[section][key] for key in own if key in table[section]}
+    for section in ("codec", "clients", "training", "network", "server"):  # the last where time ends it
+        parts |= {f"{section}.{key}": value for key, value in table.get(section, {}).items()}
+    return {key: value for key, value in parts.items() if key != "codec.uplink"}
+
+
+def _varies(key: str, parts: Sequence[Mapping[str, Any]]) -> bool:
+    if key.startswith(ENDS):  # the uncompressed run is not stopped by its own target
+        parts = [part for part in parts if key in part]
+    return any(part.get(key) != parts[0].get(key) for part in parts)
+
+
+def _with_seeds(labels: Sequence[str], scenarios: Sequence[Scenario]) -> list[str]:
+    """`labels` with the seeds of their scenarios, where there are several."""
+    seeds = [scenario.seed for scenario in scenarios]
+    if len(set(seeds)) < 2:
+        return list(labels)
+    return [f"{label}, seed {seed}" for label, seed in zip(labels, seeds, strict=True)]
+
+
+def _distinct(values: Sequence[object], full: Sequence[str], *spelled: Sequence[str]) -> list[str]:
     """A label for each value, alike only where values are: its short one, its full one where another value
-    has the same short one, the explicit one where that does not suffice, or a number beside it."""
+    has the same short one, the explicit one where that does not suffice, or a number beside it. `spelled` are
+    the spellings that are tried in turn instead."""
     keys = [text(value) for value in values]
-    spellings = [short or list(map(short_label, values)), full]
-    if not short:
-        spellings.append(list(map(explicit_label, values)))
+    spellings = spelled or (list(map(short_label, values)), full, list(map(explicit_label, values)))
     labels: dict[str, str] = {}
     taken: set[str] = set()
     for spelling in spellings:

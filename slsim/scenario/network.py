@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -160,8 +161,13 @@ class NetworkTable(Table):
     def access(self, name: Literal["uplink", "downlink"] | str) -> tuple[LinkClass, ...]:
         """The classes of access links of a direction, "uplink" or "downlink"."""
         value: LinkRate = getattr(self, name)
-        return (LinkClass(rate=RATE.format(value)),) if isinstance(value, float) else value
+        return _one_class(value) if isinstance(value, float) else value
 
     def latency_s(self, link: LinkClass) -> float:
         """One way, in seconds."""
         return self.latency if link.latency is None else link.latency
+
+
+@cache
+def _one_class(rate_bps: float) -> tuple[LinkClass, ...]:
+    return (LinkClass(rate=RATE.format(rate_bps)),)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -15,13 +16,18 @@ from pydantic import ValidationError
 from slsim.errors import Fault, FaultsError, ScenarioError
 from slsim.registry import faults_of
 from slsim.scenario.bounds import bound_faults
-from slsim.scenario.sweep import combinations, count_faults, is_value, normal_form, set_key, text
+from slsim.scenario.choice import Table
+from slsim.scenario.keys import with_key
+from slsim.scenario.normal_form import normal_form, text, written
+from slsim.scenario.seed_keys import set_seeds, split_seeds
+from slsim.scenario.sweep import Combination, combinations, grids, stands_for_several, swept_around
 from slsim.scenario.tables import Scenario
 
 
 @dataclass(frozen=True)
 class Case:
-    """One setting of a sweep, and the swept values in it, as `Plan.document` writes them."""
+    """One setting of a sweep with one of its seeds (`scenario.seed`), and the swept values in it, as
+    `Plan.document` writes them. The cases of one setting have the same `values`; a seed is none of them."""
 
     values: Mapping[str, Any]
     scenario: Scenario
@@ -29,22 +35,32 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """A scenario file, read and checked: every case of its sweep, in the file's order; and what was set
-    beside the file (dotted key → value)."""
+    """A scenario file, read and checked: every case of its sweep, setting by setting in the file's order and
+    each with every seed; and what was set beside the file (dotted key → value)."""
 
     name: str
     cases: tuple[Case, ...]
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that each setting is run with."""
+        return tuple(dict.fromkeys(case.scenario.seed for case in self.cases))
+
+    @property
+    def settings(self) -> tuple[tuple[Case, ...], ...]:
+        """The settings, each as its cases, one a seed."""
+        count = len(self.seeds)
+        return tuple(self.cases[first : first + count] for first in range(0, len(self.cases), count))
+
     def document(self) -> dict[str, Any]:
-        """The resolved scenario file, every default and every swept value written out."""
+        """The resolved scenario file, every default, every seed and every swept value written out."""
         document = self.cases[0].scenario.table()
-        sweep: dict[str, list[Any]] = {key: [] for key in self.cases[0].values}
-        for case in self.cases:
-            for key, value in case.values.items():
-                if value not in sweep[key]:
-                    sweep[key].append(value)
-        return {**document, "sweep": sweep} if sweep else document
+        if len(self.seeds) > 1:
+            document["seed"] = list(self.seeds)
+        if not self.cases[0].values:
+            return document
+        return {**document, "sweep": written([cases[0].values for cases in self.settings])}
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
@@ -74,87 +90,110 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`document` with dotted keys set; a list of values becomes a sweep over them, unless the key's value is
-    such a list (see `sweep.is_value`). A table that is set replaces the whole table, and what was swept in
-    it. Raises `ScenarioError` for a key of a table that is
-    swept itself, whose values are whole tables."""
+    """`document` with dotted keys set; a list of values or a range becomes a sweep over them, unless the
+    key's value is such a list (see `sweep.is_value`). A table that is set replaces the whole table, and what
+    was swept in it. Raises `ScenarioError` for a key of a table that is swept itself, whose values are whole
+    tables, and for the sweep as a whole."""
     changed = copy.deepcopy(dict(document))
     sweep = changed.setdefault("sweep", {})
-    if not isinstance(sweep, dict):
+    tables = sweep if isinstance(sweep, list) and sweep else [sweep]
+    if not all(isinstance(table, dict) for table in tables):
         return changed  # a fault that `plan` reports
-    for key, value in overrides.items():
-        if around := _swept_around(key, sweep):
+    for key, given in overrides.items():
+        value = list(given) if isinstance(given, tuple) else given
+        if key in ("seed", "seeds"):
+            set_seeds(changed, key, value)
+            continue
+        if key.partition(".")[0] == "sweep":
+            hint = "set the key that is to be swept, to a list of values or a range"
+            raise ScenarioError([Fault(key, f"a sweep is not set as such; {hint}: network.uplink=A,B,C")])
+        if around := swept_around(key, tables[0]):
             hint = f"set {around} itself, to one value or to a list of those to sweep over"
             raise ScenarioError([Fault(key, f"{around} is swept, so nothing in it can be set; {hint}")])
-        for swept in [one for one in sweep if one == key or one.startswith(f"{key}.")]:
-            del sweep[swept]
-        if isinstance(value, list) and not is_value(key, value):
-            sweep[key] = value
+        for table in tables:
+            for swept in [one for one in table if one == key or one.startswith(f"{key}.")]:
+                del table[swept]
+        if stands_for_several(key, value):
+            for table in tables:
+                table[key] = value
         else:
-            set_key(changed, key, value, _short_defaults())
+            changed = with_key(changed, key, value, _short_defaults())
+    if not any(tables):
+        changed["sweep"] = {}
     return changed
-
-
-def _swept_around(key: str, sweep: Mapping[str, Any]) -> str | None:
-    """The swept table that `key` is in, if there is one."""
-    return next((one for one in sweep if key.startswith(f"{one}.")), None)
 
 
 def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     """Checks `document` and expands its sweep into cases that differ. Raises `ScenarioError` with every
     fault, each once."""
-    base = {key: value for key, value in document.items() if key != "sweep"}
-    sweep = document.get("sweep", {})
     if bad := list(bound_faults(document)):
         raise ScenarioError(bad, source)
-    faults: dict[Fault, None] = dict.fromkeys(_sweep_faults(sweep))
+    base, seeds, bad = split_seeds(document)
+    faults = dict.fromkeys(bad)
+    sweep = base.pop("sweep", {})
+    try:
+        swept = grids(sweep, len(seeds) or 1)
+    except FaultsError as error:
+        faults |= dict.fromkeys(error.faults)
+        swept = [{}]
+    reader = Reader(base, folder)
     scenarios: dict[str, tuple[Scenario, dict[str, Any]]] = {}
-    for combination in combinations({} if faults else sweep):
+    for combination in itertools.chain.from_iterable(map(combinations, swept)):
         try:
-            scenario = _scenario(base, sweep, combination, folder)
+            scenario = reader.read(combination)
         except FaultsError as error:
-            faults.update(dict.fromkeys(_in_sweep(fault, combination) for fault in error.faults))
+            faults |= dict.fromkeys(_in_sweep(fault, combination) for fault in error.faults)
         else:
             table = scenario.table()
             scenarios.setdefault(text(table), (scenario, table))
     if faults:
         raise ScenarioError(faults, source)
-    found = normal_form([table for _, table in scenarios.values()], list(sweep))
-    if found is None:
-        what = "these keys depend on one another; sweep over one table that holds them all"
-        raise ScenarioError([Fault("sweep", what)], source)
+    tables = [table for _, table in scenarios.values()]
+    found = normal_form(tables, list(swept[0]), are_points=isinstance(sweep, list))
     distinct = [scenario for scenario, _ in scenarios.values()]
-    cases = tuple(Case(values, distinct[number]) for number, values in zip(*found, strict=True))
+    cases = tuple(
+        Case(values, scenario)
+        for number, values in zip(*found, strict=True)
+        for scenario in _with_seeds(distinct[number], seeds)
+    )
     return Plan(cases[0].scenario.name, cases)
 
 
-def _sweep_faults(sweep: object) -> list[Fault]:
-    if not isinstance(sweep, dict):
-        return [Fault("sweep", f"must be a table of dotted keys with lists of values, found {sweep!r}")]
-    if "name" in sweep:
-        return [Fault('sweep."name"', "a study has one name; sweep over something else")]
-    faults = []
-    for key, values in sweep.items():
-        if not isinstance(values, list) or not values:
-            faults.append(Fault(f'sweep."{key}"', f"must be a list of one value or more, found {values!r}"))
-        elif around := _swept_around(key, sweep):
-            hint = f"write {key.removeprefix(around)[1:]} into the values of {around}"
-            faults.append(
-                Fault(f'sweep."{key}"', f"{around} is swept too; {hint}, or sweep over its keys instead")
-            )
-    return faults or count_faults(sweep)
+def _with_seeds(scenario: Scenario, seeds: Sequence[int]) -> list[Scenario]:
+    return [scenario.model_copy(update={"seed": seed}) for seed in seeds] or [scenario]
 
 
-def _scenario(
-    base: Mapping[str, Any], sweep: Mapping[str, list[Any]], combination: Mapping[str, int], folder: Path
-) -> Scenario:
-    table = copy.deepcopy(dict(base))
-    for key, index in combination.items():
-        set_key(table, key, copy.deepcopy(sweep[key][index]), _short_defaults())
-    try:
-        return Scenario.model_validate(table, context={"folder": folder})
-    except ValidationError as error:
-        raise FaultsError(faults_of(error, Scenario)) from None
+class Reader:
+    """Checks the combinations of a sweep over `base`; a section that several have alike is checked once."""
+
+    def __init__(self, base: Mapping[str, Any], folder: Path) -> None:
+        self._base, self._context = base, {"folder": folder}
+        self._sections: dict[tuple[Any, ...], object] = {}
+
+    def read(self, combination: Combination) -> Scenario:
+        """The scenario of a combination. Raises `FaultsError`."""
+        table: Mapping[str, Any] = self._base
+        for key, swept in combination.items():
+            table = with_key(table, key, swept.value, _short_defaults())
+        sections = {name: self._section(name, table[name], combination) for name in table}
+        try:
+            return Scenario.model_validate(sections, context=self._context)
+        except ValidationError as error:
+            raise FaultsError(faults_of(error, Scenario)) from None
+
+    def _section(self, name: str, value: Any, combination: Combination) -> object:
+        """The section, checked; or as it is where it has faults, which the whole scenario then has too."""
+        info = Scenario.model_fields.get(name)
+        if info is None or not isinstance(info.annotation, type) or not issubclass(info.annotation, Table):
+            return value
+        inner = [swept for key, swept in combination.items() if key.partition(".")[0] == name]
+        known = (name, *map(id, inner))  # nothing but these tells it from the base's
+        if known not in self._sections:
+            try:
+                self._sections[known] = info.annotation.model_validate(value, context=self._context)
+            except ValidationError:
+                self._sections[known] = value
+        return self._sections[known]
 
 
 @cache
@@ -168,9 +207,9 @@ def _short_defaults() -> dict[str, str]:
     }
 
 
-def _in_sweep(fault: Fault, combination: Mapping[str, int]) -> Fault:
+def _in_sweep(fault: Fault, combination: Combination) -> Fault:
     """A fault of a swept value, told where the file has it."""
-    for key, index in combination.items():
+    for key, swept in combination.items():
         if fault.path == key or fault.path.startswith((key + ".", key + "[")):
-            return Fault(f'sweep."{key}"[{index}]{fault.path[len(key) :]}', fault.message)
+            return Fault(f"{swept.path}{fault.path[len(key) :]}", fault.message)
     return fault

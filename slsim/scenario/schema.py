@@ -5,8 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from slsim.registry import HIDDEN, registry_of
+from slsim.scenario.bounds import MOST_CASES
 from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK
 from slsim.scenario.tables import Scenario
+
+_RANGE = {"type": "string", "pattern": r"\.\..*/\s*[0-9]+(\s+(log|linear))?\s*$"}
+_VALUES = {"anyOf": [{"type": "array", "minItems": 1}, _RANGE]}
+_POINT = {
+    "type": "object",
+    "properties": {"seed": False, "seeds": False, "name": False},
+    "minProperties": 1,
+}
+_SWEEP = {
+    "description": "dotted keys, each with the values to run, or with a range of them; or several such "
+    "tables, whose cases are joined",
+    "anyOf": [
+        {
+            "type": "object",
+            "additionalProperties": _VALUES,
+            "properties": {"seeds": False, "name": False},
+        },
+        {"type": "array", "items": _POINT, "minItems": 1},
+    ],
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -28,11 +49,26 @@ def json_schema() -> dict[str, Any]:
                     other |= _choice(other.pop(COMPONENT_MARK), {})
         if "hooks" in properties:
             properties["probes"] = _probes()
-    sweep = {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}}
-    schema["properties"]["sweep"] = {**sweep, "description": "dotted keys, each with the values to run"}
+    _seeds(schema["properties"])
+    schema["properties"]["sweep"] = _SWEEP
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "slsim scenario"
     return schema
+
+
+def _seeds(properties: dict[str, Any]) -> None:
+    """One seed or a list of them; and how many."""
+    seed = properties["seed"]
+    several = {"type": "array", "items": _bare(seed), "minItems": 1, "uniqueItems": True}
+    kept = {key: seed[key] for key in ("default", "description", "title") if key in seed}
+    properties["seed"] = {**kept, "anyOf": [_bare(seed), several]}
+    count = {"type": "integer", "minimum": 1, "maximum": MOST_CASES}
+    what = "each setting is run with so many seeds, from seed on; or let seed be a list"
+    properties["seeds"] = {**count, "description": what}
+
+
+def _bare(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key not in ("default", "description", "title")}
 
 
 def _unnest(definition: dict[str, Any]) -> None:

@@ -1,24 +1,32 @@
-"""Sweeps: dotted keys in a document, every combination of their values, and the form in which a sweep is
-written down so that it reads back as the same cases."""
+"""Sweeps as a document has them: `[sweep]`, a grid of dotted keys with their values, or `[[sweep]]`, several
+small grids whose cases are joined in their order."""
 
 from __future__ import annotations
 
-import copy
 import itertools
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from slsim.errors import Fault, ScenarioError
+from slsim.errors import Fault, FaultsError
+from slsim.scenario.bounds import MOST_CASES
+from slsim.scenario.ranges import is_range, points
 
-MOST_CASES = 100_000
-
-# What a value in short form is short for; any other text is a component's name.
-_SHORT_FOR = {"network.uplink": "rate", "network.downlink": "rate"}
-_WITHOUT_KEYS = ("data.partition", "training.schedule", "network.framing")  # their text has no table to keep
 CLASS_KEYS = {"share", "device"}  # by which a table is a class of clients
 _LISTS = ("network.access_points", "training.schedule.milestones", "training.hooks")  # their values are lists
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A value of a sweep, and where the document has it."""
+
+    value: Any
+    path: str
+
+
+Grid = Mapping[str, Sequence[Swept]]
+Combination = Mapping[str, Swept]
 
 
 def is_value(key: str, values: Sequence[Any]) -> bool:
@@ -29,104 +37,119 @@ def is_value(key: str, values: Sequence[Any]) -> bool:
     return bool(values) and all(isinstance(one, Mapping) and one.keys() & CLASS_KEYS for one in values)
 
 
-def count_faults(sweep: Mapping[str, Sequence[Any]]) -> list[Fault]:
-    """A fault where a sweep has too many cases to be made."""
-    count = math.prod(len(values) for values in sweep.values())
-    if count <= MOST_CASES:
-        return []
-    sizes = " × ".join(str(len(values)) for values in sweep.values())
-    return [Fault("sweep", f"has {sizes} = {count:,} cases; at most {MOST_CASES:,} are allowed")]
+def stands_for_several(key: str, value: object) -> bool:
+    """Whether a value that is set for `key` is a sweep: a list of values, or a range."""
+    return is_range(value) or (isinstance(value, list) and not is_value(key, value))
 
 
-def combinations(sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, int]]:
-    """Every combination of the swept values, as the values' positions."""
-    ranges = [range(len(values)) for values in sweep.values()]
-    return (dict(zip(sweep, choice, strict=True)) for choice in itertools.product(*ranges))
+def grids(sweep: object, seeds: int) -> list[Grid]:
+    """The grids of a sweep, ranges unfolded. Raises `FaultsError` for what is no sweep, and for one with too
+    many cases to be made, each with so many seeds."""
+    are_points = isinstance(sweep, list)
+    tables: list[Any] = sweep if isinstance(sweep, list) and sweep else [sweep]
+    if not all(isinstance(table, Mapping) for table in tables):
+        what = f"must be a table of dotted keys with lists of values, or several such tables, found {sweep!r}"
+        raise FaultsError([Fault("sweep", what)])
+    faults: dict[Fault, None] = {}
+    found = []
+    for number, table in enumerate(tables):
+        name = f"sweep[{number}]" if are_points else "sweep"
+        wrong = list(_faults(table, name, are_points)) or list(_differences(table, tables[0], name))
+        try:
+            found.append({} if wrong else _grid(table, name, are_points))
+        except FaultsError as error:
+            wrong += error.faults
+        faults |= dict.fromkeys(wrong)
+    if faults := faults or dict.fromkeys(_too_many(found, seeds)):
+        raise FaultsError(faults)
+    return found
 
 
-def set_key(
-    document: dict[str, Any], key: str, value: Any, defaults: Mapping[str, str] | None = None
-) -> None:
-    """Sets a dotted key; a value in short form on the way, or its default, becomes its table. Raises
-    `ScenarioError` where something on the way is no table."""
-    *parents, last = key.split(".")
-    table = document
-    for depth, parent in enumerate(parents, start=1):
-        path = ".".join(parents[:depth])
-        below = table.setdefault(parent, (defaults or {}).get(path, {}))
-        if isinstance(below, str):
-            short = {} if path in _WITHOUT_KEYS else {_SHORT_FOR.get(path, "name"): below}
-            below = table[parent] = short
-        if not isinstance(below, dict):
-            hint = " (it is a list)" if isinstance(below, list) else ""
-            raise ScenarioError([Fault(key, f"{path} is not a table{hint}, so nothing in it can be set")])
-        table = below
-    table[last] = value
+def combinations(grid: Grid) -> Iterator[Combination]:
+    """Every combination of a grid's values, in its order."""
+    return (dict(zip(grid, choice, strict=True)) for choice in itertools.product(*grid.values()))
 
 
-def normal_form(
-    tables: Sequence[Mapping[str, Any]], keys: Sequence[str]
-) -> tuple[list[int], list[dict[str, Any]]] | None:
-    """The sweep of which `tables`, resolved documents that differ, are the cases: their order in it, and the
-    swept values of each. The keys are `keys`, or tables around them where those do not suffice: a swept name
-    of a component, say, becomes a sweep over the component with its parameters. None where nothing does."""
-    for form in _forms(keys):
-        found = _in_form(tables, form)
-        if found is not None:
-            return found
-    return None
+def unfolded(values: object, path: str) -> list[Swept]:
+    """The values of a list or a range, ranges in the list among them. Raises `FaultsError` for a faulty
+    range."""
+    if is_range(values):
+        assert isinstance(values, str)
+        try:
+            return [Swept(value, path) for value in points(values)]
+        except ValueError as error:
+            raise FaultsError([Fault(path, str(error))]) from None
+    assert isinstance(values, list)
+    found = []
+    for index, value in enumerate(values):
+        place = f"{path}[{index}]"
+        found += unfolded(value, place) if is_range(value) else [Swept(value, place)]
+    return found
 
 
-def _forms(keys: Sequence[str]) -> Iterator[list[str]]:
-    """The swept keys as given, then ever larger tables around them."""
-    yield list(keys)
-    named = [key.removesuffix(".name") for key in keys]
-    yield _outermost(named)
-    yield _outermost([key.rpartition(".")[0] if key.count(".") > 1 else key for key in named])
-    yield _outermost([key.partition(".")[0] for key in keys])
+def swept_around(key: str, sweep: Mapping[str, Any]) -> str | None:
+    """The swept table that `key` is in, if there is one."""
+    return next((one for one in sweep if key.startswith(f"{one}.")), None)
 
 
-def _outermost(keys: Sequence[str]) -> list[str]:
-    """The keys without those inside another, each once."""
-    distinct = dict.fromkeys(keys)
-    return [key for key in distinct if not any(key.startswith(f"{other}.") for other in distinct)]
+def _grid(table: Mapping[str, Any], name: str, are_points: bool) -> Grid:
+    found: dict[str, list[Swept]] = {}
+    faults: list[Fault] = []
+    for key, value in table.items():
+        path = f'{name}."{key}"'
+        try:
+            alone = are_points and not stands_for_several(key, value)
+            found[key] = [Swept(value, path)] if alone else unfolded(value, path)
+        except FaultsError as error:
+            faults += error.faults
+    if faults:
+        raise FaultsError(faults)
+    return found
 
 
-def _in_form(
-    tables: Sequence[Mapping[str, Any]], keys: Sequence[str]
-) -> tuple[list[int], list[dict[str, Any]]] | None:
-    try:
-        values = [{key: _get(table, key) for key in keys} for table in tables]
-    except (KeyError, TypeError):
-        return None
-    distinct = {key: list({text(one[key]): one[key] for one in values}.values()) for key in keys}
-    if math.prod(map(len, distinct.values())) != len(tables):
-        return None
-    place = {text(one): number for number, one in enumerate(values)}
-    combined = [dict(zip(keys, choice, strict=True)) for choice in itertools.product(*distinct.values())]
-    order = [place.get(text(one)) for one in combined]
-    if any(number is None for number in order):
-        return None
-    numbers = [number for number in order if number is not None]
-    base = tables[numbers[0]]
-    for number in numbers[1:]:
-        changed: dict[str, Any] = copy.deepcopy(dict(base))
-        for key in keys:
-            set_key(changed, key, values[number][key])
-        if changed != tables[number]:
-            return None
-    return numbers, [values[number] for number in numbers]
+def _faults(table: Mapping[str, Any], name: str, are_points: bool) -> Iterator[Fault]:
+    if "name" in table:
+        yield Fault(f'{name}."name"', "a study has one name; sweep over something else")
+    for key in ("seed", "seeds"):
+        if key in table:
+            what = "every setting is run with the same seeds; write them at the top of the file"
+            yield Fault(f'{name}."{key}"', what)
+    if are_points and not table:
+        yield Fault(name, "sweeps nothing; give each [[sweep]] a value for every key that is swept")
+    for key, value in table.items():
+        path = f'{name}."{key}"'
+        if around := swept_around(key, table):
+            hint = f"write {key.removeprefix(around)[1:]} into the values of {around}"
+            yield Fault(path, f"{around} is swept too; {hint}, or sweep over its keys instead")
+        elif are_points and isinstance(value, Mapping) and "." not in key:
+            hint = "write a dotted key in quotes, and a table as the one value of a list"
+            yield Fault(path, f"a table alone may be a dotted key without quotes; {hint}")
+        elif not _has_values(key, value, are_points):
+            ways = ', or a range such as "1 Mbps .. 1 Gbps / 20"'
+            yield Fault(path, f"must be a list of one value or more{ways}, found {value!r}")
 
 
-def text(value: object) -> str:
-    """A value of a document as text: equal for equal values."""
-    return json.dumps(value, sort_keys=True)
+def _has_values(key: str, value: object, are_points: bool) -> bool:
+    if isinstance(value, list):
+        return bool(value) or (are_points and is_value(key, value))
+    return are_points or is_range(value)
 
 
-def _get(document: Mapping[str, Any], key: str) -> Any:
-    value: Any = document
-    for part in key.split("."):
-        if not isinstance(value, Mapping):
-            raise TypeError(key)
-        value = value[part]
-    return value
+def _differences(table: Mapping[str, Any], first: Mapping[str, Any], name: str) -> Iterator[Fault]:
+    """What a table of points lacks, or has more than the first."""
+    if lacking := [key for key in first if key not in table]:
+        yield Fault(name, f"lacks {', '.join(lacking)}; each [[sweep]] gives a value to the same keys")
+    if more := [key for key in table if key not in first]:
+        yield Fault(name, f"has {', '.join(more)}, which sweep[0] lacks; each [[sweep]] sweeps the same keys")
+
+
+def _too_many(found: Sequence[Grid], seeds: int) -> Iterator[Fault]:
+    sizes = [[len(values) for values in grid.values()] for grid in found]
+    settings = sum(map(math.prod, sizes))
+    least = f"; at most {MOST_CASES:,} are allowed"
+    if settings > MOST_CASES:
+        shown = " × ".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes):,} tables"
+        yield Fault("sweep", f"has {shown} = {settings:,} cases{least}")
+    elif settings * seeds > MOST_CASES:
+        total = f"has {settings:,} settings × {seeds:,} seeds = {settings * seeds:,} cases"
+        yield Fault("sweep", f"{total}{least}")

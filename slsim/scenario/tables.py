@@ -6,6 +6,7 @@ Reading a file, sweeping and overriding is `plan.py`; choosing components by nam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -215,7 +216,7 @@ class Scenario(Table):
         """A device with measured or given times must have one for all that it will be asked to do."""
         if kept_as_text(self.training.protocol.name):
             return self
-        model = self.model.model_dump(mode="json", exclude_none=True)
+        model = self.model.table()
         codecs = {key: choice.table() for key, choice in self.codec.choices().items()}
         protocol = self.training.protocol.create()
         on_client, on_server = protocol.computing
@@ -271,7 +272,7 @@ class Scenario(Table):
 
     def table(self) -> dict[str, Any]:
         """As a scenario file would say it, every default written out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return {name: item.table() if isinstance(item, Table) else item for name, item in self}
 
     @property
     def is_baseline(self) -> bool:
@@ -291,25 +292,37 @@ class Scenario(Table):
     def learning_table(self) -> dict[str, Any]:
         """The part that what is learned depends on; the name is not, nor are links, devices and the target,
         unless they end the training."""
-        table, stop = self.table(), self.stop
-        training = {key: value for key, value in table["training"].items() if key != "stop"}
+        stop = self.stop
+        training = {key: value for key, value in self.training.table().items() if key != "stop"}
         if stop is not None:
-            training["stop"] = stop.model_dump(mode="json", exclude_none=True)
+            training["stop"] = stop.table()
         if stop is None or not stop.target:
             training = {key: value for key, value in training.items() if not key.startswith("target_")}
         by_time = stop is not None and stop.time is not None
-        learned = ("count", "batch_size", "per_round", *(("device",) if by_time else ()))
-        clients = {key: table["clients"].get(key) for key in learned}
-        clients = {key: value for key, value in clients.items() if value is not None}
+        learned, clients = (
+            ("count", "batch_size", "per_round", *(("device",) if by_time else ())),
+            self.clients.table(),
+        )
         codec = {
             key: value
-            for key, value in table["codec"].items()
+            for key, value in self.codec.table().items()
             if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
         }
-        tables = ("seed", "data", "model", *(("network", "server") if by_time else ()))
-        kept = by_content({key: table[key] for key in tables})
-        return {**kept, "codec": codec, "clients": clients, "training": training}
+        tables = {"seed": self.seed, "data": self.data.table(), "model": self.model.table()}
+        if by_time:
+            tables |= {"network": self.network.table(), "server": self.server.table()}
+        return {
+            **by_content(tables),
+            "codec": codec,
+            "clients": {key: clients[key] for key in learned if key in clients},
+            "training": training,
+        }
 
     def baseline(self) -> Scenario:
         """The same setting with nothing compressed: what targets, multipliers and speed-ups are over."""
-        return self.model_copy(update={"codec": CodecTable()})
+        return self.model_copy(update={"codec": _nothing_compressed()})
+
+
+@cache
+def _nothing_compressed() -> CodecTable:
+    return CodecTable()

@@ -19,6 +19,7 @@ from slsim.scenario.choice import MOST, Choice, HookChoice, ProtocolChoice, Tabl
 from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 from slsim.units import Duration, Size
 
+MOST_THREADS = 1024
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
@@ -90,9 +91,9 @@ class TrainingTable(Table):
         1,
         strict=True,
         ge=1,
-        le=1024,
-        description="that torch computes a training with; part of what is learned, because sums of floats "
-        "depend on it",
+        le=MOST_THREADS,
+        description="threads that torch computes a training with; part of what is learned, because sums of "
+        "floats depend on it",
     )
     evaluate_every: int | None = Field(
         None,

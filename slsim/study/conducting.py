@@ -227,11 +227,12 @@ class _Conductor:
         executor = crew.open()  # its processes import what they need while the cases are rehearsed
         try:
             known: Manners = {}
-            rehearse(cases, there.recordings.keys(), crew.devices[0], known)
+            rehearse(cases, there.recordings.keys(), crew.rehearsal, known)
             self._begin(there, due)
             schedule = Schedule(due, self._folder, crew, self._tell)
             try:
-                schedule.run(executor, known, _waits(due))
+                tried = known if crew.rehearsal == self._staffing.device else {}
+                schedule.run(executor, tried, _waits(due))
             except KeyboardInterrupt:
                 self._take(schedule.outcomes)
                 if wanted is None:

@@ -1,4 +1,5 @@
-"""Who does the trainings of a study: this process, processes beside it, or any executor that is given.
+"""Who does the trainings of a study: this process, processes beside it, a Ray cluster, or any executor that
+is given.
 
 A crew has a place for each training that runs at a time, with the device that torch computes on there.
 """
@@ -8,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from slsim.events import Notice, Tell
 from slsim.registry import registry_of
@@ -17,6 +18,9 @@ from slsim.scenario import Scenario
 from slsim.study.channel import LOCAL
 from slsim.study.processes import Processes
 from slsim.study.training import Training
+
+if TYPE_CHECKING:
+    from slsim.study.elsewhere import Place
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,12 +30,15 @@ T = TypeVar("T")
 class Crew:
     """`devices`: a device for each training that runs at a time. `open` gives the executor, `kill` ends it
     with all that it does. `host` is the address at which other processes tell events to this one; None where
-    trainings run in this process."""
+    trainings run in this process. `rehearsal` is the device of this process itself; `place` is where
+    trainings on machines that do not see the study's folder put what they learned."""
 
     devices: tuple[str, ...]
     open: Callable[[], Executor]
     kill: Callable[[Executor], None]
     host: str | None = None
+    rehearsal: str = "cpu"
+    place: Place | None = None
 
     @property
     def workers(self) -> int:
@@ -55,17 +62,22 @@ class Here(Executor):
 @dataclass(frozen=True)
 class Staffing:
     """Who is to do a study's trainings: so many `workers` (None: as many as there are cores for), on
-    `device`, in processes of this machine; or an `executor` of somebody else's."""
+    `device`, in processes of this machine or `on` "ray"; or an `executor` of somebody else's. `share` is the
+    fsspec URL of a place that all machines see, where they do not see the results folder."""
 
     device: str = "cpu"
     workers: int | None = None
     executor: Executor | None = None
+    on: Literal["ray"] | None = None
+    share: str | None = None
 
     def crew(self, trainings: Sequence[Training], tell: Tell) -> Crew:
         """The crew for these trainings. Several of them run at a time, unless a component is known to this
         process alone, which is told."""
         if self.executor is not None:
             return given(self.executor, self.device, len(trainings))
+        if self.on is not None and trainings:
+            return self._ray(min(self.workers or len(trainings), len(trainings)))
         threads = max((one.scenario.training.threads for one in trainings), default=1)
         devices = devices_of(self.device, threads, len(trainings), self.workers)
         if len(devices) == 1:
@@ -79,6 +91,16 @@ class Staffing:
             )
             return here(devices[0])
         return processes(devices)
+
+    def _ray(self, most: int) -> Crew:
+        """A cluster. Raises `StudyError` where there is none."""
+        from slsim.study.on_ray import OnRay
+
+        cluster = OnRay(gpus=0.0 if self.device == "cpu" else 1.0)
+        crew = given(cluster, self.device, most, cluster.host)
+        from slsim.study.elsewhere import Place  # it needs pandas, as all that trains
+
+        return replace(crew, rehearsal="cpu", place=Place(self.share) if self.share else None)
 
 
 def _of_this_process(scenario: Scenario) -> Iterator[str]:
@@ -94,7 +116,7 @@ def _of_this_process(scenario: Scenario) -> Iterator[str]:
 
 def here(device: str) -> Crew:
     """One training at a time, in this process."""
-    return Crew((device,), Here, lambda executor: executor.shutdown())
+    return Crew((device,), Here, lambda executor: executor.shutdown(), rehearsal=device)
 
 
 def processes(devices: tuple[str, ...]) -> Crew:
@@ -104,7 +126,7 @@ def processes(devices: tuple[str, ...]) -> Crew:
         assert isinstance(executor, Processes)
         executor.kill()
 
-    return Crew(devices, lambda: Processes(len(devices)), kill, LOCAL)
+    return Crew(devices, lambda: Processes(len(devices)), kill, LOCAL, devices[0])
 
 
 def given(executor: Executor, device: str, most: int, host: str = LOCAL) -> Crew:
@@ -116,7 +138,7 @@ def given(executor: Executor, device: str, most: int, host: str = LOCAL) -> Crew
     def kill(executor: Executor) -> None:
         executor.shutdown(wait=False, cancel_futures=True)
 
-    return Crew((device,) * most, open_given, kill, host)
+    return Crew((device,) * most, open_given, kill, host, device)
 
 
 def devices_of(device: str, threads: int, trainings: int, workers: int | None) -> tuple[str, ...]:

@@ -24,8 +24,11 @@ def localised(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Pa
         is_trace = key.rpartition(".")[2] == "trace" and isinstance(value, str)
         return _local(Path(value), files) if is_trace else value
 
-    sweep = document.get("sweep", {})
-    kept = {key: of(value, key) if key.startswith("network") else value for key, value in sweep.items()}
+    def of_grid(grid: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: of(value, key) if key.startswith("network") else value for key, value in grid.items()}
+
+    sweep = document.get("sweep")
+    kept = list(map(of_grid, sweep)) if isinstance(sweep, list) else of_grid(sweep or {})
     local = {**document, "network": of(document["network"], "network")}
     return {**local, "sweep": kept} if kept else local, files
 

@@ -38,7 +38,7 @@ from slsim.study.formats import formats
 from slsim.study.one_round import check_first_round
 from slsim.study.preparing import Manners, prepare
 from slsim.study.reuse import FILES, reusable
-from slsim.study.stopping import depends_on, over, target_for
+from slsim.study.stopping import aim_of, over, target_for
 from slsim.study.training import Training
 from slsim.threads import computing_with
 
@@ -70,18 +70,20 @@ def train_to_disk(
     *,
     known: Manners | None = None,
     wait: bool = True,
+    aim: float | None = None,
 ) -> Outcome:
     """Train, from the training's checkpoint on where there is one, and save the recording in `folder`.
 
     Each training is done by one process at a time: where another one does it, this one waits for its end, or
     is told "busy" unless `wait`. Whatever a training fails by is noted in the folder, and told by the
-    outcome; nothing is raised. `known` are models that were tried already (`preparing.prepare`).
+    outcome; nothing is raised. `known` are models that were tried already (`preparing.prepare`). `aim` is
+    what an uncompressed run sets, where that is not in `folder` (`stopping.aim_of`).
     """
     try:
         with training_lock(
             folder.training(training.name), blocking=wait, waiting=lambda: tell(Waiting(training.label))
         ):
-            return _train_to_disk(training, folder, device, tell, known)
+            return _train_to_disk(training, folder, device, tell, known, aim)
     except LockedError:
         return Outcome(training.name, "busy")
     except DiskError as error:
@@ -89,7 +91,12 @@ def train_to_disk(
 
 
 def _train_to_disk(
-    training: Training, folder: StudyFolder, device: str, tell: Tell, known: Manners | None
+    training: Training,
+    folder: StudyFolder,
+    device: str,
+    tell: Tell,
+    known: Manners | None,
+    aim: float | None,
 ) -> Outcome:
     fingerprints = Fingerprints()
     files = fingerprints.of(training.scenario)
@@ -106,7 +113,8 @@ def _train_to_disk(
 
     try:
         with told_by_cause(training.scenario):
-            until = over(training.scenario, target_for(training, _baseline(training, folder)))
+            aim = aim_of(training, folder) if aim is None else aim
+            until = over(training.scenario, target_for(training, aim))
         _, recording = train(training, tell, checkpoint, device, ready, known, until)
     except DiskError:
         raise
@@ -120,15 +128,6 @@ def _train_to_disk(
     checkpoint.remove()
     tell(Finished(training.label, recording.status, recording.provenance["wall_s"]))
     return Outcome(training.name, "trained", recording.provenance["wall_s"])
-
-
-def _baseline(training: Training, folder: StudyFolder) -> Recording | None:
-    """The recording of what a training's end depends on; None where there is none."""
-    if (before := depends_on(training)) is None:
-        return None
-    with suppress(RecordingError):
-        return folder.load_training(before.name)
-    return None
 
 
 def train(

@@ -18,7 +18,7 @@ from slsim.events import silent
 from slsim.forecast import CaseForecast, Forecast, State, TrainingForecast
 from slsim.recording import Steps
 from slsim.results import StudyFolder
-from slsim.scenario import Case, Plan, Scenario, run_labels
+from slsim.scenario import Case, Plan, Scenario, setting_labels
 from slsim.study.checkpoint import rounds_in
 from slsim.study.crews import Staffing
 from slsim.study.estimating import disk_bytes, held_bytes, memory_bytes
@@ -284,11 +284,6 @@ class _Planner:
         if not self._drawn:
             return []
         return [f"Times were measured with random images in place of {', '.join(sorted(self._drawn))}."]
-
-
-def setting_labels(cases: Sequence[Case]) -> list[str]:
-    """What each case's setting is called."""
-    return run_labels(cases)
 
 
 def kind_name(scenario: Scenario) -> str:

@@ -13,7 +13,7 @@ from slsim import boundary
 from slsim.errors import Fault, ScenarioError, SlsimError, StudyError
 from slsim.recording import Steps
 from slsim.scenario import Case, Plan, Scenario, plan, run_labels
-from slsim.scenario.sweep import text
+from slsim.scenario.normal_form import text
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_round
 from slsim.study.preparing import Manners, prepare

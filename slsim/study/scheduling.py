@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeAlias
 
 from slsim.boundary import told
@@ -15,10 +16,12 @@ from slsim.events import Event, Failed, Notice, Tell
 from slsim.results import StudyFolder
 from slsim.study.channel import Channel
 from slsim.study.crews import Crew
+from slsim.study.elsewhere import fetch, train_elsewhere
 from slsim.study.failures import noted
 from slsim.study.job import Outcome, train_to_disk
 from slsim.study.preparing import Manners
 from slsim.study.processes import ProcessDiedError
+from slsim.study.stopping import aim_of
 from slsim.study.training import Training
 
 MOST_DEATHS = 3  # of the process of one training
@@ -91,8 +94,11 @@ class Schedule:
         self._waiting.remove(training)
         device = self._free.pop()
         wait = training.name in self._busy
+        place = self._crew.place
+        train = train_to_disk if place is None else partial(train_elsewhere, place)
+        aim = aim_of(training, self._folder)
         future = executor.submit(
-            train_to_disk, training, self._folder, device, sender, known=known, wait=wait
+            train, training, self._folder, device, sender, known=known, wait=wait, aim=aim
         )
         self._running[future] = (training, device)
         future.add_done_callback(inbox.put)
@@ -103,6 +109,10 @@ class Schedule:
         self._free.append(device)
         try:
             outcome = future.result()
+            if self._crew.place is not None and outcome.state in ("trained", "found", "failed"):
+                outcome = fetch(self._crew.place, outcome, self._folder)
+        except DiskError:
+            raise
         except ProcessDiedError as error:
             self._died(training, error.how)
             return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from slsim.clock import RunningClock
-from slsim.errors import TrainingError
+from slsim.errors import RecordingError, TrainingError
 from slsim.recording import Recording, Steps
+from slsim.results import StudyFolder
 from slsim.scenario import Scenario
 from slsim.scenario.training_table import StopTable
 from slsim.study.training import Training
@@ -21,22 +23,34 @@ def depends_on(training: Training) -> Training | None:
     return Training.of(scenario.baseline())
 
 
-def target_for(training: Training, baseline: Recording | None) -> float | None:
-    """The accuracy (0 … 1) at which `training` ends; None where no accuracy ends it. `baseline` is the
-    recording of what it depends on. Raises `TrainingError` where that is missing."""
+def aim_of(training: Training, folder: StudyFolder) -> float | None:
+    """The accuracy (0 … 1) at which `training` ends by what the uncompressed run in `folder` held; infinite
+    where that learned nothing. None where that is not there, or does not matter."""
+    from slsim.analysis import target_of  # it needs pandas
+
+    if (before := depends_on(training)) is None:
+        return None
+    try:
+        baseline = folder.load_training(before.name)
+    except RecordingError:
+        return None
+    target = target_of(training.scenario.training, baseline.test_set, baseline)
+    return math.inf if target.reason else target.accuracy
+
+
+def target_for(training: Training, aim: float | None) -> float | None:
+    """The accuracy (0 … 1) at which `training` ends; None where no accuracy ends it. `aim` is that of
+    `aim_of`. Raises `TrainingError` where what it depends on is missing."""
     settings, stop = training.scenario.training, training.scenario.stop
     if stop is None or not stop.target:
         return None
     if settings.target_margin is None:
         return float(settings.target_accuracy)
-    if baseline is None:
+    if aim is None:
         raise TrainingError(
             "it stops at a target that is taken from the uncompressed run, which failed; so it was not begun"
         )
-    from slsim.analysis import target_of  # it needs pandas
-
-    target = target_of(settings, baseline.test_set, baseline)
-    return None if target.reason else target.accuracy
+    return aim
 
 
 def over(scenario: Scenario, target: float | None) -> Callable[[Recording], str]:
@@ -81,7 +95,7 @@ class _Over:
         self._counted = recording.num_rounds
 
     def _is_reached(self, recording: Recording) -> bool:
-        if self._target is None:
+        if self._target is None or math.isinf(self._target):
             return False
         from slsim.analysis import target_of
 

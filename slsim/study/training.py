@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from slsim.recording import Recording
 from slsim.results import CODE, environment, slug
-from slsim.scenario import Case, Scenario
+from slsim.scenario import Case, Scenario, training_labels
 from slsim.study.keys import training_key
 
 LONGEST_LABEL = 80  # of a training, in its folder's name
@@ -43,15 +44,14 @@ def made_by_this_version(recording: Recording) -> bool:
 
 
 def trainings_of(cases: Sequence[Case]) -> list[Training]:
-    """The distinct trainings that `cases` need, baselines first where a target depends on them. Those with
-    one codec are told apart by their keys."""
+    """Return the distinct trainings that `cases` need, baselines first where a target depends on them, each
+    called by its codec and whatever else tells it apart from the others."""
     scenarios = [case.scenario for case in cases]
     baselines = [s.baseline() for s in scenarios if s.training.target_margin is not None]
-    distinct = {training.key: training for training in map(Training.of, [*baselines, *scenarios])}
-    labels = [training.label for training in distinct.values()]
-    return [
-        training
-        if labels.count(training.label) == 1
-        else replace(training, label=f"{training.label} ({training.key})")
-        for training in distinct.values()
-    ]
+    learned = {json.dumps(one.learning_table()): one for one in [*baselines, *scenarios]}
+    labels = training_labels(list(learned.values()))
+    distinct: dict[str, Training] = {}
+    for scenario, label in zip(learned.values(), labels, strict=True):
+        training = replace(Training.of(scenario), label=label)
+        distinct.setdefault(training.key, training)
+    return list(distinct.values())

@@ -124,7 +124,7 @@ def test_access_points_in_short_form_can_be_swept_inside() -> None:
     ("key", "tables"),
     [
         ("clients.device.efficiency", {"clients": {"device": [{"device": "rtx-3090", "share": 1.0}]}}),
-        ("network.access_points.count", {"network": {"access_points": [{"count": 1, "rate": "1 Gbps"}]}}),
+        ("network.access_points.count", {"network": {"access_points": 2 * [{"count": 1, "rate": "1 Gbps"}]}}),
         ("training.hooks.every", {"training": {"hooks": ["leakage"]}}),
     ],
 )
@@ -138,7 +138,6 @@ def test_a_key_inside_a_list_is_refused_by_its_path(key: str, tables: dict[str, 
     [
         ("network.uplink", ["1 Mbps", "1000 kbps", "1 Mbps", "2 Mbps"], 2),
         ("codec.uplink", ["qu", {"name": "qu", "bits": 3}, {"name": "qu", "bits": 4}], 2),
-        ("seed", [1, 1, 1], 1),
         ("network.framing", ["none", {"header": 0}], 1),
     ],
 )
@@ -167,7 +166,7 @@ def test_a_value_that_looks_like_another_ones_longer_label_has_a_label_of_its_ow
 def test_a_sweep_is_counted_before_it_is_made() -> None:
     numbers = list(range(1, 101))
     sweep = {
-        "seed": numbers,
+        "training.max_rounds": numbers,
         "clients.count": numbers,
         "training.epochs": numbers,
         "clients.batch_size": numbers,
@@ -231,3 +230,9 @@ def test_milestones_that_are_set_are_one_value() -> None:
 def test_names_are_still_a_sweep() -> None:
     devices = ["atlas-200-dk", "raspberry-pi-4"]
     assert len(plan(override(BASE, {"clients.device": devices}), "test", Path()).cases) == 2
+
+
+@pytest.mark.parametrize("key", ["sweep", "sweep.network.uplink"])
+def test_a_sweep_is_set_by_the_keys_that_are_swept(key: str) -> None:
+    with pytest.raises(ScenarioError, match="network.uplink=A,B,C"):
+        override({**BASE, "sweep": {"clients.count": [2, 3]}}, {key: ["1 Mbps", "2 Mbps"]})

@@ -1,0 +1,121 @@
+"""Trainings on a real Ray cluster of two nodes, of which one is killed in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listening import Log
+from ray.cluster_utils import Cluster
+
+from slsim.events import Event, Saved, Started
+from slsim.recording import load, tables_of
+from slsim.results import StudyFolder
+from slsim.scenario import load as plan_of
+from slsim.study import Staffing, conduct, run
+
+Write = Callable[[dict[str, Any]], Path]
+
+MEMORY = 100 * 1024**2  # of a node's object store
+DAWDLES = """
+import time
+from pathlib import Path
+
+from slsim.learning.hooks import Hook
+
+
+LOOKS = []
+
+
+class Dawdles(Hook):
+    def measure(self, look):
+        LOOKS.append(1)  # one a round
+        while len(LOOKS) > 15 and Path(__file__).with_name("wait").exists():  # the checkpoint is of round 12
+            time.sleep(0.01)
+        yield "activations", "largest", look.received.abs().max()
+"""
+
+
+class Nodes:
+    """A cluster of two nodes, each with a core; the second can be killed, and another begun in its place."""
+
+    def __init__(self) -> None:
+        self._arguments = {"num_cpus": 1, "object_store_memory": MEMORY}
+        head = {**self._arguments, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self.address = self._cluster.address
+
+    def begin_the_second(self) -> None:
+        self._second = self._cluster.add_node(**self._arguments)
+
+    def kill_the_second(self) -> None:
+        self._cluster.remove_node(self._second, allow_graceful=False)
+
+    def end(self) -> None:
+        self._cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Nodes]:
+    there = Nodes()
+    yield there
+    there.end()
+
+
+@pytest.fixture
+def nodes(cluster: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    cluster.begin_the_second()
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    return cluster
+
+
+class Killer(Log):
+    """Kills the second node when trainings on both have a checkpoint and wait for `wait` to go."""
+
+    def __init__(self, nodes: Nodes, wait: Path) -> None:
+        super().__init__()
+        self._nodes, self._wait = nodes, wait
+        self._saved: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, Saved) and self._wait.exists():
+            self._saved.add(event.label)
+            if len(self._saved) == 2:
+                self._nodes.kill_the_second()
+                self._wait.unlink()
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["a folder that both see", "a place at a URL"])
+def test_a_training_whose_node_is_killed_is_resumed_on_the_other_and_ends_as_if_nothing_had_been(
+    tiny: dict[str, Any], write: Write, tmp_path: Path, nodes: Nodes, shared: bool
+) -> None:
+    (tmp_path / "own.py").write_text(DAWDLES)
+    tiny["training"] |= {"hooks": [f"{tmp_path / 'own.py'}:Dawdles"]}
+    path = write(tiny)
+    undisturbed = run(path, tmp_path / "here")
+    wait = tmp_path / "wait"
+    wait.touch()
+    killer = Killer(nodes, wait)
+    share = f"file://{tmp_path / 'place'}" if shared else None
+    study = conduct(
+        plan_of(path), tmp_path / "results", tell=killer, staffing=Staffing(on="ray", share=share)
+    )
+    begun = [(event.label, event.done) for event in killer.events if isinstance(event, Started)]
+    resumed = [label for label, done in begun if done > 0]
+    assert len(begun) == 4
+    assert len(resumed) == 1
+    assert any(notice.startswith(f"{resumed[0]}: its process was lost") for notice in killer.notices)
+    assert sorted(killer.trained) == ["identity", "ms 0.9 2", "qu 3"]
+    assert not study.failures
+    assert trainings(study.path) == trainings(undisturbed.path)
+    if shared:
+        assert list((tmp_path / "place").iterdir()) == []
+
+
+def trainings(path: Path) -> dict[str, dict[str, bytes]]:
+    """What was recorded, by training and file."""
+    folder = StudyFolder.open(path)
+    return {name: tables_of(load(folder.training(name))) for name in folder.trainings_listed()}
