@@ -10,22 +10,27 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from listening import CtrlC
+from listening import CtrlC, Log
 from rich.console import Console
 from typer.testing import CliRunner
 
 import slsim
 from slsim.cli import app
 from slsim.errors import DataError, SlsimError, StudyError
+from slsim.events import Event, Waiting
 from slsim.forecast import TrainingForecast
+from slsim.locks import training_lock
 from slsim.report.plans import print_plan, ranges
+from slsim.results import StudyFolder
 from slsim.scenario import Plan, plan
 from slsim.study import Interrupted, conduct, conduct_only, foresee, run
-from slsim.study.planning import wall_s
+from slsim.study.durations import wall_s
+from slsim.study.training import trainings_of
 
 ROOT = Path(slsim.__file__).parent.parent
 FIXED = [{"name": "identity"}, {"name": "qu", "bits": 3}, {"name": "sp", "sparsity": 0.9}]
@@ -221,3 +226,23 @@ def test_one_training_that_fails_says_why(tiny: dict[str, Any], write: Write, tm
     assert isinstance(failed.exception, SlsimError), failed.output
     assert "no way" in str(failed.exception)
     assert CliRunner().invoke(app, ["run", str(write(tiny)), "--only", "1", *results]).exit_code == 0
+
+
+def test_an_uncompressed_run_that_another_process_does_is_waited_for(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["training"] |= {"target_accuracy": "baseline - 10%", "stop": {"target": True}}
+    asked, log = planned(tiny), Log()
+    baseline = trainings_of(asked.cases)[0]
+    with ExitStack() as stack:
+        folder = StudyFolder.of(tmp_path / "tiny").training(baseline.name)
+        stack.enter_context(training_lock(folder))
+
+        def tell(event: Event) -> None:
+            log(event)
+            if isinstance(event, Waiting):
+                stack.close()
+
+        assert conduct_only(asked, tmp_path, 2, tell=tell).there == 2
+    assert [one.label for one in log.events if isinstance(one, Waiting)] == ["identity"]
+    assert log.trained == ["identity", "qu 3"]

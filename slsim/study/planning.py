@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from slsim.results import StudyFolder
 from slsim.scenario import Case, Plan, Scenario, setting_labels
 from slsim.study.checkpoint import rounds_in
 from slsim.study.crews import Staffing
+from slsim.study.durations import evaluations_in, training_s, wall_s
 from slsim.study.estimating import disk_bytes, held_bytes, memory_bytes
 from slsim.study.failures import told_by_cause
 from slsim.study.finding import is_there
@@ -254,7 +253,7 @@ class _Planner:
         times = self._time(training, kind)
         if isinstance(times, str):
             return replace(forecast, problem=forecast.problem or times)
-        forecast = replace(forecast, wall_s=training_s(scenario, kind, times, forecast.done))
+        forecast = replace(forecast, wall_s=training_s(scenario, kind.data, first, times, forecast.done))
         if times.peak_bytes is None:
             return forecast
         beside = 0 if kind.is_loaded else held_bytes(kind.data)
@@ -295,41 +294,6 @@ def clock_name(scenario: Scenario) -> str:
     """What tells a scenario's clock apart from others."""
     table = scenario.table()
     return _text([table["network"], table["clients"], table["server"]])
-
-
-def evaluations_in(scenario: Scenario, first: FirstRound, rounds: int) -> int:
-    """How often a training of so many rounds is evaluated."""
-    every = scenario.training.evaluate_every or first.rounds_per_epoch
-    return max(1, math.ceil(rounds / every - 1e-9))
-
-
-def training_s(scenario: Scenario, kind: _Kind, times: Measured, done: int) -> float:
-    """Real seconds that a training takes of which so many rounds are done."""
-    first, left = kind.first, max(0, kind.first.rounds - done)
-    of_an_epoch = kind.data.y_train.size / first.rounds_per_epoch
-    samples = first.samples if first.is_whole else of_an_epoch
-    hooks = scenario.training.hooks
-    measurements_s: float = sum(
-        seconds * (1 + left // choice.create().every)
-        for choice, seconds in zip(hooks, times.hooks_s, strict=True)
-    )
-    evaluations = evaluations_in(scenario, first, left)
-    steps_s = left * samples * times.sample_s
-    return times.begin_s + steps_s + evaluations * times.evaluation_s + measurements_s
-
-
-def wall_s(trainings: Sequence[TrainingForecast], workers: int) -> float:
-    """Real seconds of the trainings that are left, `workers` at a time, each begun in the order of their
-    numbers when a place is free and what it needs is finished. NaN where one is not known."""
-    ends_s: dict[int, float] = {}
-    free_s = [0.0] * workers
-    for one in (one for one in trainings if one.is_left):
-        needed_s = ends_s.get(one.needs, 0.0) if one.needs is not None else 0.0
-        ends_s[one.number] = max(heapq.heappop(free_s), needed_s) + one.wall_s
-        if math.isnan(ends_s[one.number]):
-            return math.nan
-        heapq.heappush(free_s, ends_s[one.number])
-    return max(ends_s.values(), default=0.0)
 
 
 def _text(value: object) -> str:
