@@ -15,6 +15,7 @@ from rich.text import Text
 
 from slsim.forecast import Bounds, CaseForecast, Forecast, TrainingForecast
 from slsim.report.terminal import add_row, duration, say, times
+from slsim.results import slug
 from slsim.units import SIZE
 
 MOST_LINES = 30  # of a table
@@ -150,7 +151,7 @@ def slurm_script(forecast: Forecast, command: Sequence[str], folder: Path, gpu: 
     memory_bytes = SPARE * max((one.memory_bytes for one in left if one.memory_bytes > 0), default=1e9)
     wall_s = max((one.wall_s for one in left), default=math.nan)
     options = {
-        "job-name": f"slsim-{forecast.name}",
+        "job-name": f"slsim-{slug(forecast.name)}",
         "array": ranges(numbers),
         "cpus-per-task": max(one.threads for one in left),
         "mem": f"{math.ceil(memory_bytes / 2**20)}M",
