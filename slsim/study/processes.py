@@ -107,7 +107,7 @@ class _Worker:
             else:
                 (future.set_result if good else future.set_exception)(result)
         self.kill()
-        self._process.wait()
+        self._ended()
 
     def _answer(self, content: bytes) -> bytes:
         """What the process makes of a job. Raises `EOFError` or `OSError` where it dies."""
@@ -117,7 +117,11 @@ class _Worker:
         return _read(self._process.stdout)
 
     def _ended(self) -> str:
-        """By what the process ended."""
+        """By what the process ended, which holds no file open any more."""
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with suppress(OSError):  # what it was still to be sent
+                stream.close()
         code = self._process.wait()
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 

@@ -1,0 +1,149 @@
+"""Trainings side by side in processes of their own: the same numbers, and nothing lost."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from listening import CtrlC, Log
+
+from slsim.errors import DiskError
+from slsim.recording import load, tables_of
+from slsim.results import StudyFolder
+from slsim.study import Interrupted, Study, run
+
+Write = Callable[[dict[str, Any]], Path]
+
+OWN = """
+import os, signal
+from pathlib import Path
+
+from slsim.codecs.identity import Identity
+
+
+class Raises(Identity):
+    def encode_values(self, values, shape, rng):
+        raise ArithmeticError("no number")
+
+
+class Dies(Identity):
+    def encode_values(self, values, shape, rng):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def learned(study: Study) -> dict[str, dict[str, bytes]]:
+    """What was recorded, by training and file."""
+    folder = StudyFolder.open(study.path)
+    return {name: tables_of(load(folder.training(name))) for name in folder.trainings_listed()}
+
+
+def test_numbers_do_not_depend_on_who_trains(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
+    path = write(tiny)
+    alone, beside = run(path, tmp_path / "1"), run(path, tmp_path / "2", workers=2)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        given = run(path, tmp_path / "3", executor=executor)
+    assert learned(alone) == learned(beside) == learned(given)
+    for name in ("summary", "curves", "breakdown"):
+        tables = {(study.path / f"{name}.csv").read_bytes() for study in (alone, beside, given)}
+        assert len(tables) == 1
+
+
+def test_a_codec_that_raises_and_one_that_kills_its_process_leave_the_others(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    tiny["sweep"] = {"codec.uplink": ["identity", f"{own}:Raises", f"{own}:Dies", {"name": "qu", "bits": 3}]}
+    log = Log()
+    with pytest.warns(UserWarning, match="a training failed"):
+        study = run(write(tiny), tmp_path / "results", workers=2, tell=log)
+    assert sorted(log.trained) == ["identity", "qu 3"]
+    reasons = {failure.label.rpartition(":")[2]: failure.reason for failure in study.failures}
+    assert "no number" in reasons["Raises"]
+    assert "killed by SIGKILL, 3 times in all" in reasons["Dies"]
+    assert sum("it is resumed from its checkpoint" in notice for notice in log.notices) == 2
+
+
+def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    path, before = write(tiny), children()
+    with pytest.raises(Interrupted, match="of 3 trainings are finished"):
+        run(path, tmp_path / "results", workers=2, tell=CtrlC(36, "qu 3"))
+    assert children() <= before
+    log = Log()
+    assert not run(path, tmp_path / "results", workers=2, tell=log).failures
+    assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
+
+
+def children() -> set[int]:
+    """The processes that this one has begun, and that live."""
+    deadline = time.monotonic() + 5
+    while True:
+        listed = Path("/proc/self/task").glob("*/children")
+        found = {int(one) for path in listed for one in path.read_text().split()}
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.01)
+
+
+def test_two_runs_of_one_study_at_once_do_each_training_once(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    path, results = write(tiny), tmp_path / "results"
+    logs, studies = [Log(), Log()], []
+
+    def one(log: Log) -> None:
+        studies.append(run(path, results, workers=2, tell=log))
+
+    threads = [threading.Thread(target=one, args=(log,)) for log in logs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(studies) == 2
+    assert not studies[0].failures
+    assert not studies[1].failures
+    assert sorted(logs[0].trained + logs[1].trained) == ["identity", "ms 0.9 2", "qu 3"]
+    for log in logs:
+        assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
+    assert (studies[0].path / "summary.csv").read_bytes() == studies[1].summary.to_csv(index=False).encode()
+    assert not list(results.rglob(".lock-*"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of half a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "slsim-test", str(folder)])
+    if mounted.returncode:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_fills_up_is_one_clear_error_and_after_making_room_the_same_command_finishes(
+    tiny: dict[str, Any], write: Write, small_disk: Path, tmp_path: Path, workers: int
+) -> None:
+    path = write(tiny)
+    undisturbed = run(path, tmp_path / "results")
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(512 * 1024 - 110_000))
+    with pytest.raises(DiskError, match=f"cannot write {small_disk}.*No space left on device") as caught:
+        run(path, small_disk, workers=workers)
+    assert "run the same command again" in str(caught.value)
+    ballast.unlink()
+    log = Log()
+    study = run(path, small_disk, workers=workers, tell=log)
+    assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
+    assert learned(study) == learned(undisturbed)
