@@ -1,6 +1,7 @@
 """slsim: how long and how many bytes until a split-learning model is this accurate, on these links,
 with this codec.
 
+    slsim.plan("scenarios/quickstart.toml")                       # what it will take
     study  = slsim.run("scenarios/quickstart.toml")              # trains what is not there yet
     study.summary                                                 # a pandas DataFrame, one row a setting
     faster = study.replay({"network.uplink": "20 Mbps"})          # no training
@@ -12,10 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slsim.study import Study, open_study, run
+    from slsim.study import Study, open_study, plan, run
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__", "open_study", "run"]
+__all__ = ["Study", "__version__", "open_study", "plan", "run"]
 
 
 def __dir__() -> list[str]:
@@ -23,8 +24,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """`run`, `open_study` and `Study`, imported when first asked for: `import slsim` costs nothing."""
-    if name in ("Study", "open_study", "run"):
+    """`plan`, `run`, `open_study` and `Study`, imported when first asked for: importing costs nothing."""
+    if name in ("Study", "open_study", "plan", "run"):
         from slsim import study
 
         return getattr(study, name)

@@ -93,6 +93,15 @@ Settings = Annotated[
 ]
 
 
+Device = Annotated[
+    str, typer.Option(help="Where torch computes: cpu, or cuda, whose GPUs share the trainings.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Trainings at a time; left out: one for each core, or each GPU."),
+]
+
+
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run code that the study itself names, a .py, where the clock needs it."),
@@ -116,15 +125,26 @@ def run(
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End every training after so many rounds.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Where torch computes: cpu, or cuda, whose GPUs share the trainings.")
-    ] = "cpu",
-    workers: Annotated[
+    device: Device = "cpu",
+    workers: Workers = None,
+    only: Annotated[
         int | None,
         typer.Option(
-            "--workers", min=1, help="Trainings at a time; left out: one for each core, or each GPU."
+            "--only",
+            metavar="K",
+            min=1,
+            help="Do training K of `slsim plan` and nothing else: no tables, no figures.",
         ),
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's files too, into the study's folder.")
+    ] = False,
+    mlflow: Annotated[
+        bool,
+        typer.Option(
+            "--mlflow", help="Log to MLflow too: to $MLFLOW_TRACKING_URI, or else to sqlite:///mlflow.db."
+        ),
+    ] = False,
     on: Annotated[
         Cluster | None, typer.Option("--on", help="Train on this cluster's machines, not on this one.")
     ] = None,
@@ -146,13 +166,65 @@ def run(
     asked = scenarios.load(scenario, {**parse_settings(settings), **limit, **called})
     from slsim.report.progress import progress
     from slsim.report.study_tables import print_study
-    from slsim.study import Staffing, conduct
+    from slsim.report.trackers import trackers_for, tracking
+    from slsim.study import Staffing, conduct, conduct_only
+    from slsim.study.placing import folder_for
 
+    if only is not None and fresh:
+        raise typer.BadParameter("does not go with --fresh", param_hint="--only")
+    trackers = trackers_for(asked.name, folder_for(asked, results).path, tensorboard, mlflow)
+    if only is not None:
+        with progress(console) as shown, tracking(shown, *trackers) as tell:
+            done = conduct_only(asked, results, only, tell=tell, device=device)
+        console.print(str(done), soft_wrap=True, highlight=False)
+        return
     staffing = Staffing(device, workers, on="ray" if on else None, share=share)
-    with progress(console) as tell:
+    with progress(console) as shown, tracking(shown, *trackers) as tell:
         study = conduct(asked, results, fresh=fresh, tell=tell, staffing=staffing)
     print_study(console, study.tables)
     _tell_what_is_wrong(study)
+
+
+@app.command()
+def plan(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
+    settings: Settings = None,
+    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    measure: Annotated[
+        bool, typer.Option(help="Take a few steps of each kind of training to see how long they last.")
+    ] = True,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="Print an array job for sbatch instead, a training a task.")
+    ] = False,
+    device: Device = "cpu",
+    workers: Workers = None,
+) -> None:
+    """Say what a study takes before anything runs: trainings, bytes, bottlenecks, time, memory, disk."""
+    from slsim import scenario as scenarios
+    from slsim.scenario.settings import parse_settings
+
+    asked = scenarios.load(scenario, parse_settings(settings))
+    from slsim.report.plans import print_plan, slurm_script
+    from slsim.study import Staffing, foresee
+
+    staffing = Staffing(device, workers)
+    with Console(stderr=True).status("Looking at sizes …") as status:
+
+        def tell(label: str) -> None:
+            status.update(Text(f"Measuring {label} …"))
+
+        forecast = foresee(asked, results, measured=measure, staffing=staffing, tell=tell)
+    if not slurm:
+        print_plan(console, forecast)
+    elif not forecast.left:
+        _errors().print("Nothing is left to train: slsim run plays the clocks and writes the tables")
+    else:
+        command = ["slsim", "run", str(scenario), *(f"--set={text}" for text in settings or ())]
+        command += [] if results == Path("results") else [f"--results={results}"]
+        command += [] if device == "cpu" else [f"--device={device}"]
+        sys.stdout.write(slurm_script(forecast, command, Path.cwd(), gpu=device != "cpu"))
+        for problem in dict.fromkeys(one.problem for one in forecast.left if one.problem):
+            _errors().print(problem)
 
 
 def _tell_what_is_wrong(study: Study) -> None:

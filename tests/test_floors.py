@@ -44,6 +44,7 @@ FLOORS = {
     "slsim.network": 2,
     "slsim.devices": 2,
     "slsim.events": 2,
+    "slsim.forecast": 2,
     "slsim.clock": 3,
     "slsim.learning": 3,
     "slsim.testing": 3,
@@ -258,6 +259,7 @@ NAMED = {  # by quickstart.toml and by the defaults of what it leaves out
     "slsim.protocols.splitfed",
 }
 OF_LEARNING = {
+    "slsim.learning.outline",
     "slsim.learning",
     "slsim.learning.data",
     "slsim.learning.data.arrays",

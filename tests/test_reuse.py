@@ -43,7 +43,9 @@ class Trainings:
         device: str,
         ready: Any,
         known: Any,
+        over: Any,
     ) -> Any:
+        del over
         self.before()
         ready()
         if training.label == self.interrupted_at:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from slsim.analysis.runs import Run, named
+from slsim.clock import by_group
 from slsim.recording import Phase
-from slsim.recording.kinds import GROUPS, phase_column
+from slsim.recording.kinds import phase_column
 
 
 def breakdown(runs: Sequence[Run]) -> pd.DataFrame:
@@ -25,24 +26,12 @@ def breakdown(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _breakdown_row(run: Run, phases: Sequence[Phase]) -> dict[str, Any]:
-    average, critical = run.timeline.average_round(), run.timeline.critical_round()
-    shares = _by_group(critical, phases)
-    bottleneck = max(shares, key=shares.__getitem__)
-    total_s = sum(critical.values())
+    average, (most, share) = run.timeline.average_round(), run.timeline.bottleneck()
     return {
         **named(run),
         **{phase_column(phase.name): average.get(phase.name, 0.0) for phase in phases},
         "round_s": sum(average.values()),
-        **{f"in_{group}_s": seconds for group, seconds in _by_group(average, phases).items()},
-        "bottleneck": bottleneck if total_s else "none",
-        "bottleneck_share": shares[bottleneck] / total_s if total_s else 0.0,
+        **{f"in_{group}_s": seconds for group, seconds in by_group(average, phases).items()},
+        "bottleneck": most,
+        "bottleneck_share": share,
     }
-
-
-def _by_group(seconds: Mapping[str, float], phases: Sequence[Phase]) -> dict[str, float]:
-    """Seconds in each group of phases, the usual groups first."""
-    groups = dict.fromkeys((*GROUPS, *(phase.group for phase in phases if phase.group)), 0.0)
-    for phase in phases:
-        if phase.group:
-            groups[phase.group] += seconds.get(phase.name, 0.0)
-    return groups

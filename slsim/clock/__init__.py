@@ -5,7 +5,8 @@ Two ways lead to the same times: `arithmetic` on the columns of all rounds at on
 """
 
 from slsim.clock.clock import Clock
+from slsim.clock.running import RunningClock
 from slsim.clock.stage import Stage
-from slsim.clock.timeline import Timeline
+from slsim.clock.timeline import Timeline, by_group
 
-__all__ = ["Clock", "Stage", "Timeline"]
+__all__ = ["Clock", "RunningClock", "Stage", "Timeline", "by_group"]

@@ -53,6 +53,10 @@ class LiveStage:
         self._program = program
         self._over: dict[int, simpy.Event] = {}
 
+    def follow(self, program: Program) -> None:
+        """Play rounds of another program from now on."""
+        self._program = program
+
     def play(self, number: int) -> None:
         """Play one round of the program, from now on to its end. Raises `ClockError`."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from slsim.network import LinkUsage
 from slsim.recording import Phase
+from slsim.recording.kinds import GROUPS
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,14 @@ class Timeline:
             means[some] = np.add.reduceat(self.seconds, self.offsets[:-1][some]) / sizes[some, None]
         return means
 
+    def bottleneck(self) -> tuple[str, float]:
+        """Return the group of phases on which the client that the average round waited for spent most of its
+        time, and its share of the round; "none" and 0 where nothing takes time."""
+        critical = self.critical_round()
+        shares, total_s = by_group(critical, self.phases), sum(critical.values())
+        most = max(shares, key=shares.__getitem__)
+        return (most, shares[most] / total_s) if total_s else ("none", 0.0)
+
     def _mean_of_rounds(self, weights: NDArray[np.float64]) -> dict[str, float]:
         """Each round's mean over its turns by weight, and of these the mean over rounds."""
         names = [phase.name for phase in self.phases]
@@ -81,3 +90,12 @@ class Timeline:
         sums = np.add.reduceat(self.seconds * weights[:, None], starts, axis=0)
         means = (sums / np.add.reduceat(weights, starts)[:, None]).sum(axis=0) / len(sizes)
         return dict(zip(names, means.tolist(), strict=True))
+
+
+def by_group(seconds: Mapping[str, float], phases: Sequence[Phase]) -> dict[str, float]:
+    """Return the seconds in each group of phases, the usual groups first. `seconds` are by phase."""
+    groups = dict.fromkeys((*GROUPS, *(phase.group for phase in phases if phase.group)), 0.0)
+    for phase in phases:
+        if phase.group:
+            groups[phase.group] += seconds.get(phase.name, 0.0)
+    return groups

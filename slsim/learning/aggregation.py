@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import torch
-
 from slsim.codecs import Identity
-from slsim.recording import CLIENT_GRADIENTS, STATISTICS, Message, Piece
+from slsim.recording import CLIENT_GRADIENTS, Message, Piece
 from slsim.recording.kinds import ALL_REDUCE, DECODE, ENCODE
 
 if TYPE_CHECKING:
+    import torch
+
     from slsim.codecs import Codec
     from slsim.learning.codings import Codings
     from slsim.learning.exchange import Exchange
@@ -48,7 +48,7 @@ def average(exchange: Exchange, batches: Sequence[Batch]) -> None:
     exact = is_exact(exchange.codings.of(CLIENT_GRADIENTS))
     own = {} if exact else exchange.computation.own_gradients()
     average_by = _by_server if exchange.aggregation == "server" else _by_ring
-    vectors = {client: mean if exact else own.get(client, torch.zeros_like(mean)) for client in clients}
+    vectors = {client: mean if exact else own.get(client, mean.new_zeros(len(mean))) for client in clients}
     averaged = average_by(exchange, vectors, taking, statistics)
     if not exact:
         exchange.client.set_gradients(averaged * len(taking))
@@ -59,8 +59,8 @@ def _by_server(
 ) -> torch.Tensor:
     """Gradients up, their mean down."""
     exchange.script.barrier()
-    beside = _exactly(statistics)
-    total = torch.zeros_like(next(iter(vectors.values())))
+    beside = exchange.computation.exactly(statistics)
+    total = (first := next(iter(vectors.values()))).new_zeros(len(first))
     for client in taking:
         message, arrived = exchange.computation.transmit_vector(CLIENT_GRADIENTS, vectors[client])
         total += arrived
@@ -100,7 +100,7 @@ def _by_ring(
         passed = [(place + 1 - turn) % count for place in range(count)]
         ring.pass_on(passed, [sums[chunk][0] for chunk in passed], encoding=turn == 0)
     ring.receive()
-    return torch.cat([arrived / len(taking) for _, arrived in sums])
+    return exchange.computation.joined([arrived / len(taking) for _, arrived in sums])
 
 
 def _transmitted(exchange: Exchange, chunk: torch.Tensor) -> tuple[Message, torch.Tensor]:
@@ -113,7 +113,9 @@ class _Ring:
 
     def __init__(self, exchange: Exchange, clients: list[int], statistics: torch.Tensor) -> None:
         self._exchange, self._clients = exchange, clients
-        self._beside = [_exactly(chunk) for chunk in statistics.tensor_split(len(clients))]
+        self._beside = [
+            exchange.computation.exactly(chunk) for chunk in statistics.tensor_split(len(clients))
+        ]
         self._sent: list[tuple[int, Message]] = []  # by place: the row of its last message, and that
 
     def pass_on(self, chunks: Sequence[int], messages: Sequence[Message], encoding: bool) -> None:
@@ -142,12 +144,3 @@ def _coding(exchange: Exchange, message: Message) -> tuple[Piece, Piece]:
     assert message.shape is not None
     work, shape = exchange.codings.work, message.shape
     return work("encode", CLIENT_GRADIENTS, shape), work("decode", CLIENT_GRADIENTS, shape)
-
-
-def _exactly(statistics: torch.Tensor) -> list[Message]:
-    """Running statistics as a message beside the gradients; none where there are none."""
-    if not len(statistics):
-        return []
-    payload = Identity().encode(statistics.cpu())
-    shape = tuple(statistics.shape)
-    return [Message(STATISTICS, payload.num_bytes, 4 * len(statistics), 0, shape, "identity")]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from slsim.codecs import Codec, Payload
 from slsim.codecs.costs import CodecCost, cost_of
 from slsim.errors import CodecError, TrainingDiverged
 from slsim.recording import CODEC_OF, MeasuredCodec, Message, Piece
+
+if TYPE_CHECKING:
+    import torch
 
 Shape = tuple[int, ...]
 
@@ -118,6 +120,8 @@ class Codings:
 
 def laid_out(values: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """`values`, row-major as they were received, in the memory format in which layers are fastest."""
+    import torch
+
     if channels_last and values.ndim == 4:
         return values.contiguous(memory_format=torch.channels_last)
     return values
@@ -125,5 +129,7 @@ def laid_out(values: torch.Tensor, channels_last: bool) -> torch.Tensor:
 
 def check_finite(values: torch.Tensor, what: str) -> None:
     """Raise `TrainingDiverged` where there is NaN or infinity."""
+    import torch
+
     if not bool(torch.isfinite(values).all()):
         raise TrainingDiverged(f"{what} became NaN or infinite")

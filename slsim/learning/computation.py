@@ -5,16 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import torch
 from numpy.typing import NDArray
 
 from slsim.learning.codings import Codings
-from slsim.learning.images import Images
-from slsim.learning.parts import Parts
 from slsim.learning.sampling import Batch
-from slsim.recording import FEATURE_GRADIENTS, FEATURES, Lane, Message
+from slsim.recording import FEATURE_GRADIENTS, FEATURES, STATISTICS, Lane, Message
+
+if TYPE_CHECKING:
+    import torch
+
+    from slsim.learning.images import Images
+    from slsim.learning.parts import Parts
 
 Direction: TypeAlias = Literal["up", "down"]
 Shape: TypeAlias = tuple[int, ...]
@@ -96,6 +99,14 @@ class Computation(ABC):
         """Give a vector as a message of that kind, and as it arrives."""
 
     @abstractmethod
+    def joined(self, vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Concatenate vectors."""
+
+    @abstractmethod
+    def exactly(self, statistics: torch.Tensor) -> list[Message]:
+        """Give the message of what is no weight, as float32; none where there is nothing."""
+
+    @abstractmethod
     def own_gradients(self) -> dict[int, torch.Tensor]:
         """Give each client's gradient of its half (and head), flat, since the last step, where they are
         kept."""
@@ -103,3 +114,8 @@ class Computation(ABC):
     @abstractmethod
     def step(self, learning_rate: float, participants: int) -> None:
         """Take one optimizer step on both halves by the gradients averaged over `participants`."""
+
+
+def statistics_message(length: int, num_bytes: int) -> Message:
+    """The message of so many running statistics and counters."""
+    return Message(STATISTICS, num_bytes, 4 * length, 0, (length,), "identity")

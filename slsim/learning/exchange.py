@@ -6,16 +6,14 @@ Each verb computes, and writes the steps that it stands for into the round's scr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from slsim.errors import ComponentError
 from slsim.learning.aggregation import Aggregation, average
 from slsim.learning.computation import Computation, Direction, Passing
-from slsim.learning.flops import HalfFlops
-from slsim.learning.halves import Half, Snapshot
+from slsim.learning.outline import HalfFlops
 from slsim.learning.progress import Progress
 from slsim.learning.sampling import Batch, Sampler
 from slsim.recording import (
@@ -33,6 +31,11 @@ from slsim.recording import (
     Vocabulary,
 )
 from slsim.recording.kinds import CLIENT_BACKWARD, CLIENT_FORWARD, DECODE, ENCODE, HEAD
+
+if TYPE_CHECKING:
+    import torch
+
+    from slsim.learning.halves import Half, Snapshot
 
 
 class Exchange:
@@ -183,17 +186,19 @@ class Exchange:
 
     def whole_weights(self) -> torch.Tensor:
         """The state of the client's half and then the server's, as one vector."""
-        return torch.cat([half.weights().to(self.device) for half in (self.client, self.server)])
+        return self.computation.joined([half.weights() for half in (self.client, self.server)])
 
     def load_whole(self, weights: torch.Tensor) -> None:
         """Put the whole model's state back; momentum is forgotten."""
-        client, server = weights.split([self.client.size, self.server.size])
-        for half, part in ((self.client, client), (self.server, server)):
+        size = self.client.size
+        for half, part in ((self.client, weights[:size]), (self.server, weights[size:])):
             half.load(part)
             half.forget_momentum()
 
     def snapshot_of(self, plain: Any) -> Snapshot:
         """The snapshot that was told as plain values, where torch computes."""
+        from slsim.learning.halves import Snapshot
+
         weights = plain["weights"].to(self.device)
         return Snapshot(weights, plain["momentum"], tuple(plain["counters"]))
 

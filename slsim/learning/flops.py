@@ -24,17 +24,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from slsim.learning.layers import Layer, backward_of, output_of, walk
+from slsim.learning.outline import HalfFlops
 
 aten = torch.ops.aten
 Shape = Sequence[int]
-
-
-@dataclass(frozen=True)
-class HalfFlops:
-    """Floating-point operations of one part of a model for one sample; a multiply-add is two."""
-
-    forward: float
-    backward: float
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Half:
         """Elements of the state that are weights; they come first, and running statistics follow."""
         return sum(parameter.numel() for parameter in self._parameters)
 
+    @property
+    def num_learning(self) -> int:
+        """Elements of the weights that learn."""
+        return sum(parameter.numel() for parameter in self._learning)
+
     def counts(self) -> torch.Tensor:
         """What its layers count, as one vector, float32."""
         return flat(self._counters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -27,7 +27,8 @@ class Loop:
     """One training in progress: the exchange, what drives it, and what is recorded.
 
     `learn` is a protocol's (`Protocol.learn`); `crosses_cut` says whether activations travel at inference, so
-    that accuracy is measured through the codecs.
+    that accuracy is measured through the codecs. `over` is asked after each round, and after each evaluation:
+    it says what ends the training, such as "uplink"; nothing where it goes on.
     """
 
     def __init__(
@@ -37,21 +38,25 @@ class Loop:
         recording: Recording,
         hooks: Sequence[Hook] = (),
         crosses_cut: bool = True,
+        over: Callable[[Recording], str] = lambda _: "",
     ) -> None:
         assert isinstance(exchange.computation, Tensors)
         self.exchange, self.tensors, self.recording = exchange, exchange.computation, recording
         self._learn, self._hooks, self._crosses_cut = learn, tuple(hooks), crosses_cut
+        self._over = over
         self._pause: Pause | None = None  # of the protocol's round that is not over
         assert recording.words is exchange.words, "steps and recording number their texts alike"
 
     def run(self) -> Iterator[Round | Pause]:
         """Train to the end; yields at each pause and after each round, when all of it is recorded. A training
         that diverges ends, and its recording says so."""
+        if self.recording.num_rounds:  # a training that is resumed may have been killed just before its end
+            self._look_whether_over()
         events = self._learn(self.exchange, self._pause.state() if self._pause else None)
         try:
             self._measure()
             self._pause = None
-            while (event := self._next(events)) is not None:
+            while not self.recording.stopped_by and (event := self._next(events)) is not None:
                 if isinstance(event, Round):
                     self._record(event)
                 else:
@@ -78,11 +83,19 @@ class Loop:
         self.recording.phases |= self.exchange.phases
         self.recording.add_round(done.rows)
         self._measure()
+        self._look_whether_over()
         if self.exchange.progress.evaluation_due():
             batch_size = self.exchange.sampler.batch_size
             self.recording.evaluations.append(
                 evaluate(self.tensors, self.exchange.progress, batch_size, self._crosses_cut)
             )
+            self._look_whether_over()
+
+    def _look_whether_over(self) -> None:
+        """End the training before its last round where something else ends it."""
+        if not self.exchange.progress.is_over and (reason := self._over(self.recording)):
+            self.recording.stopped_by = reason
+            self.exchange.progress.stop()
 
     def _measure(self) -> None:
         """Let hooks measure whose turn it is, unless an interrupted training did so already."""

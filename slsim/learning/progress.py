@@ -16,11 +16,16 @@ class Progress:
         planned = max(1, math.ceil(settings.epochs * rounds_per_epoch - 1e-9))
         self.total_rounds = min(planned, settings.max_rounds or planned)
         self.rounds, self.steps = 0, 0
+        self._stopped = False
 
     @property
     def is_over(self) -> bool:
-        """Whether all rounds are done."""
-        return self.rounds >= self.total_rounds
+        """Whether all rounds are done, or no more are wanted."""
+        return self._stopped or self.rounds >= self.total_rounds
+
+    def stop(self) -> None:
+        """End the training after the round just done."""
+        self._stopped = True
 
     @property
     def epoch(self) -> float:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from slsim.codecs import create
 from slsim.learning.halves import Half
-from slsim.recording import STATISTICS, Message
 
 
 def weights_of(
@@ -28,14 +26,10 @@ def weights_of(
     return weights, put_back
 
 
-def statistics_sent(state: torch.Tensor, halves: Sequence[Half]) -> list[Message]:
-    """The message of what is no weight in a state of `halves`: running statistics, and what layers count, as
-    float32, for a variance that is rounded may be negative. None where there is nothing."""
-    others = torch.cat([*_split(state, halves)[1::2], *(half.counts().to(state.device) for half in halves)])
-    if not len(others):
-        return []
-    exact = create("identity").encode(others)
-    return [Message(STATISTICS, exact.num_bytes, 4 * len(others), 0, (len(others),), "identity")]
+def others_of(state: torch.Tensor, halves: Sequence[Half]) -> torch.Tensor:
+    """What is no weight in a state of `halves`: running statistics, and what layers count, as float32. It is
+    sent exactly, for a variance that is rounded may be negative."""
+    return torch.cat([*_split(state, halves)[1::2], *(half.counts().to(state.device) for half in halves)])
 
 
 def _split(state: torch.Tensor, halves: Sequence[Half]) -> tuple[torch.Tensor, ...]:

@@ -18,9 +18,10 @@ from torch import nn
 from slsim import seeds
 from slsim.errors import DataError
 from slsim.learning import ghost
-from slsim.learning.flops import HalfFlops, Part, parts_of
+from slsim.learning.flops import Part, parts_of
 from slsim.learning.layers import Layer, copied, layers_of, naming, walk
 from slsim.learning.models import Model
+from slsim.learning.outline import HalfFlops
 
 PARTS = ("client", "server", "head")
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from slsim import seeds
-from slsim.codecs import Payload
+from slsim.codecs import Identity, Payload
 from slsim.errors import TrainingDiverged
 from slsim.learning.codings import Codings
-from slsim.learning.computation import Computation, Direction, Passing, Shape
+from slsim.learning.computation import Computation, Direction, Passing, Shape, statistics_message
 from slsim.learning.halves import flat
 from slsim.learning.images import Images
 from slsim.learning.parts import Parts
 from slsim.learning.sampling import Batch
-from slsim.learning.sending import statistics_sent, weights_of
+from slsim.learning.sending import others_of, weights_of
 from slsim.learning.transfer import moved
 from slsim.recording import ACTIVATIONS, FEATURES, WEIGHTS, Message
 
@@ -97,6 +97,15 @@ class Tensors(Computation):
         arrived = self.codings.of(kind).decode(payload, shape).to(vector.device)
         return self.codings.message(kind, payload, shape), arrived
 
+    def joined(self, vectors: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.cat([vector.to(self.parts.device) for vector in vectors])
+
+    def exactly(self, statistics: torch.Tensor) -> list[Message]:
+        if not len(statistics):
+            return []
+        payload = Identity().encode(statistics.cpu())
+        return [statistics_message(len(statistics), payload.num_bytes)]
+
     def own_gradients(self) -> dict[int, torch.Tensor]:
         own = {client: torch.cat(parts) for client, parts in self._own.items()}
         self._own = {}
@@ -125,7 +134,7 @@ class Tensors(Computation):
         arrived = put_back(codec.decode(payload, tuple(weights.shape)).to(state.device))
         shape = tuple(weights.shape)
         message = self.codings.message(WEIGHTS, payload, shape)
-        return [message, *statistics_sent(state, halves)], shape, arrived
+        return [message, *self.exactly(others_of(state, halves))], shape, arrived
 
     def encode(self, kind: str, values: torch.Tensor, batches: Sequence[Batch]) -> list[Payload]:
         """Each client's part of a tensor through the codec of its kind; only activations are drawn for.

@@ -61,6 +61,7 @@ class Header(AnyHeader):
     """The fields of today's format."""
 
     steps: Count
+    stopped_by: str = Field("", max_length=64)
     measurements: Count = 0
     phases: dict[str, str]
     measured_codecs: tuple[MeasuredCodec, ...] = ()

@@ -29,7 +29,8 @@ class Mark(NamedTuple):
 class Recording:
     """A training, as far as anyone but its tensors can tell.
 
-    `phases` has the group of each phase in the steps. Of recordings of formats 1 and 2 `test_set` and
+    `phases` has the group of each phase in the steps. `stopped_by` is the key of `training.stop` that ended
+    the training before its last round; empty where none did. Of recordings of formats 1 and 2 `test_set` and
     `formats` are not known.
     """
 
@@ -38,6 +39,7 @@ class Recording:
     evaluations: list[Evaluation] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     status: Status = "finished"
+    stopped_by: str = ""
     test_set: TestSet | None = None
     formats: tuple[Format, ...] = ()
     measured_codecs: tuple[MeasuredCodec, ...] = ()
@@ -69,6 +71,12 @@ class Recording:
         if self._added:
             self._known, self._added = self._known.plus(self._added), []
         return self._known
+
+    def steps_of(self, number: int) -> Steps:
+        """The steps of one of the rounds that differ, by its place among them."""
+        if number < len(self._known):
+            return self._known.only(number)
+        return Steps.of([self._added[number - len(self._known)]], self.words)
 
     @property
     def firsts(self) -> NDArray[np.int64]:

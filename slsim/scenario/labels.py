@@ -12,6 +12,8 @@ from slsim.scenario.normal_form import text
 from slsim.scenario.plan import Case
 from slsim.scenario.tables import DataTable, ModelTable, Scenario
 
+ENDS = ("training.stop", "training.target_")  # the keys of what may end a training
+
 
 def short_label(value: object) -> str:
     """A value of a scenario by its component's name alone, or as it is: "ms", "10 Mbps"."""
@@ -129,12 +131,14 @@ def _parts(table: Mapping[str, Any]) -> dict[str, Any]:
     for section, own in (("data", DataTable.own_keys()), ("model", ModelTable.own_keys())):
         parts[section] = {key: value for key, value in table[section].items() if key not in own}
         parts |= {f"{section}.{key}": table[section][key] for key in own if key in table[section]}
-    for section in ("codec", "clients", "training"):
-        parts |= {f"{section}.{key}": value for key, value in table[section].items()}
+    for section in ("codec", "clients", "training", "network", "server"):  # the last where time ends it
+        parts |= {f"{section}.{key}": value for key, value in table.get(section, {}).items()}
     return {key: value for key, value in parts.items() if key != "codec.uplink"}
 
 
 def _varies(key: str, parts: Sequence[Mapping[str, Any]]) -> bool:
+    if key.startswith(ENDS):  # the uncompressed run is not stopped by its own target
+        parts = [part for part in parts if key in part]
     return any(part.get(key) != parts[0].get(key) for part in parts)
 
 

@@ -36,8 +36,9 @@ from slsim.scenario.choice import (
     Table,
     choose,
 )
+from slsim.scenario.contents import by_content
 from slsim.scenario.network import NetworkTable
-from slsim.scenario.training_table import TrainingTable
+from slsim.scenario.training_table import StopTable, TrainingTable
 
 
 class DataTable(ComponentTable):
@@ -272,23 +273,47 @@ class Scenario(Table):
         """As a scenario file would say it, every default written out."""
         return {name: item.table() if isinstance(item, Table) else item for name, item in self}
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether nothing is compressed."""
+        return all(choice.table() == IDENTITY.table() for choice in self.codec.choices().values())
+
+    @property
+    def stop(self) -> StopTable | None:
+        """What ends the training early. An uncompressed run is not stopped by a target that is taken from
+        what it held."""
+        stop = self.training.stop
+        if stop is None or not (stop.target and self.is_baseline and self.training.target_margin is not None):
+            return stop
+        others = stop.model_dump(exclude={"target"}, exclude_none=True)
+        return stop.model_copy(update={"target": False}) if others else None
+
     def learning_table(self) -> dict[str, Any]:
-        """The part that what is learned depends on; links, devices, the name and the target are not."""
-        training = {
-            key: value for key, value in self.training.table().items() if not key.startswith("target_")
-        }
-        clients = self.clients.table()
+        """The part that what is learned depends on; the name is not, nor are links, devices and the target,
+        unless they end the training."""
+        stop = self.stop
+        training = {key: value for key, value in self.training.table().items() if key != "stop"}
+        if stop is not None:
+            training["stop"] = stop.table()
+        if stop is None or not stop.target:
+            training = {key: value for key, value in training.items() if not key.startswith("target_")}
+        by_time = stop is not None and stop.time is not None
+        learned, clients = (
+            ("count", "batch_size", "per_round", *(("device",) if by_time else ())),
+            self.clients.table(),
+        )
         codec = {
             key: value
             for key, value in self.codec.table().items()
             if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
         }
+        tables = {"seed": self.seed, "data": self.data.table(), "model": self.model.table()}
+        if by_time:
+            tables |= {"network": self.network.table(), "server": self.server.table()}
         return {
-            "seed": self.seed,
-            "data": self.data.table(),
-            "model": self.model.table(),
+            **by_content(tables),
             "codec": codec,
-            "clients": {key: clients[key] for key in ("count", "batch_size", "per_round") if key in clients},
+            "clients": {key: clients[key] for key in learned if key in clients},
             "training": training,
         }
 

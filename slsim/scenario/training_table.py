@@ -16,6 +16,7 @@ from pydantic import (
 
 from slsim.scenario.choice import MOST, Choice, HookChoice, ProtocolChoice, Table
 from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
+from slsim.units import Duration, Size
 
 MOST_THREADS = 1024
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
@@ -24,6 +25,32 @@ _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 def _listed(hooks: object) -> object:
     """One hook may stand without the list."""
     return [hooks] if isinstance(hooks, (str, dict)) else hooks
+
+
+class StopTable(Table):
+    """What ends a training before its epochs do, whichever comes first; looked at after each round."""
+
+    uplink: Size | None = Field(None, description="bytes that all clients sent")
+    downlink: Size | None = Field(None, description="bytes that all clients received")
+    bytes: Size | None = Field(None, description="bytes that clients sent and received together")
+    time: Duration | None = Field(
+        None, description="simulated time; what is learned then depends on links and devices"
+    )
+    target: bool = Field(
+        False, strict=True, description="target_accuracy, once target_window has confirmed it"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> StopTable:
+        limits = self.model_dump(exclude={"target"}, exclude_none=True)
+        if not (self.target or limits):
+            raise ValueError(
+                'says nothing; give uplink, downlink or bytes ("500 MB"), time ("1 h") or target = true, '
+                "or leave stop out"
+            )
+        if self.time == 0:
+            raise ValueError("time must be more than 0 s")
+        return self
 
 
 class TrainingTable(Table):
@@ -49,6 +76,10 @@ class TrainingTable(Table):
         "{ milestones = [60, 120], factor = 0.2 } (in epochs)",
     )
     max_rounds: int | None = Field(None, strict=True, ge=1, le=MOST, description="end after so many rounds")
+    stop: StopTable | None = Field(
+        None,
+        description='end early, beside epochs: { uplink = "500 MB" }, { time = "1 h" }, { target = true }, …',
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the arithmetic inside the model; what crosses the cut is float32"
     )

@@ -1,7 +1,35 @@
-"""Studies: a scenario run, reopened, replayed; what is finished is kept."""
+"""Studies: a scenario planned, run, reopened, replayed; what is finished is kept.
 
-from slsim.study.conducting import Interrupted, conduct, run
-from slsim.study.crews import Staffing
-from slsim.study.study import Study, open_study, replay
+Each name is imported when it is first asked for: a plan needs no pandas.
+"""
 
-__all__ = ["Interrupted", "Staffing", "Study", "conduct", "open_study", "replay", "run"]
+from typing import TYPE_CHECKING
+
+from slsim import lazy
+
+if TYPE_CHECKING:
+    from slsim.study.conducting import Interrupted, conduct, conduct_only, run
+    from slsim.study.crews import Staffing
+    from slsim.study.planning import foresee, plan
+    from slsim.study.study import Study, open_study, replay
+
+__all__ = [
+    "Interrupted",
+    "Staffing",
+    "Study",
+    "conduct",
+    "conduct_only",
+    "foresee",
+    "open_study",
+    "plan",
+    "replay",
+    "run",
+]
+
+_HOMES = {
+    "conducting": ("Interrupted", "conduct", "conduct_only", "run"),
+    "crews": ("Staffing",),
+    "planning": ("foresee", "plan"),
+    "study": ("Study", "open_study", "replay"),
+}
+__getattr__ = lazy.attributes(__name__, _HOMES)

@@ -30,7 +30,21 @@ if TYPE_CHECKING:
 
 LONGEST_S = 60.0  # of real time without a checkpoint
 FILES = ("steps.parquet", "rounds.parquet", "evaluations.parquet")  # of a part
+PARTS = ".parts"  # what the folder's name ends in
 MEASUREMENTS = "measurements.parquet"  # of a part in which something was measured
+
+
+def rounds_in(path: Path) -> int:
+    """How many rounds the checkpoint at `path` has, as far as its parts say; 0 where there is none."""
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        return 0
+    parts = sorted(path.with_suffix(PARTS).glob(f"*/{FILES[1]}"))
+    try:
+        return sum(pq.read_metadata(part).num_rows for part in parts)
+    except (OSError, ValueError):
+        return 0
 
 
 class _UnusableError(Exception):
@@ -56,7 +70,7 @@ class Checkpoint:
     @property
     def _folder(self) -> Path:
         """Where the parts are."""
-        return self._path.with_suffix(".parts")
+        return self._path.with_suffix(PARTS)
 
     def due(self, epoch_ended: bool) -> bool:
         """At every epoch, and after a minute."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,25 @@ from slsim.events import Notice, Planned, Reused, Tell, silent
 from slsim.locks import is_locked
 from slsim.recording import Recording
 from slsim.results import StudyFolder, environment, slug
-from slsim.scenario import Plan, load, override, plan
+from slsim.scenario import Case, Plan, load, override, plan
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.crews import Staffing
 from slsim.study.failures import AllFailed, Failure, noted
+from slsim.study.finding import There, is_there
 from slsim.study.fingerprints import Fingerprints
 from slsim.study.inputs import localised
-from slsim.study.job import Outcome
+from slsim.study.job import Outcome, State
 from slsim.study.keys import check_names
-from slsim.study.placing import ORIGIN, folder_for, origin, sharing
+from slsim.study.placing import ORIGIN, folder_for, origin
 from slsim.study.playing import play
 from slsim.study.preflight import check_document, rehearse
 from slsim.study.preparing import Manners
-from slsim.study.reuse import reinstate, reusable, supersede
+from slsim.study.reuse import reinstate, supersede
 from slsim.study.scheduling import Schedule
+from slsim.study.stopping import depends_on
 from slsim.study.study import Study
 from slsim.study.training import Training, trainings_of
+from slsim.units import DURATION
 
 
 class Interrupted(StudyError):
@@ -80,7 +83,7 @@ def run(
         study = slsim.run("scenarios/quickstart.toml", workers=4)
         study = slsim.run({"name": "mine", "data": …}, overrides={"network.uplink": "20 Mbps"})
     """
-    asked = _asked(scenario, {**(overrides or {}), **({} if name is None else {"name": name})})
+    asked = plan_of(scenario, {**(overrides or {}), **({} if name is None else {"name": name})})
     staffing = Staffing(device, workers, executor)
     with _shown(tell) as told:
         study = conduct(asked, Path(results), fresh=fresh, tell=told, staffing=staffing)
@@ -89,7 +92,8 @@ def run(
     return study
 
 
-def _asked(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any]) -> Plan:
+def plan_of(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any]) -> Plan:
+    """The plan of a file, of a document as such a file has it, or of a plan. Raises `ScenarioError`."""
     if isinstance(scenario, Plan):
         if overrides:
             raise TypeError(
@@ -131,6 +135,37 @@ def conduct(
     return _Conductor(asked, folder, fresh, tell, staffing or Staffing()).study()
 
 
+@dataclass(frozen=True)
+class OnlyOne:
+    """A training that was done by itself: `number` of `planned`, `there` of which are finished by now. It was
+    "trained" in `wall_s` seconds, or "found" there."""
+
+    label: str
+    state: State
+    wall_s: float
+    number: int
+    planned: int
+    there: int
+
+    def __str__(self) -> str:
+        done = f"trained in {DURATION.pretty(self.wall_s)}" if self.state == "trained" else "there already"
+        rest = "; slsim run without --only makes the tables"
+        return (
+            f"{self.label} (training {self.number} of {self.planned}): {done}. "
+            f"{self.there} of {self.planned} are there{rest * (self.there == self.planned)}"
+        )
+
+
+def conduct_only(
+    asked: Plan, results: Path, number: int, *, tell: Tell = silent, device: str = "cpu"
+) -> OnlyOne:
+    """Do one of a plan's trainings, `number` counted from 1 as in `Forecast.trainings`, and before it the
+    uncompressed run where that sets its target and is not there; no tables. Several processes may do so at
+    once. Raises `StudyError` for a number that there is not, `AllFailed` where the training fails."""
+    folder = folder_for(asked, results)
+    return _Conductor(asked, folder, False, tell, Staffing(device, workers=1)).only(number)
+
+
 class _Conductor:
     """One study on its way from a plan to its tables."""
 
@@ -146,35 +181,82 @@ class _Conductor:
 
     def study(self) -> Study:
         """Do all of it. Raises as `run` says."""
-        check_document(self._asked)
-        check_names(self._asked.cases, self._asked.name)
-        self._inputs = localised(self._asked.document())  # as they are now: they may be edited meanwhile
-        there = _There.of(self._asked, self._folder, [] if self._fresh else self._trainings)
-        due = [training for training in self._trainings if training.key not in there.recordings]
-        crew = self._staffing.crew(due, self._tell)
-        self._tell(Planned(tuple(training.label for training in self._trainings), crew.workers))
-        executor = crew.open()  # its processes import what they need while the cases are rehearsed
-        try:
-            known: Manners = {}
-            rehearse(self._asked.cases, there.recordings.keys(), crew.rehearsal, known)
-            self._begin(there, due)
-            schedule = Schedule(due, self._folder, crew, self._tell)
-            try:
-                schedule.run(executor, known if crew.rehearsal == self._staffing.device else {})
-            except KeyboardInterrupt:
-                self._take(schedule.outcomes)
-                self._saved()
-                raise self._interrupted() from None
-        except BaseException:
-            crew.kill(executor)
-            raise
-        self._take(schedule.outcomes)
+        self._check()
+        there = There.of(self._asked, self._folder, [] if self._fresh else self._trainings)
+        due = self._due(there, self._trainings)
+        self._train(there, due, self._asked.cases)
         study = self._saved() if due else self._unchanged()
         if study is None:
             raise AllFailed(self._failures)
         return study
 
-    def _begin(self, there: _There, due: Sequence[Training]) -> None:
+    def only(self, number: int) -> OnlyOne:
+        """Do one training, as `conduct_only` says."""
+        planned = len(self._trainings)
+        if not 1 <= number <= planned:
+            raise StudyError(
+                f"there is no training {number}: {self._asked.name} has {planned}, "
+                f"which `slsim plan` numbers from 1 to {planned}"
+            )
+        self._check()
+        training = self._trainings[number - 1]
+        before = depends_on(training)
+        wanted = [one for one in self._trainings if before is not None and one.key == before.key]
+        wanted.append(training)
+        keys = {one.key for one in wanted}
+        there = There.of(self._asked, self._folder, wanted)
+        due = self._due(there, wanted)
+        cases = [case for case in self._asked.cases if Training.of(case.scenario).key in keys]
+        outcome = self._train(there, due, cases, wanted).get(training.name)
+        if training.key not in self._done:
+            raise AllFailed(self._failures)
+        files = Fingerprints()
+        finished = sum(is_there(self._asked, self._folder, one, files) for one in self._trainings)
+        state: State = "found" if outcome is None else outcome.state
+        return OnlyOne(training.label, state, self._walls[training.name], number, planned, finished)
+
+    def _check(self) -> None:
+        """Raises `ScenarioError` for what cannot be written down, or told apart."""
+        check_document(self._asked)
+        check_names(self._asked.cases, self._asked.name)
+        self._inputs = localised(self._asked.document())  # as they are now: they may be edited meanwhile
+
+    def _due(self, there: There, wanted: Sequence[Training]) -> list[Training]:
+        return [training for training in wanted if training.key not in there.recordings]
+
+    def _train(
+        self,
+        there: There,
+        due: Sequence[Training],
+        cases: Sequence[Case],
+        wanted: Sequence[Training] | None = None,
+    ) -> Mapping[str, Outcome]:
+        """Do the trainings that are due, which `cases` need, and give what became of them, by name. Where
+        only some are `wanted`, no tables are saved when it is interrupted. Raises as `run` says."""
+        planned = wanted or self._trainings
+        crew = self._staffing.crew(due, self._tell)
+        self._tell(Planned(tuple(training.label for training in planned), crew.workers))
+        executor = crew.open()  # its processes import what they need while the cases are rehearsed
+        try:
+            known: Manners = {}
+            rehearse(cases, there.recordings.keys(), crew.rehearsal, known)
+            self._begin(there, due)
+            schedule = Schedule(due, self._folder, crew, self._tell)
+            try:
+                tried = known if crew.rehearsal == self._staffing.device else {}
+                schedule.run(executor, tried, _waits(due))
+            except KeyboardInterrupt:
+                self._take(schedule.outcomes)
+                if wanted is None:
+                    self._saved()
+                raise self._interrupted() from None
+        except BaseException:
+            crew.kill(executor)
+            raise
+        self._take(schedule.outcomes)
+        return schedule.outcomes
+
+    def _begin(self, there: There, due: Sequence[Training]) -> None:
         """Take up what is there, and write down what is asked, before the first training. Raises
         `DiskError`; then nothing has begun."""
         self._folder.sweep()
@@ -266,40 +348,9 @@ class _Conductor:
         return Interrupted(len(self._done), len(self._trainings), self._folder.path, self._fresh)
 
 
-@dataclass
-class _There:
-    """The trainings that are there already: by key, and by name those that lie in other studies alone, and
-    those that are damaged."""
-
-    folder: StudyFolder
-    recordings: dict[str, Recording] = field(default_factory=dict)
-    elsewhere: dict[str, Recording] = field(default_factory=dict)
-    damaged: dict[str, RecordingError] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, asked: Plan, folder: StudyFolder, trainings: Sequence[Training]) -> _There:
-        """Look for each of `trainings`; nothing is written."""
-        there, fingerprints = cls(folder), Fingerprints()
-        for training in trainings:
-            files, found = fingerprints.of(training.scenario), None
-            try:
-                found = reusable(folder, training.name, files)
-            except RecordingError as error:
-                there.damaged[training.name] = error
-            for other in sharing(folder, training.name, asked) if found is None else ():
-                with suppress(RecordingError):
-                    found = reusable(other, training.name, files)
-                if found is not None:
-                    there.elsewhere[training.name] = found
-                    break
-            if found is not None:
-                there.recordings[training.key] = found
-        return there
-
-    def settle(self, tell: Tell) -> None:
-        """Set aside what is damaged, and copy what lies elsewhere. Raises `DiskError`."""
-        for name, error in self.damaged.items():
-            aside = self.folder.set_training_aside(name)
-            tell(Notice(f"{error}; it is kept as {aside.name}"))
-        for name, recording in self.elsewhere.items():
-            self.folder.save_training(name, recording)
+def _waits(due: Sequence[Training]) -> Callable[[Training], str | None]:
+    """Gives the name of the training that one has to wait for, of those that are due; None where there is
+    none."""
+    names = {training.name for training in due}
+    before = {training.name: other.name for training in due if (other := depends_on(training)) is not None}
+    return lambda training: name if (name := before.get(training.name)) in names else None

@@ -10,15 +10,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
-from typing import Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from slsim.events import Notice, Tell
 from slsim.registry import registry_of
 from slsim.scenario import Scenario
 from slsim.study.channel import LOCAL
-from slsim.study.elsewhere import Place
 from slsim.study.processes import Processes
 from slsim.study.training import Training
+
+if TYPE_CHECKING:
+    from slsim.study.elsewhere import Place
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,6 +98,8 @@ class Staffing:
 
         cluster = OnRay(gpus=0.0 if self.device == "cpu" else 1.0)
         crew = given(cluster, self.device, most, cluster.host)
+        from slsim.study.elsewhere import Place  # it needs pandas, as all that trains
+
         return replace(crew, rehearsal="cpu", place=Place(self.share) if self.share else None)
 
 

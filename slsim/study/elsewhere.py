@@ -87,6 +87,7 @@ def train_elsewhere(
     *,
     known: Manners | None = None,
     wait: bool = True,
+    aim: float | None = None,
 ) -> Outcome:
     """Do what `train_to_disk` does, with the place instead of the study's folder."""
     del folder  # it is not seen from here
@@ -102,7 +103,7 @@ def train_elsewhere(
         try:
             for name in (training.name + BEGUN, training.name + ENDED):
                 _write(here.trainings, place.get(name))
-            outcome = train_to_disk(training, here, device, tell_saved, known=known, wait=wait)
+            outcome = train_to_disk(training, here, device, tell_saved, known=known, wait=wait, aim=aim)
             if outcome.state in ("trained", "failed"):
                 place.put(training.name + ENDED, _contents(here.trainings, training.name))
         except DiskError as error:

@@ -39,6 +39,7 @@ from slsim.study.keys import learned
 from slsim.study.one_round import check_first_round
 from slsim.study.preparing import Manners, prepare
 from slsim.study.reuse import FILES, reusable
+from slsim.study.stopping import aim_of, over, target_for
 from slsim.study.training import Training
 from slsim.threads import computing_with
 
@@ -70,18 +71,20 @@ def train_to_disk(
     *,
     known: Manners | None = None,
     wait: bool = True,
+    aim: float | None = None,
 ) -> Outcome:
     """Train, from the training's checkpoint on where there is one, and save the recording in `folder`.
 
     Each training is done by one process at a time: where another one does it, this one waits for its end, or
     is told "busy" unless `wait`. Whatever a training fails by is noted in the folder, and told by the
-    outcome; nothing is raised. `known` are models that were tried already (`preparing.prepare`).
+    outcome; nothing is raised. `known` are models that were tried already (`preparing.prepare`). `aim` is
+    what an uncompressed run sets, where that is not in `folder` (`stopping.aim_of`).
     """
     try:
         with training_lock(
             folder.training(training.name), blocking=wait, waiting=lambda: tell(Waiting(training.label))
         ):
-            return _train_to_disk(training, folder, device, tell, known)
+            return _train_to_disk(training, folder, device, tell, known, aim)
     except LockedError:
         return Outcome(training.name, "busy")
     except DiskError as error:
@@ -89,7 +92,12 @@ def train_to_disk(
 
 
 def _train_to_disk(
-    training: Training, folder: StudyFolder, device: str, tell: Tell, known: Manners | None
+    training: Training,
+    folder: StudyFolder,
+    device: str,
+    tell: Tell,
+    known: Manners | None,
+    aim: float | None,
 ) -> Outcome:
     fingerprints = Fingerprints()
     files = fingerprints.of(training.scenario)
@@ -105,7 +113,10 @@ def _train_to_disk(
         checkpoint.files = fingerprints.of(training.scenario)  # some may have been fetched just now
 
     try:
-        _, recording = train(training, tell, checkpoint, device, ready, known)
+        with told_by_cause(training.scenario):
+            aim = aim_of(training, folder) if aim is None else aim
+            until = over(training.scenario, target_for(training, aim))
+        _, recording = train(training, tell, checkpoint, device, ready, known, until)
     except DiskError:
         raise
     except SlsimError as error:
@@ -127,14 +138,16 @@ def train(
     device: str = "cpu",
     ready: Callable[[], object] = lambda: None,
     known: Manners | None = None,
+    over: Callable[[Recording], str] = lambda _: "",
 ) -> tuple[Exchange, Recording]:
     """Train for real and record it, from the checkpoint on if there is one; a training that diverges is
-    recorded up to there. `ready` is called when data and model are there, before the first round. Raises
-    `TrainingError` or `ComponentError` for whatever goes wrong in it. For `known` see `preparing.prepare`."""
+    recorded up to there, and one that `over` ends too (see `stopping`). `ready` is called when data and model
+    are there, before the first round. Raises `TrainingError` or `ComponentError` for whatever goes wrong in
+    it. For `known` see `preparing.prepare`."""
     started = time.monotonic()
     threads = training.scenario.training.threads
     with computing_with(threads), told_by_cause(training.scenario):
-        loop = _begin(training, prepare(training.scenario, device, known))
+        loop = _begin(training, prepare(training.scenario, device, known), over)
         wall_s = checkpoint.resume(loop) if checkpoint is not None else 0.0
         exchange, recording = loop.exchange, loop.recording
         ready()
@@ -181,7 +194,7 @@ def _done(label: str, loop: Loop, is_round: bool) -> list[Event]:
     return done
 
 
-def _begin(training: Training, exchange: Exchange) -> Loop:
+def _begin(training: Training, exchange: Exchange, over: Callable[[Recording], str]) -> Loop:
     """A training in which nothing was done yet."""
     from slsim.learning.loop import Loop
 
@@ -191,4 +204,4 @@ def _begin(training: Training, exchange: Exchange) -> Loop:
         training.key, learned(scenario), test_set=exchange.images.test_set, words=exchange.words
     )
     hooks = [choice.create() for choice in scenario.training.hooks]
-    return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut)
+    return Loop(exchange, protocol.learn, recording, hooks, protocol.crosses_cut, over)

@@ -22,6 +22,8 @@ from slsim.study.reuse import finished
 
 LEARNED = ("seed", "data", "model", "codec", "clients", "training")
 CLIENTS = ("count", "batch_size", "per_round")  # what is learned from in [clients]
+TIMED = ("network", "server")  # what a training that simulated time ends learns from too, and in [clients]:
+TIMED_CLIENTS = ("device",)
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,11 @@ def _text(learning: Mapping[str, Any]) -> str:
 def _with_new_defaults(learning: Mapping[str, Any]) -> str:
     """`learned_text` of what an older slsim recorded, whose scenarios had fewer keys; empty where this one
     does not know it any more."""
-    table = {key: learning[key] for key in LEARNED if key in learning}
+    by_time = "time" in (learning.get("training", {}).get("stop") or {})
+    tables, in_clients = (*LEARNED, *(TIMED * by_time)), (*CLIENTS, *(TIMED_CLIENTS * by_time))
+    table = {key: learning[key] for key in tables if key in learning}
     if isinstance(clients := table.get("clients"), dict):
-        table["clients"] = {key: clients[key] for key in CLIENTS if key in clients}
+        table["clients"] = {key: clients[key] for key in in_clients if key in clients}
     try:
         with own_code("never"):
             return _text(_OLDER.learned(Scenario.model_validate({"name": "recorded", **table})))

@@ -3,31 +3,25 @@ scenario that will be written down reads back as the same cases."""
 
 from __future__ import annotations
 
-import itertools
 import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tomli_w
 
 from slsim import boundary
 from slsim.errors import Fault, ScenarioError, SlsimError, StudyError
-from slsim.protocols import Protocol
-from slsim.recording import Round, Rows, Steps
+from slsim.recording import Steps
 from slsim.scenario import Case, Plan, Scenario, plan, run_labels
 from slsim.scenario.normal_form import text
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_round
-from slsim.study.preparing import Manners, exchange_of, prepare
+from slsim.study.preparing import Manners, prepare
+from slsim.study.rehearsing import Foreseen, first_round, rehearsal
 from slsim.study.training import Training
 from slsim.threads import computing_with
 
-if TYPE_CHECKING:
-    from slsim.learning.exchange import Exchange
-
 MOST_READ_BACK = 200  # cases
-MOST_PAUSES = 1_000  # of a round that is rehearsed
 
 
 def check_document(asked: Plan) -> None:
@@ -90,7 +84,7 @@ class _Rehearsal:
 
     def __init__(self, device: str, known: Manners | None) -> None:
         self._device, self._known = device, known
-        self._prepared: dict[str, Exchange | SlsimError] = {}
+        self._prepared: dict[str, Foreseen | SlsimError] = {}
         self._played: dict[str, SlsimError | None] = {}
 
     def play(self, scenario: Scenario) -> None:
@@ -109,13 +103,13 @@ class _Rehearsal:
             raise _UnpreparedError(prepared)
         play_one(scenario, prepared)
 
-    def _prepare(self, scenario: Scenario, learner: str) -> Exchange | SlsimError:
+    def _prepare(self, scenario: Scenario, learner: str) -> Foreseen | SlsimError:
         """Data and model, or why there are none. Raises `StudyError` for what concerns all cases."""
         if learner not in self._prepared:
             self._prepared.clear()  # one at a time: there may be many, and each may be large
             try:
                 with computing_with(scenario.training.threads), told_by_cause(scenario):
-                    self._prepared[learner] = prepare(scenario, self._device, self._known)
+                    self._prepared[learner] = Foreseen.of(prepare(scenario, self._device, self._known))
             except StudyError:
                 raise
             except SlsimError as error:
@@ -123,15 +117,13 @@ class _Rehearsal:
         return self._prepared[learner]
 
 
-def play_one(scenario: Scenario, prepared: Exchange) -> None:
+def play_one(scenario: Scenario, foreseen: Foreseen) -> None:
     """Plays the first round of a scenario's protocol on its clock, with the sizes that the codecs' formats
-    foresee, on the model and the data that were prepared for it or for another case. What a codec or a
-    protocol of one's own cannot do without tensors is left to its training. Raises `SlsimError`."""
-    protocol, clients = scenario.training.protocol.create(), scenario.clients
-    sampler = prepared.sampler.like(clients.batch_size, clients.per_round)
-    exchange = exchange_of(scenario, prepared.parts, prepared.images, sampler, rehearsing=True)
+    foresee, on the model and the data of this case or of another. What a codec or a protocol of one's own
+    cannot do without tensors is left to its training. Raises `SlsimError`."""
+    protocol, exchange = scenario.training.protocol.create(), rehearsal(scenario, foreseen)
     try:
-        rows = _first_round(exchange, protocol)
+        rows = first_round(exchange, protocol)
     except SlsimError:
         return
     except Exception:
@@ -139,12 +131,3 @@ def play_one(scenario: Scenario, prepared: Exchange) -> None:
             return
         raise
     play_round(scenario, Steps.of([rows], exchange.words))
-
-
-def _first_round(exchange: Exchange, protocol: Protocol) -> Rows:
-    """The steps of a protocol's first round, or of its beginning where that is long."""
-    events = protocol.learn(exchange)
-    for event in itertools.islice(events, MOST_PAUSES):
-        if isinstance(event, Round):
-            return event.rows
-    return exchange.open_rows()

@@ -19,20 +19,23 @@ from slsim.study.keys import training_key
 if TYPE_CHECKING:
     from slsim.learning.apart import Manner
     from slsim.learning.codings import Codings
-    from slsim.learning.computation import Computation
+    from slsim.learning.data import Dataset
     from slsim.learning.exchange import Exchange
     from slsim.learning.images import Images
     from slsim.learning.parts import Parts
+    from slsim.learning.rehearsal import RehearsedParts
     from slsim.learning.sampling import Sampler
 
 
 Manners: TypeAlias = "dict[str, Manner]"  # of models that have been tried, by all that matters for it
 
 
-def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = None) -> Exchange:
-    """Data, the parts of the model and the codecs of a scenario, ready for a protocol. A model is tried (see
-    `admission.py`) unless it is in `known`, to which it is added. Raises `StudyError` for a device that torch
-    cannot compute on, `DataError` for a model that cannot be trained."""
+def prepare(
+    scenario: Scenario, device: str = "cpu", known: Manners | None = None, data: Dataset | None = None
+) -> Exchange:
+    """Data (loaded, unless they are given), the parts of the model and the codecs of a scenario, ready for a
+    protocol. A model is tried (see `admission.py`) unless it is in `known`, to which it is added. Raises
+    `StudyError` for a device that torch cannot compute on, `DataError` for a model that cannot be trained."""
     from slsim.learning.admission import admit
     from slsim.learning.data import load_data
     from slsim.learning.images import Images
@@ -42,7 +45,7 @@ def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = Non
     from slsim.learning.transfer import usable
 
     where, table = usable(device), scenario.model
-    data, model = load_data(scenario), table.component.create()
+    data, model = load_data(scenario) if data is None else data, table.component.create()
     halves = split(model, table.cut, data.image_shape, data.num_classes, scenario.seed, table.head_cut)
     known, tried = {} if known is None else known, training_key(scenario.baseline())
     if tried not in known:
@@ -53,28 +56,21 @@ def prepare(scenario: Scenario, device: str = "cpu", known: Manners | None = Non
     return exchange_of(scenario, parts, images, Sampler.of(scenario, data))
 
 
-def exchange_of(
-    scenario: Scenario, parts: Parts, images: Images, sampler: Sampler, rehearsing: bool = False
-) -> Exchange:
-    """An exchange of a scenario with a model and data that are there; without tensors where it is only
-    rehearsed."""
+def exchange_of(scenario: Scenario, parts: Parts, images: Images, sampler: Sampler) -> Exchange:
+    """An exchange of a scenario with a model and data that are there."""
     from slsim.learning.aggregation import keeps_own
     from slsim.learning.exchange import Exchange
     from slsim.learning.progress import Progress
-    from slsim.learning.rehearsal import NoTensors
     from slsim.learning.tensors import Tensors
 
     training, codings = scenario.training, codings_of(scenario, parts)
-    computation: Computation = (
-        NoTensors(parts, images, codings, scenario.seed)
-        if rehearsing
-        else Tensors(parts, images, codings, scenario.seed, keeps_own(training.aggregation, codings))
-    )
+    own = keeps_own(training.aggregation, codings)
+    computation = Tensors(parts, images, codings, scenario.seed, own)
     progress = Progress(training, training.protocol.create().rounds_per_epoch(sampler))
     return Exchange(computation, sampler, progress, training.aggregation)
 
 
-def codings_of(scenario: Scenario, parts: Parts) -> Codings:
+def codings_of(scenario: Scenario, parts: Parts | RehearsedParts) -> Codings:
     """The codecs of a scenario, for the tensors of its model."""
     from slsim.learning.codings import Codings
 

@@ -21,6 +21,7 @@ from slsim.study.failures import noted
 from slsim.study.job import Outcome, train_to_disk
 from slsim.study.preparing import Manners
 from slsim.study.processes import ProcessDiedError
+from slsim.study.stopping import aim_of
 from slsim.study.training import Training
 
 MOST_DEATHS = 3  # of the process of one training
@@ -83,14 +84,9 @@ class Schedule:
 
     def _next(self, after: Callable[[Training], str | None]) -> Training | None:
         """The first training that may begin now."""
-        patient = all(one.name in self._busy for one in self._waiting)
-        for training in self._waiting:
-            awaited = after(training)
-            if awaited is not None and awaited not in self.outcomes:
-                continue
-            if training.name not in self._busy or patient:
-                return training
-        return None
+        ready = [one for one in self._waiting if (name := after(one)) is None or name in self.outcomes]
+        patient = all(one.name in self._busy for one in ready)
+        return next((one for one in ready if one.name not in self._busy or patient), None)
 
     def _submit(
         self, executor: Executor, training: Training, sender: Tell, known: Manners, inbox: Inbox
@@ -100,7 +96,10 @@ class Schedule:
         wait = training.name in self._busy
         place = self._crew.place
         train = train_to_disk if place is None else partial(train_elsewhere, place)
-        future = executor.submit(train, training, self._folder, device, sender, known=known, wait=wait)
+        aim = aim_of(training, self._folder)
+        future = executor.submit(
+            train, training, self._folder, device, sender, known=known, wait=wait, aim=aim
+        )
         self._running[future] = (training, device)
         future.add_done_callback(inbox.put)
 

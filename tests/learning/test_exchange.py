@@ -28,13 +28,12 @@ from slsim.codecs import base, device
 from slsim.errors import DataError
 from slsim.learning import models
 from slsim.learning.data import Dataset
-from slsim.learning.exchange import Exchange
-from slsim.learning.images import Images
 from slsim.learning.sampling import Batch
 from slsim.learning.split import split
 from slsim.recording import ACTIVATIONS, Steps
 from slsim.scenario import Scenario
-from slsim.study.preparing import exchange_of, prepare
+from slsim.study.preparing import prepare
+from slsim.study.rehearsing import Foreseen, rehearsal
 
 ALL_CODECS = codecs.registry.names()
 
@@ -49,11 +48,10 @@ def test_a_label_travels_as_it_is_in_as_many_bytes_as_the_classes_need(
     tiny: dict[str, Any], largest: int, width: int
 ) -> None:
     scenario = scenario_of(tiny)
-    data, prepared = data_of(scenario), prepare(scenario)
+    data = data_of(scenario)
     labels = data.y_train.astype(np.int64)
     labels[7] = largest
-    wide = Images(replace(data, y_train=labels), None, torch.device("cpu"), True)
-    exchange = exchange_of(scenario, prepared.parts, wide, prepared.sampler, Exchange)
+    exchange = rehearsal(scenario, Foreseen.from_data(scenario, replace(data, y_train=labels)))
     received = exchange.upload(exchange.forward([Batch(0, np.array([3, 7]))]))
     assert received.labels is not None
     assert received.labels.tolist() == [3, largest]

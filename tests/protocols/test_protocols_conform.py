@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from trainings import normalizing_net, scenario_of, table_of, trained
 
 from slsim import protocols
+from slsim.learning.data import load_data
 from slsim.recording import SERVER, Round, Steps
 from slsim.recording.kinds import ALL_REDUCE, HEAD, PHASES
 from slsim.scenario import Scenario
-from slsim.study.preparing import exchange_of, prepare
+from slsim.study.preparing import prepare
+from slsim.study.rehearsing import Foreseen, rehearsal
 
 ACROSS, WEIGHTS = {"activations", "labels", "gradients"}, {"weights", "statistics"}
 OWN = {"client gradients", "statistics"}
@@ -98,14 +99,11 @@ def test_a_rehearsal_writes_the_steps_of_the_first_round(
     tiny: dict[str, Any], tmp_path: Path, name: str, codec: dict[str, Any]
 ) -> None:
     asked = scenario(tiny, tmp_path, name, codec)
-    found = []
-    for rehearsing in (False, True):
-        prepared = prepare(asked)
-        exchange = exchange_of(asked, prepared.parts, prepared.images, prepared.sampler, rehearsing)
-        before = exchange.whole_weights()
-        rows = first_round(asked.training.protocol.create().learn(exchange))
-        found.append(table_of(Steps.of([rows], exchange.words)))
-        is_as_before = torch.allclose(exchange.whole_weights(), before, rtol=1e-5)  # or the mean of the same
-        assert is_as_before == rehearsing
-    real, rehearsed = found
-    assert real.equals(rehearsed)
+    prepared = prepare(asked)
+    from_data = Foreseen.from_data(asked, load_data(asked))
+    rehearsals = [rehearsal(asked, foreseen) for foreseen in (Foreseen.of(prepared), from_data)]
+    real, *rehearsed = (
+        table_of(Steps.of([first_round(asked.training.protocol.create().learn(exchange))], exchange.words))
+        for exchange in (prepared, *rehearsals)
+    )
+    assert all(real.equals(one) for one in rehearsed)

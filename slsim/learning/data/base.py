@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from slsim.errors import DataError
 from slsim.learning.data.arrays import Array
 from slsim.registry import Component, Registry
+
+Shape = tuple[int, int, int]
+Sizes = int | Sequence[int]
 
 CHUNK_BYTES = 1 << 22  # of images that are looked at together for the statistics
 
@@ -31,6 +34,16 @@ class Dataset:
     x_test: NDArray[np.uint8]
     y_test: NDArray[np.int64]
     groups: Mapping[str, Array] = field(default_factory=dict)
+
+    @classmethod
+    def outline(cls, image_shape: Shape, classes: int, training: Sizes, testing: Sizes) -> Dataset:
+        """A data set of these sizes, whose images are black and take no memory. `training` and `testing` are
+        how many images there are, of each class where that is known, else of all."""
+        y_train, y_test = (_labels_of(sizes, classes) for sizes in (training, testing))
+        x_train, x_test = (
+            np.broadcast_to(np.uint8(0), (labels.size, *image_shape)) for labels in (y_train, y_test)
+        )
+        return cls(x_train, y_train, x_test, y_test)
 
     @property
     def num_classes(self) -> int:
@@ -81,6 +94,12 @@ class Dataset:
         return np.asarray(mean, np.float32), np.asarray(deviation, np.float32)
 
 
+def _labels_of(sizes: Sizes, classes: int) -> NDArray[np.int64]:
+    if isinstance(sizes, int):
+        return np.arange(sizes, dtype=np.int64) % classes
+    return np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)
+
+
 class DataSource(Component, ABC):
     """Provides a data set. A subclass is final; its fields are what a scenario's [data] may set."""
 
@@ -88,6 +107,14 @@ class DataSource(Component, ABC):
     def load(self) -> Dataset:
         """The data set, the same one each time. Raises `DataError` that says what is missing or wrong and
         where it belongs."""
+
+    def check_there(self) -> None:
+        """Raise `DataError` where the files are missing, as `load` does, without reading them."""
+
+    def outline(self) -> Dataset | None:
+        """The data set's sizes (`Dataset.outline`), found without reading images, so that a study can be
+        planned before they are there; None where `load` has to be asked."""
+        return None
 
 
 registry: Registry[DataSource] = Registry("data", DataSource)  # type: ignore[type-abstract]  # only a bound

@@ -34,17 +34,28 @@ class Collection(DataSource, ABC):
     files: ClassVar[tuple[str, ...]]
     address: ClassVar[str]
 
+    image_shape: ClassVar[tuple[int, int, int]]
+    classes: ClassVar[int] = 10
+    training: ClassVar[int]  # images, and to test with:
+    testing: ClassVar[int] = 10_000
+
     root: Path = Field(
         Path("data"), description="the folder it is in, beside the scenario or in the working directory"
     )
     download: bool = Field(False, strict=True, description="whether to fetch it into `root` if it is missing")
 
-    def load(self) -> Dataset:
+    def check_there(self) -> None:
         if not self.download and (missing := self._missing()):
             raise DataError(
                 f"{self.root / self.folder} lacks {', '.join(missing)}; set download = true, or unpack there "
                 f"what is at {self.address}"
             )
+
+    def outline(self) -> Dataset:
+        return Dataset.outline(self.image_shape, self.classes, self.training, self.testing)
+
+    def load(self) -> Dataset:
+        self.check_there()
         return Dataset(*self._split(train=True), *self._split(train=False))
 
     def check(self, path: Path) -> None:
@@ -84,6 +95,8 @@ class FashionMnist(Collection):
     """60,000 training and 10,000 test images of Fashion-MNIST, 28×28 grey, 10 classes."""
 
     source = "FashionMNIST"
+    image_shape = (1, 28, 28)
+    training = 60_000
     folder = "FashionMNIST/raw"
     files = FASHION_FILES
     address = "https://github.com/zalandoresearch/fashion-mnist"
@@ -103,6 +116,8 @@ class Cifar10(Collection):
     """50,000 training and 10,000 test images of CIFAR-10, 32×32 in colour, 10 classes."""
 
     source = "CIFAR10"
+    image_shape = (3, 32, 32)
+    training = 50_000
     folder = "cifar-10-batches-py"
     files = CIFAR10_FILES
     address = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -112,6 +127,9 @@ class Cifar100(Collection):
     """50,000 training and 10,000 test images of CIFAR-100, 32×32 in colour, 100 classes."""
 
     source = "CIFAR100"
+    image_shape = (3, 32, 32)
+    classes = 100
+    training = 50_000
     folder = "cifar-100-python"
     files = CIFAR100_FILES
     address = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +16,7 @@ from slsim.learning.data import decoding
 from slsim.learning.data.base import Dataset, DataSource
 
 TESTS = ("val", "test")  # the first of these that exists holds the test images
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # as torchvision has it
 IN_MEMORY_BYTES = 4_000_000_000  # of decoded images; more are kept in a file and mapped into memory
 
 
@@ -31,6 +33,26 @@ class ImageTree(DataSource, ABC):
 
     def reads(self) -> list[Path]:
         return _splits(self.root)
+
+    def check_there(self) -> None:
+        if not self.root.is_dir():
+            raise DataError(f"there is no folder {self.root}; {self.layout}")
+        for split in _splits(self.root):
+            if not split.is_dir():
+                raise DataError(f"there is no folder {split}; {self.layout}")
+
+    def outline(self) -> Dataset | None:
+        """Counted by names alone; as published, where it is known and the folder is not there."""
+        try:
+            self.check_there()
+        except DataError:
+            return self.published()
+        training, testing = (_counted(split) for split in _splits(self.root))
+        return Dataset.outline((3, self.size, self.size), len(training), training, testing)
+
+    def published(self) -> Dataset | None:
+        """The sizes of a well-known data set."""
+        return None
 
     def load(self) -> Dataset:
         return read_folder(self.root, self.size, self.cache, self.layout)
@@ -50,6 +72,9 @@ class ImageNet(ImageTree):
         "are at https://image-net.org/download.php, for an account, and torchvision.datasets.ImageNet(root, "
         "split) unpacks those lying in the folder that way, for split 'train' and 'val'"
     )
+
+    def published(self) -> Dataset:
+        return Dataset.outline((3, self.size, self.size), 1000, 1_281_167, 50_000)
 
 
 def read_folder(root: Path, size: int, cache: Path | None, layout: str) -> Dataset:
@@ -91,6 +116,19 @@ def _classes(split: Path, layout: str) -> list[str]:
         return [name for name in find_classes(split)[0] if not name.startswith(".")]
     except FileNotFoundError:
         raise DataError(f"{split} has no folders of classes; {layout}") from None
+
+
+def _counted(split: Path) -> list[int]:
+    """How many images each class has, by the names of the files below its folder."""
+    classes = sorted(one for one in split.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return [
+        sum(
+            file.lower().endswith(IMAGES) and not file.startswith(".")
+            for _, _, files in os.walk(one)
+            for file in files
+        )
+        for one in classes
+    ]
 
 
 def _difference(ours: list[str], theirs: list[str]) -> str:

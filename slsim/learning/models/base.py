@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +16,8 @@ from slsim.registry import Component, Registry
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from slsim.learning.outline import LayerOutline
 
 CONVOLUTION = re.compile(r"conv ([0-9]+)")
 
@@ -40,6 +42,12 @@ class Model(Component, ABC):
         """`num_layers` modules, from images float32 [batch, *image_shape] to logits [batch, num_classes].
         Initial weights come from torch's generator, which the caller has seeded. Raises `DataError` for
         images that it cannot take."""
+
+    def outline(self, image_shape: tuple[int, int, int], num_classes: int) -> Sequence[LayerOutline] | None:
+        """The sizes of the layers of `build`, found without torch; None where only `build` knows them.
+        Raises `DataError` as `build` does."""
+        del image_shape, num_classes
+        return None
 
     def client_layers(self, cut: str | int) -> int:
         """How many layers the client has. Raises `ValueError` that lists the cuts there are."""

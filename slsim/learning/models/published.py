@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from slsim.errors import DataError
 from slsim.learning.models.base import Model
+from slsim.learning.outline import LayerOutline, Outlining
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,14 +47,8 @@ class Published(Model):
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
         from torch import nn
 
-        channels, height, width = image_shape
-        least, name = 2**self.halvings, type(self).__name__.lower()
-        if min(height, width) < least:
-            raise DataError(
-                f"{height}×{width} pixels are too few: {name} halves them {self.halvings} times, so "
-                f"{least}×{least} is the least"
-            )
-        layers = nn.Sequential(*self._layers(channels, num_classes))
+        self._check(image_shape)
+        layers = nn.Sequential(*self._layers(image_shape[0], num_classes))
         for module in layers.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -64,6 +59,28 @@ class Published(Model):
 
             load(layers, self.weights, self._torchvision_names(), self.optional, self.ignored)
         return layers
+
+    def outline(self, image_shape: tuple[int, int, int], num_classes: int) -> Sequence[LayerOutline]:
+        self._check(image_shape)
+        model = Outlining(image_shape)
+        self._outline_layers(model)
+        model.mean()
+        model.linear(num_classes)
+        model.layer()
+        return model.layers
+
+    def _check(self, image_shape: tuple[int, int, int]) -> None:
+        _, height, width = image_shape
+        least, name = 2**self.halvings, type(self).__name__.lower()
+        if min(height, width) < least:
+            raise DataError(
+                f"{height}×{width} pixels are too few: {name} halves them {self.halvings} times, so "
+                f"{least}×{least} is the least"
+            )
+
+    @abstractmethod
+    def _outline_layers(self, model: Outlining) -> None:
+        """The layers below the classifier."""
 
     @abstractmethod
     def _layers(self, channels: int, num_classes: int) -> list[nn.Module]:

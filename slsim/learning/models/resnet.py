@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from slsim.learning.models.published import Published
+from slsim.learning.outline import Outlining
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +49,17 @@ class Resnet(Published):
     def _stem(self, channels: int, outputs: int) -> nn.Sequential:
         """Convolution, batch normalization and ReLU, and whatever else comes before the first block."""
 
+    def _outline_layers(self, model: Outlining) -> None:
+        width = self._scaled(CHANNELS[0])
+        self._outline_stem(model, width)
+        for stage, (count, outputs) in enumerate(zip(self.blocks, CHANNELS, strict=True)):
+            for number in range(count):
+                _outline_block(model, self._scaled(outputs), stride=2 if stage and not number else 1)
+
+    @abstractmethod
+    def _outline_stem(self, model: Outlining, outputs: int) -> None:
+        """The layer of `_stem`."""
+
     def _torchvision_names(self) -> Mapping[str, str]:
         blocks = [
             f"layer{stage}.{number}."
@@ -76,6 +88,12 @@ class Resnet18(Resnet):
         convolution = nn.Conv2d(channels, outputs, kernel_size=3, padding=1, bias=False)
         return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
+    def _outline_stem(self, model: Outlining, outputs: int) -> None:
+        model.convolution(outputs, kernel=3, padding=1, bias=False)
+        model.normalization()
+        model.activation()
+        model.layer()
+
 
 class Resnet34(Resnet):
     """ResNet34, 7×7 stem for ImageNet; its shallow cut gives the client the whole first residual block."""
@@ -96,3 +114,26 @@ class Resnet34(Resnet):
         convolution = nn.Conv2d(channels, outputs, kernel_size=7, stride=2, padding=3, bias=False)
         pool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(), pool)
+
+    def _outline_stem(self, model: Outlining, outputs: int) -> None:
+        model.convolution(outputs, kernel=7, stride=2, padding=3, bias=False)
+        model.normalization()
+        model.activation()
+        model.pooling(3, stride=2, padding=1)
+        model.layer()
+
+
+def _outline_block(model: Outlining, outputs: int, stride: int) -> None:
+    """The layer of `BasicBlock`."""
+    inputs = model.shape
+    if stride != 1 or inputs[0] != outputs:
+        model.convolution(outputs, kernel=1, stride=stride, bias=False)
+        model.normalization()
+    model.shape = inputs
+    model.convolution(outputs, kernel=3, stride=stride, padding=1, bias=False)
+    model.normalization()
+    model.activation()
+    model.convolution(outputs, kernel=3, padding=1, bias=False)
+    model.normalization()
+    model.activation()
+    model.layer()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from slsim.errors import DataError
 from slsim.learning.models.base import Model
+from slsim.learning.outline import LayerOutline, Outlining
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+HIDDEN = 128  # units of cnn's hidden layer
 
 
 class Cnn(Model):
@@ -29,19 +33,32 @@ class Cnn(Model):
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
         from torch import nn
 
-        depth, height, width = image_shape
-        if min(height, width) < 8:
-            raise DataError(
-                f"{height}×{width} pixels are too few: cnn halves them three times, so 8×8 is the least"
-            )
+        depth, height, width = self._checked(image_shape)
         blocks = []
         for block in range(3):
             out = self.channels * 2**block
             convolution = nn.Conv2d(depth, out, kernel_size=3, padding=1)
             blocks.append(nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2)))
             depth, height, width = out, height // 2, width // 2
-        hidden = nn.Sequential(nn.Flatten(), nn.Linear(depth * height * width, 128), nn.ReLU())
-        return nn.Sequential(*blocks, hidden, nn.Linear(128, num_classes))
+        hidden = nn.Sequential(nn.Flatten(), nn.Linear(depth * height * width, HIDDEN), nn.ReLU())
+        return nn.Sequential(*blocks, hidden, nn.Linear(HIDDEN, num_classes))
+
+    def outline(self, image_shape: tuple[int, int, int], num_classes: int) -> Sequence[LayerOutline]:
+        model = Outlining(self._checked(image_shape))
+        for block in range(3):
+            model.convolution(self.channels * 2**block, kernel=3, padding=1)
+            model.activation()
+            model.pooling(2)
+            model.layer()
+        return _with_classifier(model, [HIDDEN], num_classes)
+
+    def _checked(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        _, height, width = image_shape
+        if min(height, width) < 8:
+            raise DataError(
+                f"{height}×{width} pixels are too few: cnn halves them three times, so 8×8 is the least"
+            )
+        return image_shape
 
 
 class Mlp(Model):
@@ -62,3 +79,18 @@ class Mlp(Model):
             nn.Sequential(nn.Linear(self.hidden, self.hidden), nn.ReLU()),
             nn.Linear(self.hidden, num_classes),
         )
+
+    def outline(self, image_shape: tuple[int, int, int], num_classes: int) -> Sequence[LayerOutline]:
+        return _with_classifier(Outlining(image_shape), [self.hidden, self.hidden], num_classes)
+
+
+def _with_classifier(model: Outlining, hidden: Sequence[int], num_classes: int) -> Sequence[LayerOutline]:
+    """The layers of `model`, and after them hidden ones and the last one."""
+    model.flat()
+    for units in hidden:
+        model.linear(units)
+        model.activation()
+        model.layer()
+    model.linear(num_classes)
+    model.layer()
+    return model.layers

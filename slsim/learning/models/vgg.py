@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from slsim.learning.models.published import Published
+from slsim.learning.outline import Outlining
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +45,15 @@ class Vgg19(Published):
         nn.init.normal_(linear.weight, std=0.01)
         nn.init.zeros_(linear.bias)
         return [*layers, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear)]
+
+    def _outline_layers(self, model: Outlining) -> None:
+        for number, outputs in enumerate(map(self._scaled, CHANNELS), start=1):
+            model.convolution(outputs, kernel=3, padding=1)
+            model.normalization()
+            model.activation()
+            if number in POOLED:
+                model.pooling(2)
+            model.layer()
 
     def _torchvision_names(self) -> Mapping[str, str]:
         return dict(self._names())

@@ -1,0 +1,71 @@
+"""Which trainings are there already: in the study, or in other studies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from slsim.errors import RecordingError
+from slsim.events import Notice, Tell
+from slsim.recording import Recording
+from slsim.results import StudyFolder
+from slsim.scenario import Plan
+from slsim.study.fingerprints import Fingerprints
+from slsim.study.placing import sharing
+from slsim.study.reuse import reusable
+from slsim.study.training import Training
+
+
+def is_there(asked: Plan, folder: StudyFolder, training: Training, fingerprints: Fingerprints) -> bool:
+    """Return whether a run would use a training again: the study's own, or another study's."""
+    files = fingerprints.of(training.scenario)
+    with suppress(RecordingError):
+        if reusable(folder, training.name, files) is not None:
+            return True
+    return _elsewhere(asked, folder, training, files) is not None
+
+
+def _elsewhere(
+    asked: Plan, folder: StudyFolder, training: Training, files: Mapping[str, str]
+) -> Recording | None:
+    for other in sharing(folder, training.name, asked):
+        with suppress(RecordingError):
+            if (found := reusable(other, training.name, files)) is not None:
+                return found
+    return None
+
+
+@dataclass
+class There:
+    """The trainings that are there already: by key, and by name those that lie in other studies alone, and
+    those that are damaged."""
+
+    folder: StudyFolder
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    elsewhere: dict[str, Recording] = field(default_factory=dict)
+    damaged: dict[str, RecordingError] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asked: Plan, folder: StudyFolder, trainings: Sequence[Training]) -> There:
+        """Look for each of `trainings`; nothing is written."""
+        there, fingerprints = cls(folder), Fingerprints()
+        for training in trainings:
+            files, found = fingerprints.of(training.scenario), None
+            try:
+                found = reusable(folder, training.name, files)
+            except RecordingError as error:
+                there.damaged[training.name] = error
+            if found is None and (found := _elsewhere(asked, folder, training, files)) is not None:
+                there.elsewhere[training.name] = found
+            if found is not None:
+                there.recordings[training.key] = found
+        return there
+
+    def settle(self, tell: Tell) -> None:
+        """Set aside what is damaged, and copy what lies elsewhere. Raises `DiskError`."""
+        for name, error in self.damaged.items():
+            aside = self.folder.set_training_aside(name)
+            tell(Notice(f"{error}; it is kept as {aside.name}"))
+        for name, recording in self.elsewhere.items():
+            self.folder.save_training(name, recording)
