@@ -10,7 +10,7 @@ import pytest
 from listening import Log
 from ray.cluster_utils import Cluster
 
-from slsim.events import Event, Saved, Started
+from slsim.events import Event, Notice, Saved, Started
 from slsim.recording import load, tables_of
 from slsim.results import StudyFolder
 from slsim.scenario import load as plan_of
@@ -72,7 +72,8 @@ def nodes(cluster: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
 
 
 class Killer(Log):
-    """Kills the second node when trainings on both have a checkpoint and wait for `wait` to go."""
+    """Kills the second node when trainings on both have a checkpoint and wait for `wait` to go, which it does
+    when it is told that one is lost."""
 
     def __init__(self, nodes: Nodes, wait: Path) -> None:
         super().__init__()
@@ -85,7 +86,8 @@ class Killer(Log):
             self._saved.add(event.label)
             if len(self._saved) == 2:
                 self._nodes.kill_the_second()
-                self._wait.unlink()
+        if isinstance(event, Notice):
+            self._wait.unlink()
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["a folder that both see", "a place at a URL"])

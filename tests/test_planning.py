@@ -63,7 +63,7 @@ def test_predicted_bytes_are_those_that_training_then_measures(
         tiny["model"]["head_cut"] = 2
     forecast = foresee(planned(tiny), tmp_path, measured=False)
     study = run(planned(tiny), tmp_path)
-    for case, done in zip(forecast.cases, study.runs, strict=True):
+    for case, done in zip(forecast.cases, study.played, strict=True):
         assert case.up.is_fixed
         assert case.down.is_fixed
         steps = done.recording.steps.only(0)
@@ -78,7 +78,7 @@ def test_what_depends_on_data_lies_within_its_bounds(tiny: dict[str, Any], tmp_p
     tiny["sweep"]["codec.uplink"] = [{"name": "ms", "sparsity": 0.9, "bits": 2}]
     tiny["training"]["epochs"] = 1
     (case,) = foresee(planned(tiny), tmp_path, measured=False).cases
-    (done,) = run(planned(tiny), tmp_path).runs
+    (done,) = run(planned(tiny), tmp_path).played
     steps = done.recording.steps.only(0)
     assert not case.up.is_fixed
     assert case.up.least <= steps.total("num_bytes", steps.crosses("uplink"))[0] <= case.up.most

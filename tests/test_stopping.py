@@ -133,7 +133,7 @@ def test_a_target_of_the_baseline_waits_for_the_baseline_which_runs_all_its_epoc
     assert [depends_on(training) for training in others] == [uncompressed, uncompressed]
     tiny["sweep"]["codec.uplink"].reverse()  # its place in the sweep does not matter
     study = run(write(tiny), tmp_path / "results")
-    rounds = {one.label: (one.recording.num_rounds, one.recording.stopped_by) for one in study.runs}
+    rounds = {one.label: (one.recording.num_rounds, one.recording.stopped_by) for one in study.played}
     assert rounds["identity"] == (36, "")
     assert all(done < 36 and by == "target" for label, (done, by) in rounds.items() if label != "identity")
     with pytest.raises(ReplayError, match="learned"):
@@ -161,7 +161,7 @@ def test_a_time_belongs_to_the_key_with_links_and_devices(
     tiny["training"] |= {"stop": {"time": "50 ms"}}
     del tiny["sweep"]
     study = run(write(tiny), tmp_path / "results")
-    assert study.runs[0].recording.stopped_by == "time"
+    assert study.played[0].recording.stopped_by == "time"
     with pytest.raises(ReplayError):
         study.replay({"network.uplink": "3 Mbps"})
 
@@ -178,7 +178,7 @@ def test_a_study_that_a_trace_has_ended_is_opened_elsewhere(
     shutil.move(study.path, tmp_path / "elsewhere")
     trace.unlink()
     opened = open_study(tmp_path / "elsewhere")
-    assert opened.runs[0].recording.stopped_by == "time"
+    assert opened.played[0].recording.stopped_by == "time"
 
 
 @pytest.mark.parametrize("protocol", ["splitfed", "sequential"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from listening import CtrlC, Log
+from listening import Log
 
 from slsim.errors import DiskError
+from slsim.events import Event, Saved
 from slsim.recording import load, tables_of
 from slsim.results import StudyFolder
 from slsim.study import Interrupted, Study, run
@@ -76,8 +78,13 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
     path, before = write(tiny), children()
+
+    def ctrl_c(event: Event) -> None:
+        if isinstance(event, Saved):
+            raise KeyboardInterrupt
+
     with pytest.raises(Interrupted, match="of 3 trainings are finished"):
-        run(path, tmp_path / "results", workers=2, tell=CtrlC(36, "qu 3"))
+        run(path, tmp_path / "results", workers=2, tell=ctrl_c)
     assert children() <= before
     log = Log()
     assert not run(path, tmp_path / "results", workers=2, tell=log).failures
@@ -99,23 +106,18 @@ def test_two_runs_of_one_study_at_once_do_each_training_once(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
     path, results = write(tiny), tmp_path / "results"
-    logs, studies = [Log(), Log()], []
-
-    def one(log: Log) -> None:
-        studies.append(run(path, results, workers=2, tell=log))
-
-    threads = [threading.Thread(target=one, args=(log,)) for log in logs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(studies) == 2
-    assert not studies[0].failures
-    assert not studies[1].failures
-    assert sorted(logs[0].trained + logs[1].trained) == ["identity", "ms 0.9 2", "qu 3"]
-    for log in logs:
-        assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
-    assert (studies[0].path / "summary.csv").read_bytes() == studies[1].summary.to_csv(index=False).encode()
+    command = [sys.executable, "-m", "slsim", "run", str(path), "--results", str(results), "--workers", "2"]
+    begun = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [running.communicate(timeout=120)[0] for running in begun]
+    assert [running.returncode for running in begun] == [0, 0]
+    for codec in ("identity", "qu 3", "ms 0.9 2"):
+        trained = [text for text in told if f"{codec}: finished after" in text]
+        reused = [
+            text for text in told if re.search(f"{codec}: finished (earlier, reused|by another run)", text)
+        ]
+        assert (len(trained), len(reused)) == (1, 1)
+    tables = [text[text.index("Target:") :] for text in told]
+    assert tables[0] == tables[1]
     assert not list(results.rglob(".lock-*"))
 
 

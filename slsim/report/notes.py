@@ -204,7 +204,7 @@ def _where(where: Sequence[str], axis: Swept | None) -> str:
 
 def _above_format(called: pd.DataFrame) -> Iterator[str]:
     """Whose multiplier is more than the bytes of its format explain."""
-    explained = EXPLAINED * called["compression_ratio"]
+    explained = EXPLAINED * called["compression_ratio"].clip(lower=1)  # the baseline's own is 1
     above = called["traffic_multiplier"] > explained
     proven = above & (called["traffic_multiplier_low"] > explained) & (called["compared"] == called["seeds"])
     fewer = "more than the compression ratio explains: fewer steps were needed than by the baseline"

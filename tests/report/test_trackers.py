@@ -32,7 +32,7 @@ METRICS = {
 
 def expected(study: Study, column: str, name: str) -> list[tuple[int, float]]:
     """What was recorded of a training, by round."""
-    (one,) = (one for one in study.runs if one.label == name)
+    (one,) = (one for one in study.played if one.label == name)
     return [
         (done.round, getattr(done, column, None) or float(one.sent[column].iloc[done.round]))
         for done in one.recording.evaluations
@@ -142,7 +142,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_study_goes_on(tiny: dict[str, 
     log = Log()
     with tracking(log, Failing()) as tell:
         study = run(plan(tiny, "test", Path()), tmp_path, tell=tell, workers=1)
-    assert len(study.runs) == 3
+    assert len(study.played) == 3
     assert len(log.notices) == 1
     assert "Failing is not told any more" in log.notices[0]
 
