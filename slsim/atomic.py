@@ -56,13 +56,14 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Replace the folder at `path` by one of these files: the old one is set aside, the new one takes its
-    place, then the old one is deleted. Raises `OSError` that names `path`."""
+    """Replace the folder at `path` by one of these files, by their paths below it: the old one is set aside,
+    the new one takes its place, then the old one is deleted. Raises `OSError` that names `path`."""
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside, descriptor = _locked_aside(path.parent, _new_folder)
         try:
             for name, content in files.items():
+                (aside / name).parent.mkdir(parents=True, exist_ok=True)
                 with (aside / name).open("xb") as file:
                     file.write(content)
                     file.flush()

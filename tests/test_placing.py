@@ -16,7 +16,7 @@ from slsim.circumstances import git_commit
 from slsim.errors import ScenarioError
 from slsim.results import StudyFolder
 from slsim.scenario import plan
-from slsim.study import Interrupted, run
+from slsim.study import Interrupted, open_study, run
 from slsim.study.placing import described
 from slsim.study.training import Training
 
@@ -76,13 +76,23 @@ def test_settings_that_say_what_the_file_says_are_the_same_study(short: Path) ->
     assert run(short, results, overrides={"training.max_rounds": 2}).path == home
 
 
-def test_a_file_that_was_edited_renews_its_study_and_keeps_the_trainings(
+def test_a_file_that_was_edited_renews_its_study_and_keeps_the_former_answers_and_the_trainings(
     short: Path, tiny: dict[str, Any], write: Write
 ) -> None:
-    results = short.parent / "results"
+    results, log = short.parent / "results", Log()
     home = run(short, results).path
+    before = tables(home)
     tiny["training"]["max_rounds"] = 1
-    renewed = run(write(tiny), results)
+    renewed = run(write(tiny), results, tell=log)
+    (former,) = (home / "replays").iterdir()
+    assert former.name.startswith("before-20")
+    assert log.notices == [f"{home} had other settings: its tables, figures and scenario are in {former} now"]
+    assert tables(former) == before
+    opened = open_study(former)
+    assert list(opened.runs["rounds"]) == [2, 2]
+    assert all(check.passed for check in opened.check())
+    run(write(tiny), results)
+    assert list((home / "replays").iterdir()) == [former]
     assert renewed.path == home
     assert list(renewed.runs["rounds"]) == [1, 1]
     assert len(list((home / "trainings").iterdir())) == 4

@@ -27,6 +27,7 @@ from slsim.study.crews import Staffing
 from slsim.study.failures import AllFailed, Failure, noted
 from slsim.study.finding import There, is_there
 from slsim.study.fingerprints import Fingerprints
+from slsim.study.former import keep_former
 from slsim.study.inputs import localised
 from slsim.study.job import Outcome, State
 from slsim.study.keys import check_names
@@ -260,6 +261,9 @@ class _Conductor:
         """Take up what is there, and write down what is asked, before the first training. Raises
         `DiskError`; then nothing has begun."""
         self._folder.sweep()
+        if (former := keep_former(self._folder, self._asked)) is not None:
+            had = f"{self._folder.path} had other settings"
+            self._tell(Notice(f"{had}: its tables, figures and scenario are in {former} now"))
         there.settle(self._tell)
         for training in self._trainings:
             if training.key in there.recordings:

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from slsim.errors import SlsimError
-from slsim.own_code import own_code
 from slsim.results import SCENARIO, StudyFolder, digest, slug
-from slsim.scenario import Plan, full_label, load
-from slsim.study.inputs import localised
+from slsim.scenario import Plan, full_label
+from slsim.study.former import asks
 
 APART = "@"  # between a scenario's name, which cannot have it, and other settings of its
 ORIGIN = "scenario"  # in the manifest: the scenario file
@@ -100,9 +98,4 @@ def _is_of(study: StudyFolder, asked: Plan) -> bool:
         of_file = manifest.get(ORIGIN, origin(asked, study.path)) == origin(asked, study.path)
         if of_file and before == _set(asked):
             return True
-    try:
-        with own_code("never"):
-            there = load(study.scenario_file)
-            return digest(localised(there.document())[0]) == digest(localised(asked.document())[0])
-    except (SlsimError, OSError):
-        return False
+    return asks(study, asked)
