@@ -1,11 +1,12 @@
 """Whole commands: a study with two workers against one, in turn, and against another slsim.
 
-    python benchmarks/workers.py                                      # the quickstart with one seed
+    python benchmarks/workers.py                                      # the quickstart
     python benchmarks/workers.py --turns 5 --set training.epochs=2
     python benchmarks/workers.py --against OTHER/.venv/bin/slsim      # what the command took there
 
-Each turn runs every command once, into a folder of its own. The ratio of two workers to one is marked where
-it misses its target, and the exit status is 1; so it is where what was learned differs.
+Each turn runs every command once, into a folder of its own. On two cores two workers are the
+default. The ratio of two workers to one is marked where it misses its target, and the exit status is 1; so it
+is where what was learned differs.
 """
 
 from __future__ import annotations
@@ -28,12 +29,11 @@ def main() -> int:
     """Measure, print, and say whether the target was met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--set", action="append", default=["seed=0"], dest="settings")
+    parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--against", help="The slsim command of another version.")
     arguments = parser.parse_args()
     own = [sys.executable, "-m", "slsim"]
     commands = {f"{count} workers": [*own, "run", "--workers", f"{count}"] for count in (1, 2)}
-    commands["default"] = [*own, "run"]
     if arguments.against:
         commands["against"] = [arguments.against, "run"]
     settings = [word for setting in arguments.settings for word in ("--set", setting)]
