@@ -324,9 +324,13 @@ def plot(study: StudyPath) -> None:
     from slsim.report.figures import draw
     from slsim.results import StudyFolder
 
-    folder = StudyFolder.shown(study)
-    for name in draw(folder):
+    folder, damaged = StudyFolder.shown(study), list[SlsimError]()
+    for name in draw(folder, damaged.append):
         console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
+    for line in dict.fromkeys(map(str, damaged)):
+        _errors().print(line)
+    if damaged:
+        raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 @app.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from slsim.results import StudyFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Drawing: TypeAlias = Callable[[StudyFolder], list[str]]  # gives the names of the files
+Damaged: TypeAlias = Callable[[StudyError], object]
 
 PHASE_COLOURS: dict[str, str] = {
     "client forward": "#D55E00",
@@ -35,40 +39,64 @@ MOST_BARS = 30
 MOST_CLIENTS, MOST_PIECES = 100, 20  # bars of a partition, and colours in them
 
 
-def draw(folder: StudyFolder) -> list[str]:
-    """Draws every figure that the tables of `folder` allow; gives the names of the files. Raises
-    `StudyError` when there is no table."""
-    apart = {"errors": draw_errors, "partition": draw_partition}
-    try:
-        names = [name for table, drawn in apart.items() if folder.has_table(table) for name in drawn(folder)]
-        return names + (draw_runs(folder) if folder.has_table("summary") or not names else [])
-    except SlsimError:
-        raise
-    except Exception as error:  # of numbers that no figure can show
-        raise StudyError(f"the tables of {folder.path} cannot be drawn: {error!r}") from error
+def draw(folder: StudyFolder, damaged: Damaged | None = None) -> list[str]:
+    """Draws every figure that the tables of `folder` allow; gives the names of the files. `damaged` is told
+    of each table that cannot be read, and figures that do not need it are drawn; left out, the first is
+    raised. Raises `StudyError` when there is no table."""
+    apart = [draw for table, draw in APART.items() if folder.has_table(table)]
+    runs = RUNS if folder.has_table("summary") or not apart else ()
+    return [name for draw in (*apart, *runs) for name in _drawn(folder, draw, damaged)]
 
 
 def draw_runs(folder: StudyFolder) -> list[str]:
     """Accuracy over time and bytes; time to the target over each swept number."""
+    return [name for draw in RUNS for name in _drawn(folder, draw, None)]
+
+
+def _drawn(folder: StudyFolder, draw: Drawing, damaged: Damaged | None) -> list[str]:
+    try:
+        return draw(folder)
+    except StudyError as error:
+        if damaged is None:
+            raise
+        damaged(error)
+    except SlsimError:
+        raise
+    except Exception as error:  # of numbers that no figure can show
+        raise StudyError(f"the tables of {folder.path} cannot be drawn: {error!r}") from error
+    return []
+
+
+def draw_rounds(folder: StudyFolder) -> list[str]:
+    """Where the seconds of an average round go."""
+    if not folder.has_table("breakdown"):
+        return []
+    return save(folder, "average_round", _average_round(folder.load_table("breakdown")))
+
+
+def draw_hooks(folder: StudyFolder) -> list[str]:
+    """What hooks measured."""
+    return draw_measurements(folder) if folder.has_table("measurements") else []
+
+
+def draw_accuracy(folder: StudyFolder) -> list[str]:
+    """Accuracy over time and over bytes."""
     summary, means = folder.load_table("summary"), curves.over_seeds(folder.load_table("curves"))
-    names = []
-    if folder.has_table("breakdown"):
-        names += save(folder, "average_round", _average_round(folder.load_table("breakdown")))
-    if folder.has_table("measurements"):
-        names += draw_measurements(folder)
     ends_s = means.groupby("setting")["sim_s"].last()
     scale, unit = _time_axis(ends_s.min() if len(ends_s) else 0.0)
-    drawn = {
-        "accuracy_over_time": curves.accuracy(summary, means, "sim_s", scale, f"simulated time ({unit})"),
-        "accuracy_over_bytes": curves.accuracy(summary, means, "uplink_bytes", 1e6, "uplink traffic (MB)"),
-    }
+    over_time = curves.accuracy(summary, means, "sim_s", scale, f"simulated time ({unit})")
+    over_bytes = curves.accuracy(summary, means, "uplink_bytes", 1e6, "uplink traffic (MB)")
+    return save(folder, "accuracy_over_time", over_time) + save(folder, "accuracy_over_bytes", over_bytes)
+
+
+def draw_times(folder: StudyFolder) -> list[str]:
+    """Time to the target over each swept number."""
+    summary, names = folder.load_table("summary"), []
     axes = swept_in(summary)
     crossovers = folder.load_table("crossovers") if axes else pd.DataFrame()
-    drawn |= {
-        f"time_to_target_over_{axis.name}": curves.time_to_target(summary, crossovers, axis) for axis in axes
-    }
-    for name, figure in drawn.items():
-        names += save(folder, name, figure)
+    for axis in axes:
+        figure = curves.time_to_target(summary, crossovers, axis)
+        names += save(folder, f"time_to_target_over_{axis.name}", figure)
     return names
 
 
@@ -145,3 +173,7 @@ def _average_round(breakdown: pd.DataFrame) -> Figure:
     axes.grid(False, axis="y")
     figure.legend(frameon=False, fontsize="small", loc="outside lower center", ncols=3)
     return figure
+
+
+APART: dict[str, Drawing] = {"errors": draw_errors, "partition": draw_partition}
+RUNS: tuple[Drawing, ...] = (draw_rounds, draw_hooks, draw_accuracy, draw_times)

@@ -22,7 +22,7 @@ from slsim.events import (
     StepDone,
     Waiting,
 )
-from slsim.report.terminal import say
+from slsim.report.terminal import listed, say
 from slsim.units import DURATION
 
 QUARTERS = 4  # lines of a training's progress, where there is no terminal
@@ -173,7 +173,7 @@ class PlainProgress:
         match event:
             case Planned(trainings, workers):
                 at_a_time = f", {workers} at a time" if workers > 1 else ""
-                self._say(f"{len(trainings)} trainings{at_a_time}: {', '.join(trainings)}")
+                self._say(f"{len(trainings)} trainings{at_a_time}: {listed(trainings)}")
             case Reused(label, by_another):
                 self._say(f"{label}: finished {'by another run' if by_another else 'earlier, reused'}")
             case Waiting(label):

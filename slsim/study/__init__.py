@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
-    from slsim.study.conducting import Interrupted, conduct, conduct_only, run
+    from slsim.study.conducting import Interrupted, conduct, conduct_only
     from slsim.study.crews import Staffing
     from slsim.study.planning import foresee, plan
+    from slsim.study.running import run
     from slsim.study.study import Study, open_study, replay
 
 __all__ = [
@@ -27,9 +28,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "conducting": ("Interrupted", "conduct", "conduct_only", "run"),
+    "conducting": ("Interrupted", "conduct", "conduct_only"),
     "crews": ("Staffing",),
     "planning": ("foresee", "plan"),
+    "running": ("run",),
     "study": ("Study", "open_study", "replay"),
 }
 __getattr__ = lazy.attributes(__name__, _HOMES)

@@ -7,11 +7,8 @@ in links, devices or the target share one.
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from slsim.events import Notice, Planned, Reused, Tell, silent
 from slsim.locks import is_locked
 from slsim.recording import Recording
 from slsim.results import StudyFolder, environment, slug
-from slsim.scenario import Case, Plan, load, override, plan
+from slsim.scenario import Case, Plan
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.crews import Staffing
 from slsim.study.failures import AllFailed, Failure, noted
@@ -55,69 +52,6 @@ class Interrupted(StudyError):
             f"Interrupted: {finished} of {planned} trainings are finished and kept in {folder}; "
             f"run the same command again{without} to do the rest"
         )
-
-
-def run(
-    scenario: str | Path | Mapping[str, Any] | Plan,
-    results: str | Path = "results",
-    *,
-    overrides: Mapping[str, Any] | None = None,
-    name: str | None = None,
-    fresh: bool = False,
-    tell: Tell | None = None,
-    device: str = "cpu",
-    workers: int | None = None,
-    executor: Executor | None = None,
-) -> Study:
-    """Run a scenario: a file, a document as such a file has it, or a plan; what is finished in
-    `results/<name>` is used again unless `fresh`. `name` replaces the scenario's.
-
-    Trainings run side by side in `workers` processes, by default as many as there are cores, or in an
-    `executor` of your own, whose processes must see the results folder; numbers do not depend on it. `tell`
-    is told every event (`slsim.events`); left out, a notebook shows a progress bar. After a fresh run
-    that was interrupted, one that is not does the rest of it: it reuses nothing older.
-
-    A training that fails is left out, with a warning; the others are done. Raises `ScenarioError` before
-    anything is written; `AllFailed` when no training could be done; `Interrupted` on Ctrl-C, with everything
-    that was finished saved; `StudyError` and `DataError` when disk or data do not play along.
-
-        study = slsim.run("scenarios/quickstart.toml", workers=4)
-        study = slsim.run({"name": "mine", "data": …}, overrides={"network.uplink": "20 Mbps"})
-    """
-    asked = plan_of(scenario, {**(overrides or {}), **({} if name is None else {"name": name})})
-    staffing = Staffing(device, workers, executor)
-    with _shown(tell) as told:
-        study = conduct(asked, Path(results), fresh=fresh, tell=told, staffing=staffing)
-    for failure in study.failures:
-        warnings.warn(f"a training failed: {failure}", stacklevel=2)
-    return study
-
-
-def plan_of(scenario: str | Path | Mapping[str, Any] | Plan, overrides: Mapping[str, Any]) -> Plan:
-    """The plan of a file, of a document as such a file has it, or of a plan. Raises `ScenarioError`."""
-    if isinstance(scenario, Plan):
-        if overrides:
-            raise TypeError(
-                "a plan is checked already; give overrides and name with the file or document it is from"
-            )
-        return scenario
-    if isinstance(scenario, Mapping):
-        return replace(plan(override(scenario, overrides), "the scenario", Path()), overrides=overrides)
-    return load(scenario, overrides)
-
-
-@contextmanager
-def _shown(tell: Tell | None) -> Iterator[Tell]:
-    """Who is told: a progress display where a notebook shows it and nobody else wants to know."""
-    from rich.console import Console
-
-    if tell is None and (console := Console()).is_jupyter:
-        from slsim.report.progress import progress
-
-        with progress(console) as shown:
-            yield shown
-    else:
-        yield tell or silent
 
 
 def conduct(

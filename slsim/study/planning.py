@@ -28,6 +28,7 @@ from slsim.study.measuring import Measured, measure
 from slsim.study.placing import folder_for
 from slsim.study.preparing import Manners
 from slsim.study.rehearsing import Foreseen
+from slsim.study.running import plan_of
 from slsim.study.step_sizes import FirstRound
 from slsim.study.stopping import depends_on
 from slsim.study.training import Training, trainings_of
@@ -55,8 +56,6 @@ def plan(
         forecast = slsim.plan("scenarios/quickstart.toml", workers=4)
         forecast.wall_s, [case.ratio for case in forecast.cases]
     """
-    from slsim.study.conducting import plan_of  # it needs pandas
-
     asked = plan_of(scenario, overrides or {})
     return foresee(asked, Path(results), measured=measure, staffing=Staffing(workers=workers))
 
