@@ -42,12 +42,12 @@ def process(*arguments: str | Path) -> subprocess.Popen[str]:
 def test_a_run_prints_progress_in_plain_lines_and_the_table(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
-    running = process("run", write(tiny), "--results", tmp_path / "results", "--workers", "2")
+    running = process("run", write(tiny), "--results", tmp_path / "results", "--workers", "1")
     stdout, stderr = running.communicate(timeout=120)
     assert running.returncode == 0
     assert stderr == ""
     lines = stdout.splitlines()
-    assert lines[0] == "3 trainings, 2 at a time: identity, qu 3 and ms 0.9 2"
+    assert lines[0] == "3 trainings: identity, qu 3 and ms 0.9 2"
     begun = {line.partition(": ")[2] for line in lines if line.startswith("training ")}
     assert begun == {"identity, 36 rounds", "qu 3, 36 rounds", "ms 0.9 2, 36 rounds"}
     assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)

@@ -13,9 +13,10 @@ import tomli_w
 
 from slsim.study import run
 
-ATTEMPTS = 10  # at each, a worker is killed, and later the process that conducts the study
+ATTEMPTS = 5  # at each, workers are killed, and at last the process that conducts the study
+WORKERS = 3  # that are killed at each
 TIMES = ("wall_s", "training_wall_s", "date", "command", "hash")  # the hash is over the others, too
-LONGEST_S = 0.7  # of real time, from the first training's begin to a kill, and to the next
+LONGEST_S = 0.4  # of real time, from the first training's begin to a kill, and to the next
 
 KILLER = """
 import json, os, random, signal, sys, time, warnings
@@ -26,7 +27,7 @@ from slsim.events import Started
 from slsim.results import StudyFolder
 from slsim.study import run
 
-scenario, results, attempts, longest = json.loads(sys.argv[1])
+scenario, results, attempts, most, longest = json.loads(sys.argv[1])
 rng = random.Random(attempts)
 run(Path(scenario), Path(results + " warm-up"), overrides={"training.max_rounds": 2}, workers=1)  # imports
 
@@ -37,7 +38,8 @@ def finished():
 
 def workers(pid):
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(child) for path in tasks for child in path.read_text().split()]
     except OSError:
         return []
 
@@ -54,10 +56,12 @@ kept, seen = {}, []
 for attempt in range(attempts):
     child, hears = begin()
     os.read(hears, 1)
-    time.sleep(rng.uniform(0, longest))
-    if alive := workers(child):
-        with suppress(ProcessLookupError):
-            os.kill(rng.choice(alive), signal.SIGKILL)
+    killed = 0
+    for _ in range(most):
+        time.sleep(rng.uniform(0, longest))
+        with suppress(ProcessLookupError, IndexError):
+            os.kill(rng.choice(workers(child)), signal.SIGKILL)
+            killed += 1
     time.sleep(rng.uniform(0, longest))
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
@@ -65,7 +69,7 @@ for attempt in range(attempts):
     now = finished()
     assert kept.items() <= now.items(), (kept, now)  # nothing finished was trained again
     kept = now
-    seen.append([len(alive), os.WIFSIGNALED(status)])
+    seen.append([killed, os.WIFSIGNALED(status)])
 child, _ = begin()
 assert os.waitpid(child, 0)[1] == 0
 assert kept.items() <= finished().items()
@@ -75,7 +79,7 @@ print(json.dumps(seen))
 
 @pytest.fixture(scope="module")
 def document(tiny_document: dict[str, Any]) -> dict[str, Any]:
-    return {**tiny_document, "seed": [0, 1, 2], "training": {**tiny_document["training"], "epochs": 24}}
+    return {**tiny_document, "seed": [0, 1, 2], "training": {**tiny_document["training"], "epochs": 16}}
 
 
 def test_a_study_that_is_killed_twenty_times_ends_byte_for_byte_as_one_that_was_not(
@@ -83,12 +87,11 @@ def test_a_study_that_is_killed_twenty_times_ends_byte_for_byte_as_one_that_was_
 ) -> None:
     path = tmp_path / "scenario.toml"
     path.write_text(tomli_w.dumps(document), encoding="utf-8")
-    arguments = json.dumps([str(path), str(tmp_path / "killed"), ATTEMPTS, LONGEST_S])
+    arguments = json.dumps([str(path), str(tmp_path / "killed"), ATTEMPTS, WORKERS, LONGEST_S])
     killed = subprocess.run([sys.executable, "-c", KILLER, arguments], capture_output=True, text=True)
     assert killed.returncode == 0, killed.stderr
     attempts = json.loads(killed.stdout)
-    assert all(was_killed for _, was_killed in attempts[:-1])
-    assert sum(workers for workers, _ in attempts) >= ATTEMPTS
+    assert attempts == [[WORKERS, True]] * ATTEMPTS
     undisturbed = run(path, tmp_path / "undisturbed", workers=1).path
     assert contents(tmp_path / "killed" / "tiny") == contents(undisturbed)
 

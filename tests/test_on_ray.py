@@ -13,8 +13,7 @@ from ray.cluster_utils import Cluster
 from slsim.events import Event, Notice, Saved, Started
 from slsim.recording import load, tables_of
 from slsim.results import StudyFolder
-from slsim.scenario import load as plan_of
-from slsim.study import Staffing, conduct, run
+from slsim.study import run
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -39,16 +38,14 @@ class Dawdles(Hook):
 
 
 class Nodes:
-    """A cluster of two nodes, each with a core; the second can be killed, and another begun in its place."""
+    """A cluster of two nodes, each with a core."""
 
     def __init__(self) -> None:
-        self._arguments = {"num_cpus": 1, "object_store_memory": MEMORY}
-        head = {**self._arguments, "include_dashboard": False}
+        arguments = {"num_cpus": 1, "object_store_memory": MEMORY}
+        head = {**arguments, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        self._second = self._cluster.add_node(**arguments)
         self.address = self._cluster.address
-
-    def begin_the_second(self) -> None:
-        self._second = self._cluster.add_node(**self._arguments)
 
     def kill_the_second(self) -> None:
         self._cluster.remove_node(self._second, allow_graceful=False)
@@ -57,18 +54,12 @@ class Nodes:
         self._cluster.shutdown()
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Nodes]:
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     there = Nodes()
+    monkeypatch.setenv("RAY_ADDRESS", there.address)
     yield there
     there.end()
-
-
-@pytest.fixture
-def nodes(cluster: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
-    cluster.begin_the_second()
-    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-    return cluster
 
 
 class Killer(Log):
@@ -90,9 +81,8 @@ class Killer(Log):
             self._wait.unlink()
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["a folder that both see", "a place at a URL"])
 def test_a_training_whose_node_is_killed_is_resumed_on_the_other_and_ends_as_if_nothing_had_been(
-    tiny: dict[str, Any], write: Write, tmp_path: Path, nodes: Nodes, shared: bool
+    tiny: dict[str, Any], write: Write, tmp_path: Path, nodes: Nodes
 ) -> None:
     (tmp_path / "own.py").write_text(DAWDLES)
     tiny["training"] |= {"hooks": [f"{tmp_path / 'own.py'}:Dawdles"]}
@@ -101,10 +91,7 @@ def test_a_training_whose_node_is_killed_is_resumed_on_the_other_and_ends_as_if_
     wait = tmp_path / "wait"
     wait.touch()
     killer = Killer(nodes, wait)
-    share = f"file://{tmp_path / 'place'}" if shared else None
-    study = conduct(
-        plan_of(path), tmp_path / "results", tell=killer, staffing=Staffing(on="ray", share=share)
-    )
+    study = run(path, tmp_path / "results", tell=killer, on="ray")
     begun = [(event.label, event.done) for event in killer.events if isinstance(event, Started)]
     resumed = [label for label, done in begun if done > 0]
     assert len(begun) == 4
@@ -113,8 +100,6 @@ def test_a_training_whose_node_is_killed_is_resumed_on_the_other_and_ends_as_if_
     assert sorted(killer.trained) == ["identity", "ms 0.9 2", "qu 3"]
     assert not study.failures
     assert trainings(study.path) == trainings(undisturbed.path)
-    if shared:
-        assert list((tmp_path / "place").iterdir()) == []
 
 
 def trainings(path: Path) -> dict[str, dict[str, bytes]]:

@@ -1,7 +1,8 @@
-"""Recordings on the clocks of cases: each recording on each network and its devices once."""
+"""Recordings on the clocks of cases: each that differs in its steps on each network and its devices, once."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from slsim.clock import Clock, Timeline
 from slsim.clock.program import Program
 from slsim.devices import AS_STATED, Assumptions
 from slsim.errors import FaultsError
-from slsim.recording import Recording
+from slsim.recording import STEP, Recording
 from slsim.scenario import Scenario
 
 Ends = NDArray[np.float64]
@@ -22,10 +23,12 @@ Place = tuple[str, str]  # devices, and links
 
 
 class Clocks:
-    """Plays recordings, told apart by the keys of their trainings, which `know` makes known."""
+    """Plays recordings, told apart by the keys of their trainings, which `know` makes known. Those whose
+    steps are the same, as with several seeds of a codec of fixed size, are played once."""
 
     def __init__(self) -> None:
         self._recordings: dict[str, Recording] = {}
+        self._steps: dict[str, str] = {}  # what was done in each recording, as a hash
         self._timelines: dict[tuple[str, Place], Timeline] = {}
         self._ends: dict[tuple[str, Place, Assumptions], Ends] = {}
         self._clocks: dict[tuple[Place, Assumptions], Clock] = {}
@@ -35,14 +38,15 @@ class Clocks:
     def know(self, recordings: Mapping[str, Recording]) -> None:
         """Add recordings, by key."""
         self._recordings |= recordings
+        self._steps |= {key: _hash(recording) for key, recording in recordings.items()}
 
     def timeline(self, key: str, scenario: Scenario) -> Timeline:
         """The recording of the training `key` on a scenario's devices and network."""
-        place = self._place(scenario)
-        if (key, place) not in self._timelines:
+        steps, place = self._steps[key], self._place(scenario)
+        if (steps, place) not in self._timelines:
             clock, program = self._clock(key, place, scenario, AS_STATED)
-            self._timelines[key, place] = clock.play(self._recordings[key], program)
-        return self._timelines[key, place]
+            self._timelines[steps, place] = clock.play(self._recordings[key], program)
+        return self._timelines[steps, place]
 
     def baseline(self, key: str, scenario: Scenario) -> Timeline | None:
         """The same of a case's uncompressed run, where it is there and the devices have times for it."""
@@ -74,13 +78,13 @@ class Clocks:
         }
 
     def _ends_of(self, key: str, scenario: Scenario, assumptions: Assumptions) -> Ends:
-        place = self._place(scenario)
-        if assumptions == AS_STATED and (key, place) in self._timelines:
-            return self._timelines[key, place].round_ends_s
-        if (key, place, assumptions) not in self._ends:
+        steps, place = self._steps[key], self._place(scenario)
+        if assumptions == AS_STATED and (steps, place) in self._timelines:
+            return self._timelines[steps, place].round_ends_s
+        if (steps, place, assumptions) not in self._ends:
             clock, program = self._clock(key, place, scenario, assumptions)
-            self._ends[key, place, assumptions] = clock.round_ends_s(self._recordings[key], program)
-        return self._ends[key, place, assumptions]
+            self._ends[steps, place, assumptions] = clock.round_ends_s(self._recordings[key], program)
+        return self._ends[steps, place, assumptions]
 
     def _clock(
         self, key: str, place: Place, scenario: Scenario, assumptions: Assumptions
@@ -88,10 +92,10 @@ class Clocks:
         """The clock of a place, and what a training's steps take on the devices there."""
         if (place, assumptions) not in self._clocks:
             self._clocks[place, assumptions] = Clock.of(scenario, assumptions)
-        clock, devices = self._clocks[place, assumptions], place[0]
-        if (key, devices, assumptions) not in self._programs:
-            self._programs[key, devices, assumptions] = clock.program(self._recordings[key])
-        return clock, self._programs[key, devices, assumptions]
+        clock, which = self._clocks[place, assumptions], (self._steps[key], place[0], assumptions)
+        if which not in self._programs:
+            self._programs[which] = clock.program(self._recordings[key])
+        return clock, self._programs[which]
 
     def _place(self, scenario: Scenario) -> Place:
         """All that the clock takes from a scenario, as text: its devices, and its links. A scenario and its
@@ -102,7 +106,17 @@ class Clocks:
             clients, server, network = (table.model_dump(mode="json", exclude_none=True) for table in tables)
             place = (
                 json.dumps([clients["count"], clients["device"], server]),
-                json.dumps([scenario.seed, network]),
+                json.dumps([scenario.seed if scenario.network.jitter else None, network]),
             )
             self._places[known] = place, tables  # kept, so that no other table gets the same id
         return self._places[known][0]
+
+
+def _hash(recording: Recording) -> str:
+    """Of all that the clock takes from a recording."""
+    steps = recording.steps
+    words = json.dumps([steps.words.texts, recording.phases])
+    digest = hashlib.blake2b(words.encode())
+    for column in (recording.rounds, steps.offsets, *map(steps.rows.__getitem__, STEP.names or ())):
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()

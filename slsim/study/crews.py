@@ -75,7 +75,7 @@ class Staffing:
         """The crew for these trainings. Several of them run at a time, unless a component is known to this
         process alone, which is told."""
         if self.executor is not None:
-            return given(self.executor, self.device, len(trainings))
+            return given(self.executor, self.device, len(trainings), self._place)
         if self.on is not None and trainings:
             return self._ray(min(self.workers or len(trainings), len(trainings)))
         threads = max((one.scenario.training.threads for one in trainings), default=1)
@@ -97,10 +97,17 @@ class Staffing:
         from slsim.study.on_ray import OnRay
 
         cluster = OnRay(gpus=0.0 if self.device == "cpu" else 1.0)
-        crew = given(cluster, self.device, most, cluster.host)
+        crew = given(cluster, self.device, most, self._place, cluster.host)
+
+        return replace(crew, rehearsal="cpu")
+
+    @property
+    def _place(self) -> Place | None:
+        if not self.share:
+            return None
         from slsim.study.elsewhere import Place  # it needs pandas, as all that trains
 
-        return replace(crew, rehearsal="cpu", place=Place(self.share) if self.share else None)
+        return Place(self.share)
 
 
 def _of_this_process(scenario: Scenario) -> Iterator[str]:
@@ -129,7 +136,7 @@ def processes(devices: tuple[str, ...]) -> Crew:
     return Crew(devices, lambda: Processes(len(devices)), kill, LOCAL, devices[0])
 
 
-def given(executor: Executor, device: str, most: int, host: str = LOCAL) -> Crew:
+def given(executor: Executor, device: str, most: int, place: Place | None = None, host: str = LOCAL) -> Crew:
     """An executor of somebody else's, which is given everything at once: `most` trainings."""
 
     def open_given() -> Executor:
@@ -138,7 +145,7 @@ def given(executor: Executor, device: str, most: int, host: str = LOCAL) -> Crew
     def kill(executor: Executor) -> None:
         executor.shutdown(wait=False, cancel_futures=True)
 
-    return Crew((device,) * most, open_given, kill, host, device)
+    return Crew((device,) * most, open_given, kill, host, device, place)
 
 
 def devices_of(device: str, threads: int, trainings: int, workers: int | None) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def fetch(place: Place, outcome: Outcome, folder: StudyFolder) -> Outcome:
     """Take into the study's folder what became of a training elsewhere. Raises `DiskError`;
     `RecordingError` where it has gone in the meantime."""
     name = outcome.name
-    files = place.get(name + ENDED)
+    files, over = place.get(name + ENDED), [name + ENDED]
     if outcome.failure is not None:
         text = files.get(folder.error_file(name).name, b"").decode(errors="replace")
         outcome = replace(outcome, failure=replace(outcome.failure, file=folder.save_error(name, text)))
@@ -125,7 +125,8 @@ def fetch(place: Place, outcome: Outcome, folder: StudyFolder) -> Outcome:
             raise RecordingError(f"{place.url}/{name}{ENDED} has gone; run the same command again")
         with describing_disk_errors(folder.training(name)):
             atomic.write_folder(folder.training(name), recording)
-    place.remove(name + BEGUN, name + ENDED)
+        over.append(name + BEGUN)  # of one that failed the checkpoint is kept
+    place.remove(*over)
     return outcome
 
 

@@ -35,8 +35,8 @@ def run(
     `results/<name>` is used again unless `fresh`. `name` replaces the scenario's.
 
     Trainings run side by side in `workers` processes, by default as many as there are cores; `on="ray"` on a
-    cluster, through the place `share` where its machines do not see the results folder; or in an `executor`
-    of your own, whose processes must see it. Numbers do not depend on it. `tell` is told every event
+    cluster; or in an `executor` of your own. Where the machines of these do not see the results folder,
+    `share` is the URL of a place that all see. Numbers do not depend on it. `tell` is told every event
     (`slsim.events`); left out, a notebook shows a progress bar. After a fresh run that was interrupted, one
     that is not does the rest of it: it reuses nothing older.
 

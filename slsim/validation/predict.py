@@ -178,11 +178,14 @@ def _own_round(label: str, kilobytes: Sequence[int]) -> Round:
 
 
 def rounds_of(study: Path) -> list[Round]:
-    """The first round of each training of a study. Raises StudyError or RecordingError when it cannot be
-    read, ValidationError when no training is in it."""
+    """The first round of each training of a study, of several seeds that of the first. Raises StudyError or
+    RecordingError when it cannot be read, ValidationError when no training is in it."""
     rounds: dict[str, Round] = {}
+    first: dict[str, int] = {}  # seed, by setting
     for run in open_study(study).played:
-        recording = run.recording
+        recording, seed = run.recording, run.scenario.seed
+        if first.setdefault(run.setting, seed) != seed:
+            continue
         if recording.num_rounds and run.training not in rounds:
             label = run.scenario.codec.uplink.label
             rounds[run.training] = Round(label, run.scenario, recording.steps.only(0))

@@ -44,7 +44,7 @@ def test_plain_lines_are_few_and_complete() -> None:
     assert isinstance(progress(console), PlainProgress)
     lines = [re.sub(r", [^,]* left$", ", … left", line) for line in told(console).splitlines()]
     assert lines == [
-        "3 trainings, 2 at a time: identity, seed 0, ms, seed 0, ms, seed 1",
+        '3 trainings, 2 at a time: "identity, seed 0", "ms, seed 0" and "ms, seed 1"',
         "identity, seed 0: finished earlier, reused",
         "training 2 of 3: ms, seed 0, 8 rounds",
         "training 3 of 3: ms, seed 1, 8 rounds, 2 of them from a checkpoint",
