@@ -1,5 +1,6 @@
-# make quickstart: from nothing to a comparison of five codecs. make test: the whole test suite.
-# Both make .venv first, with the versions of constraints.txt; all they need is Python 3.11+, make and git.
+# make quickstart: from nothing to a comparison of five codecs. make test: the test suite, and then those tests
+# that begin many processes of their own. Both make .venv first, with the versions of constraints.txt; all they
+# need is Python 3.11+, make and git.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +16,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+	$(BIN)/pytest -m processes -n 0
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

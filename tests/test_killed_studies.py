@@ -13,8 +13,8 @@ import tomli_w
 
 from slsim.study import run
 
-ATTEMPTS = 5  # at each, workers are killed, and at last the process that conducts the study
-WORKERS = 3  # that are killed at each
+WORKERS = 3  # that are killed at each attempt, and at last the process that conducts the study
+ATTEMPTS = 5  # which makes 20 kills
 TIMES = ("wall_s", "training_wall_s", "date", "command", "hash")  # the hash is over the others, too
 LONGEST_S = 0.4  # of real time, from the first training's begin to a kill, and to the next
 
@@ -82,7 +82,8 @@ def document(tiny_document: dict[str, Any]) -> dict[str, Any]:
     return {**tiny_document, "seed": [0, 1, 2], "training": {**tiny_document["training"], "epochs": 16}}
 
 
-def test_a_study_that_is_killed_twenty_times_ends_byte_for_byte_as_one_that_was_not(
+@pytest.mark.processes
+def test_a_study_that_is_killed_again_and_again_ends_byte_for_byte_as_one_that_was_not(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "scenario.toml"

@@ -81,6 +81,7 @@ class Killer(Log):
             self._wait.unlink()
 
 
+@pytest.mark.processes
 def test_a_training_whose_node_is_killed_is_resumed_on_the_other_and_ends_as_if_nothing_had_been(
     tiny: dict[str, Any], write: Write, tmp_path: Path, nodes: Nodes
 ) -> None:

@@ -185,6 +185,7 @@ def test_one_training_is_done_and_before_it_what_its_target_is_taken_from(
         conduct_only(asked, tmp_path, 4)
 
 
+@pytest.mark.processes
 def test_the_array_job_runs_in_a_shell_and_the_whole_run_collects(
     tiny: dict[str, Any], write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
