@@ -173,7 +173,8 @@ class PlainProgress:
         match event:
             case Planned(trainings, workers):
                 at_a_time = f", {workers} at a time" if workers > 1 else ""
-                self._say(f"{len(trainings)} trainings{at_a_time}: {listed(trainings)}")
+                what = "training" if len(trainings) == 1 else "trainings"
+                self._say(f"{len(trainings)} {what}{at_a_time}: {listed(trainings)}")
             case Reused(label, by_another):
                 self._say(f"{label}: finished {'by another run' if by_another else 'earlier, reused'}")
             case Waiting(label):
