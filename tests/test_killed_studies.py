@@ -14,7 +14,7 @@ import tomli_w
 from slsim.study import run
 
 WORKERS = 3  # that are killed at each attempt, and at last the process that conducts the study
-ATTEMPTS = 5  # which makes 20 kills
+ATTEMPTS = 5  # which makes 20 kills, unless the study ends before
 TIMES = ("wall_s", "training_wall_s", "date", "command", "hash")  # the hash is over the others, too
 LONGEST_S = 0.4  # of real time, from the first training's begin to a kill, and to the next
 
@@ -52,34 +52,34 @@ def begin():
     os.close(tells)
     return child, hears
 
-kept, seen = {}, []
+kept, killed = {}, []
 for attempt in range(attempts):
     child, hears = begin()
     os.read(hears, 1)
-    killed = 0
     for _ in range(most):
         time.sleep(rng.uniform(0, longest))
         with suppress(ProcessLookupError, IndexError):
             os.kill(rng.choice(workers(child)), signal.SIGKILL)
-            killed += 1
+            killed.append("worker")
     time.sleep(rng.uniform(0, longest))
-    with suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
     now = finished()
     assert kept.items() <= now.items(), (kept, now)  # nothing finished was trained again
     kept = now
-    seen.append([killed, os.WIFSIGNALED(status)])
+    if not os.WIFSIGNALED(status):
+        break  # so fast a machine that it is done already
+    killed.append("parent")
 child, _ = begin()
 assert os.waitpid(child, 0)[1] == 0
 assert kept.items() <= finished().items()
-print(json.dumps(seen))
+print(json.dumps(killed))
 """
 
 
 @pytest.fixture(scope="module")
 def document(tiny_document: dict[str, Any]) -> dict[str, Any]:
-    return {**tiny_document, "seed": [0, 1, 2], "training": {**tiny_document["training"], "epochs": 16}}
+    return {**tiny_document, "seed": [0, 1, 2], "training": {**tiny_document["training"], "epochs": 24}}
 
 
 @pytest.mark.processes
@@ -91,8 +91,9 @@ def test_a_study_that_is_killed_again_and_again_ends_byte_for_byte_as_one_that_w
     arguments = json.dumps([str(path), str(tmp_path / "killed"), ATTEMPTS, WORKERS, LONGEST_S])
     killed = subprocess.run([sys.executable, "-c", KILLER, arguments], capture_output=True, text=True)
     assert killed.returncode == 0, killed.stderr
-    attempts = json.loads(killed.stdout)
-    assert attempts == [[WORKERS, True]] * ATTEMPTS
+    victims = json.loads(killed.stdout)
+    assert victims.count("worker") >= WORKERS
+    assert victims.count("parent") >= 1
     undisturbed = run(path, tmp_path / "undisturbed", workers=1).path
     assert contents(tmp_path / "killed" / "tiny") == contents(undisturbed)
 
