@@ -6,6 +6,7 @@ place that they share (`elsewhere.py`). slsim, and the files that a scenario nam
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -34,7 +35,7 @@ class OnRay(Executor):
         self._is_ours = not self._ray.is_initialized()
         if self._is_ours:
             try:
-                self._ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+                self._ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
             except Exception as error:  # connections fail in many ways
                 raise StudyError(
                     f"no Ray cluster can be reached: {error}; begin one by `ray start --head`, or name it in "
