@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from listening import Log
+from trainings import recorded
 
 from slsim.errors import DiskError
 from slsim.events import Started
-from slsim.recording import load, tables_of
-from slsim.results import StudyFolder
 from slsim.study import run
 from slsim.study.crews import Here
 from slsim.study.failures import AllFailed
@@ -34,12 +33,6 @@ class Fails(Hook):
             raise ArithmeticError("no number")
         yield "activations", "largest", look.received.abs().max()
 """
-
-
-def recorded(path: Path) -> dict[str, dict[str, bytes]]:
-    """What was recorded, by training and file."""
-    folder = StudyFolder.open(path)
-    return {name: tables_of(load(folder.training(name))) for name in folder.trainings_listed()}
 
 
 def test_checkpoints_errors_and_recordings_come_through_the_place_and_leave_nothing_in_it(

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from listening import Log
 from ray.cluster_utils import Cluster
+from trainings import recorded
 
 from slsim.events import Event, Notice, Saved, Started
-from slsim.recording import load, tables_of
-from slsim.results import StudyFolder
 from slsim.study import run
 
 Write = Callable[[dict[str, Any]], Path]
@@ -100,10 +99,4 @@ def test_a_training_whose_node_is_killed_is_resumed_on_the_other_and_ends_as_if_
     assert any(notice.startswith(f"{resumed[0]}: its process was lost") for notice in killer.notices)
     assert sorted(killer.trained) == ["identity", "ms 0.9 2", "qu 3"]
     assert not study.failures
-    assert trainings(study.path) == trainings(undisturbed.path)
-
-
-def trainings(path: Path) -> dict[str, dict[str, bytes]]:
-    """What was recorded, by training and file."""
-    folder = StudyFolder.open(path)
-    return {name: tables_of(load(folder.training(name))) for name in folder.trainings_listed()}
+    assert recorded(study.path) == recorded(undisturbed.path)

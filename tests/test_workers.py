@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 from listening import Log
+from trainings import recorded
 
 from slsim.errors import DiskError
 from slsim.events import Event, Saved
-from slsim.recording import load, tables_of
-from slsim.results import StudyFolder
-from slsim.study import Interrupted, Study, run
+from slsim.study import Interrupted, run
 
 Write = Callable[[dict[str, Any]], Path]
 
@@ -39,18 +38,12 @@ class Dies(Identity):
 """
 
 
-def learned(study: Study) -> dict[str, dict[str, bytes]]:
-    """What was recorded, by training and file."""
-    folder = StudyFolder.open(study.path)
-    return {name: tables_of(load(folder.training(name))) for name in folder.trainings_listed()}
-
-
 def test_numbers_do_not_depend_on_who_trains(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     path = write(tiny)
     alone, beside = run(path, tmp_path / "1"), run(path, tmp_path / "2", workers=2)
     with ThreadPoolExecutor(1) as executor:
         given = run(path, tmp_path / "3", executor=executor)
-    assert learned(alone) == learned(beside) == learned(given)
+    assert recorded(alone.path) == recorded(beside.path) == recorded(given.path)
     for name in ("summary", "curves", "breakdown"):
         tables = {(study.path / f"{name}.csv").read_bytes() for study in (alone, beside, given)}
         assert len(tables) == 1
@@ -149,4 +142,4 @@ def test_a_disk_that_fills_up_is_one_clear_error_and_after_making_room_the_same_
     log = Log()
     study = run(path, small_disk, workers=workers, tell=log)
     assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
-    assert learned(study) == learned(undisturbed)
+    assert recorded(study.path) == recorded(undisturbed.path)

@@ -14,8 +14,9 @@ import torch
 from slsim.learning.data import Dataset
 from slsim.learning.evaluation import evaluate
 from slsim.learning.exchange import Exchange
-from slsim.recording import SERVER, STEP, Evaluation, Round, Steps
+from slsim.recording import SERVER, STEP, Evaluation, Round, Steps, load, tables_of
 from slsim.recording.steps import TEXTS
+from slsim.results import StudyFolder
 from slsim.scenario import Scenario, plan
 from slsim.study.preparing import prepare
 
@@ -100,3 +101,9 @@ def normalized(data: Dataset, indices: Sequence[int] | np.ndarray) -> torch.Tens
     """Training images as the model is given them."""
     mean, deviation = (torch.from_numpy(value).view(-1, 1, 1) for value in data.channel_statistics())
     return (torch.from_numpy(data.x_train[indices]).float() / 255 - mean) / deviation
+
+
+def recorded(study: Path) -> dict[str, dict[str, bytes]]:
+    """What the trainings of a study recorded, by training and file."""
+    folder = StudyFolder.open(study)
+    return {name: tables_of(load(folder.training(name))) for name in folder.trainings_listed()}
