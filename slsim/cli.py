@@ -102,6 +102,9 @@ Workers = Annotated[
 ]
 
 
+Results = Annotated[Path, typer.Option(help="Where results folders are made.")]
+
+
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Run code that the study itself names, a .py, where the clock needs it."),
@@ -112,7 +115,7 @@ Trust = Annotated[
 def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
     settings: Settings = None,
-    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    results: Results = Path("results"),
     name: Annotated[
         str | None, typer.Option(help="The study's name, and its folder's, if not the scenario's.")
     ] = None,
@@ -189,7 +192,7 @@ def run(
 def plan(
     scenario: Annotated[Path, typer.Argument(help="A scenario file, such as scenarios/quickstart.toml.")],
     settings: Settings = None,
-    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    results: Results = Path("results"),
     measure: Annotated[
         bool, typer.Option(help="Take a few steps of each kind of training to see how long they last.")
     ] = True,
@@ -337,7 +340,7 @@ def plot(study: StudyPath) -> None:
 def errors(
     scenario: Annotated[Path, typer.Argument(help="A scenario file; its first setting is trained.")],
     settings: Settings = None,
-    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Train a network, then compare codecs on its activations: error and bytes, with zstd and without."""
     from slsim import scenario as scenarios
@@ -358,7 +361,7 @@ def errors(
 def partition(
     scenario: Annotated[Path, typer.Argument(help="A scenario file; its first setting counts.")],
     settings: Settings = None,
-    results: Annotated[Path, typer.Option(help="Where results folders are made.")] = Path("results"),
+    results: Results = Path("results"),
 ) -> None:
     """Show which client holds which training samples, as table and picture, without training."""
     from slsim import scenario as scenarios

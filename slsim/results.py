@@ -109,8 +109,12 @@ class StudyFolder:
     def has_begun(self) -> bool:
         """Whether it has something that would be lost: tables, trainings, or a checkpoint of one."""
         kept = self.trainings.iterdir() if self.trainings.is_dir() else ()
-        has_tables = any(self.has_table(name) for name in saved.COLUMNS if name not in APART)
-        return has_tables or any(not one.name.endswith(ERROR) for one in kept)
+        return self.has_answers or any(not one.name.endswith(ERROR) for one in kept)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether it has tables of runs."""
+        return any(self.has_table(name) for name in saved.COLUMNS if name not in APART)
 
     @property
     def remedy(self) -> str:

@@ -22,8 +22,7 @@ from slsim.scenario import Case, Plan
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.crews import Staffing
 from slsim.study.failures import AllFailed, Failure, noted
-from slsim.study.finding import There, is_there
-from slsim.study.fingerprints import Fingerprints
+from slsim.study.finding import There
 from slsim.study.former import keep_former
 from slsim.study.inputs import localised
 from slsim.study.job import Outcome, State
@@ -145,8 +144,7 @@ class _Conductor:
         outcome = self._train(there, due, cases, wanted).get(training.name)
         if training.key not in self._done:
             raise AllFailed(self._failures)
-        files = Fingerprints()
-        finished = sum(is_there(self._asked, self._folder, one, files) for one in self._trainings)
+        finished = len(There.of(self._asked, self._folder, self._trainings).recordings)
         state: State = "found" if outcome is None else outcome.state
         return OnlyOne(training.label, state, self._walls[training.name], number, planned, finished)
 

@@ -17,15 +17,6 @@ from slsim.study.reuse import reusable
 from slsim.study.training import Training
 
 
-def is_there(asked: Plan, folder: StudyFolder, training: Training, fingerprints: Fingerprints) -> bool:
-    """Return whether a run would use a training again: the study's own, or another study's."""
-    files = fingerprints.of(training.scenario)
-    with suppress(RecordingError):
-        if reusable(folder, training.name, files) is not None:
-            return True
-    return _elsewhere(asked, folder, training, files) is not None
-
-
 def _elsewhere(
     asked: Plan, folder: StudyFolder, training: Training, files: Mapping[str, str]
 ) -> Recording | None:

@@ -32,7 +32,7 @@ def asks(study: StudyFolder, asked: Plan) -> bool:
 def keep_former(study: StudyFolder, asked: Plan) -> Path | None:
     """Where a study has answers to another question than the one that is asked, move them to where its
     re-timings lie, which can be shown, checked and replayed; where to. Raises `DiskError`."""
-    if not any((study.path / name).is_file() for name in TABLES) or asks(study, asked):
+    if not study.has_answers or asks(study, asked):
         return None
     paths = [study.path / name for name in (SCENARIO, study.manifest_file.name, *TABLES)]
     paths += [path for pattern in PICTURES for path in study.figures.glob(pattern)]

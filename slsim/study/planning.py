@@ -22,12 +22,11 @@ from slsim.study.crews import Staffing
 from slsim.study.durations import evaluations_in, training_s, wall_s
 from slsim.study.estimating import disk_bytes, held_bytes, memory_bytes
 from slsim.study.failures import told_by_cause
-from slsim.study.finding import is_there
-from slsim.study.fingerprints import Fingerprints
+from slsim.study.finding import There
 from slsim.study.measuring import Measured, measure
 from slsim.study.placing import folder_for
 from slsim.study.preparing import Manners
-from slsim.study.rehearsing import Foreseen
+from slsim.study.rehearsing import Foreseen, learner_name
 from slsim.study.running import plan_of
 from slsim.study.step_sizes import FirstRound
 from slsim.study.stopping import depends_on
@@ -171,8 +170,7 @@ class _Planner:
         return self._data[name]
 
     def _foresee(self, scenario: Scenario, data: Dataset) -> Foreseen:
-        table = scenario.table()
-        name = _text([table["data"], table["model"], table["clients"]["count"]])
+        name = learner_name(scenario)
         if name not in self._foreseen:
             self._foreseen[name] = Foreseen.from_data(scenario, data)
         return self._foreseen[name]
@@ -214,13 +212,12 @@ class _Planner:
 
     def trainings(self) -> list[TrainingForecast]:
         """Foresee each training, by number."""
-        fingerprints = Fingerprints()
-        return [self._training(one, fingerprints) for one in self._trainings]
+        there = There.of(self._asked, self._folder, self._trainings).recordings.keys()
+        return [self._training(one, one.key in there) for one in self._trainings]
 
-    def _training(self, training: Training, fingerprints: Fingerprints) -> TrainingForecast:
+    def _training(self, training: Training, there: bool) -> TrainingForecast:
         scenario, before = training.scenario, depends_on(training)
         done = self._rounds_done(training)
-        there = is_there(self._asked, self._folder, training, fingerprints)
         state: State = "finished" if there else "begun" if done else "to do"
         forecast = TrainingForecast(
             number=self._numbers[training.key],

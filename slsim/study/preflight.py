@@ -17,7 +17,7 @@ from slsim.scenario.normal_form import text
 from slsim.study.failures import told_by_cause
 from slsim.study.one_round import play_round
 from slsim.study.preparing import Manners, prepare
-from slsim.study.rehearsing import Foreseen, first_round, rehearsal
+from slsim.study.rehearsing import Foreseen, first_round, learner_name, rehearsal
 from slsim.study.training import Training
 from slsim.threads import computing_with
 
@@ -97,7 +97,7 @@ class _Rehearsal:
                 raise _UnpreparedError(reason)
             return
         self._played[clock] = None
-        prepared = self._prepare(scenario, text([table["data"], table["model"], table["clients"]["count"]]))
+        prepared = self._prepare(scenario, learner_name(scenario))
         if isinstance(prepared, SlsimError):
             self._played[clock] = prepared
             raise _UnpreparedError(prepared)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from slsim.protocols import Protocol
 from slsim.recording import Round, Rows, TestSet
 from slsim.scenario import Scenario
+from slsim.scenario.normal_form import text
 from slsim.study.preparing import codings_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class Foreseen:
         test_set = TestSet(data.y_test.size, data.num_classes, data.chance)
         labels = Labels(data.y_train, data.num_classes, test_set)
         return cls(outline_of(scenario, data), labels, Sampler.of(scenario, data))
+
+
+def learner_name(scenario: Scenario) -> str:
+    """What tells apart the model, the data and the clients that a rehearsal goes by."""
+    table = scenario.table()
+    return text([table["data"], table["model"], table["clients"]["count"]])
 
 
 def outline_of(scenario: Scenario, data: Dataset) -> ModelOutline:
