@@ -246,17 +246,17 @@ def check_multiplier(run: Run) -> Iterator[Check]:
     if not run.recording.steps.sent(ACTIVATIONS).any():
         return  # no activations, no multiplier
     subject = f"traffic multiplier of {run.label}"
-    measured, rounds = analysis.traffic_multiplier(run), analysis.rounds_of_both(run)
-    if rounds is None:
+    measured, both = analysis.traffic_multiplier(run), analysis.outcomes_of_both(run)
+    if both is None:
         own, baseline = run.outcome, run.target.outcome(run.baseline)
         why = f"{own.state}, {own.reason}" if own.reason else f"the baseline: {baseline.reason}"
         yield Check(subject, math.isnan(measured), f"none: {why}")
         return
-    baseline_steps, steps = rounds
+    baseline_steps, steps = (outcome.rounds for outcome in both)
     ratio = analysis.compression_ratio(run.sent) / analysis.compression_ratio(run.baseline_sent)
     expected = ratio * baseline_steps / steps
     agrees = math.isclose(measured, expected, rel_tol=MULTIPLIER_TOLERANCE)
-    steps_ratio = f"{baseline_steps} / {steps} steps"
+    steps_ratio = f"{baseline_steps:g} / {steps:g} steps"
     arithmetic = f"measured {measured:.3f}; ratio {ratio:.3f} × {steps_ratio} = {expected:.3f}"
     yield Check(subject, agrees, arithmetic, _above_format(run, measured))
 

@@ -17,6 +17,10 @@ from slsim.report.terminal import add_row, milliseconds, say, table
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN = {"server wait": "waits for server", "barrier wait": "waits for other clients"}  # phases, for readers
+SPREAD = {"round_median_s": "  median", "round_p95_s": "  95th percentile", "round_longest_s": "  longest"}
+SAME = 1.005  # times the median: a longest round below that is no other to a reader
+UNFAIR = 0.995  # Jain's index below which it is told
 ABREAST, MOST_LINES = 5, 30  # settings of a table; the file has all
 
 
@@ -56,12 +60,24 @@ def _phases_table(settings: pd.DataFrame) -> Table:
     for name in settings["setting"]:
         shown.add_column(Text(str(name)), justify="right", overflow="fold")
     for phase, column in phases_in(settings).items():
-        add_row(shown, phase, *map(milliseconds, settings[column]))
+        add_row(shown, SHOWN.get(phase, phase), *map(milliseconds, settings[column]))
     shown.add_section()
     add_row(shown, "round", *map(milliseconds, settings["round_s"]))
+    for column, called in _spread_in(settings).items():
+        add_row(shown, called, *map(milliseconds, settings[column]))
+    if "fairness" in settings and (settings["fairness"] < UNFAIR).any():
+        add_row(shown, "fairness", *(f"{value:.2f}" for value in settings["fairness"]))
     add_row(shown, "bottleneck", *settings["bottleneck"])
     add_row(shown, "its share", *(f"{100 * share:.0f} %" for share in settings["bottleneck_share"]))
     return shown
+
+
+def _spread_in(settings: pd.DataFrame) -> dict[str, str]:
+    """The columns of how long rounds took, and what they are called, where rounds differ."""
+    if any(column not in settings for column in SPREAD):
+        return {}
+    differ = settings["round_longest_s"] > SAME * settings["round_median_s"]
+    return SPREAD if differ.any() else {}
 
 
 def phases_in(breakdown: pd.DataFrame) -> dict[str, str]:

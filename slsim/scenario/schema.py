@@ -6,11 +6,17 @@ from typing import Any
 
 from slsim.registry import HIDDEN, registry_of
 from slsim.scenario.bounds import MOST_CASES
-from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK
+from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK, LABEL, LONGEST_LABEL
 from slsim.scenario.tables import Scenario
 
 _RANGE = {"type": "string", "pattern": r"\.\..*/\s*[0-9]+(\s+(log|linear))?\s*$"}
 _VALUES = {"anyOf": [{"type": "array", "minItems": 1}, _RANGE]}
+_LABEL = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_LABEL,
+    "description": "what tables and figures call this codec, instead of what it is",
+}
 _POINT = {
     "type": "object",
     "properties": {"seed": False, "seeds": False, "name": False},
@@ -84,9 +90,10 @@ def _unnest(definition: dict[str, Any]) -> None:
 
 
 def _choice(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
-    """A component by name, or as a table of its name and parameters."""
-    tables = [_component(kind, name, {}, []) for name in registry_of(kind).names()]
-    return {**rest, "anyOf": [*_short(kind), *tables, _own(kind, {}, [])]}
+    """A component by name, or as a table of its name and parameters; a codec may have a label there."""
+    own = {LABEL: _LABEL} if kind == "codec" else {}
+    tables = [_component(kind, name, own, []) for name in registry_of(kind).names()]
+    return {**rest, "anyOf": [*_short(kind), *tables, _own(kind, own, [])]}
 
 
 def _one_or_list(kind: str, rest: dict[str, Any]) -> dict[str, Any]:

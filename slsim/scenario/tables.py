@@ -303,9 +303,9 @@ class Scenario(Table):
             self.clients.table(),
         )
         codec = {
-            key: value
-            for key, value in self.codec.table().items()
-            if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
+            key: choice.table()
+            for key, choice in self.codec.choices().items()
+            if not key.startswith("head_") or choice.table() != IDENTITY.table()  # left out, it is the same
         }
         tables = {"seed": self.seed, "data": self.data.table(), "model": self.model.table()}
         if by_time:

@@ -19,6 +19,8 @@ from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 from slsim.units import Duration, Size
 
 MOST_THREADS = 1024
+Method = Literal["stepped", "interpolated"]
+STEPPED: Method = "stepped"
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
@@ -115,13 +117,19 @@ class TrainingTable(Table):
     target_accuracy: float | str = Field(
         "baseline",
         description='test accuracy aimed at: a number up to 1, "baseline" (what the uncompressed run held), '
-        'or "baseline - 1%" (a percentage point below that)',
+        'or "baseline - 1%" (a percentage point below that); or a list of these, each a target of its own',
     )
     target_window: int = Field(
         3,
         strict=True,
         ge=1,
         description="evaluations in a row; the first and more than half must be at or above the target",
+    )
+
+    target_method: Method = Field(
+        STEPPED,
+        description="where rounds, time and bytes to the target are read: at the evaluation that reached it, "
+        "or interpolated between that one and the one before",
     )
 
     @model_validator(mode="before")

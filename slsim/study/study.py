@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
@@ -18,7 +18,7 @@ from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import Check, check_runs
 from slsim.circumstances import circumstances
-from slsim.errors import RecordingError, ReplayError
+from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
@@ -32,6 +32,7 @@ from slsim.study.integrity import faults
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
+from slsim.units import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,8 @@ class Study:
     - `curves`: one row an evaluation and run; `timeline`: one row a round and run;
     - `breakdown`: one row a run: where the seconds of an average round go;
     - `crossovers`: where each setting stops paying, over each swept number;
+    - `links`: one row a link and run: what it carried, and how busy it was;
+    - `frontier`: one row a setting and budget of bytes: the accuracy held within it;
     - `measurements`: what hooks measured.
 
     All are pandas DataFrames, computed when first asked for. `played` are the runs themselves, with their
@@ -129,6 +132,42 @@ class Study:
         return analysis.crossovers(self.summary, self._played.axes, self._played.speed_ups)
 
     @cached_property
+    def links(self) -> pd.DataFrame:
+        """One row a run and link: what it carried, how busy it was; clients' own links together."""
+        return analysis.links(self.played)
+
+    @cached_property
+    def frontier(self) -> pd.DataFrame:
+        """One row a setting and budget of bytes, up and down together: the accuracy held within it."""
+        return analysis.accuracy_at(analysis.staircases(self.played, "total"))
+
+    def bd_rate(self, against: str, counted: Literal["total", "uplink"] = "total") -> pd.DataFrame:
+        """Bjøntegaard's difference in bytes of every setting over the setting `against`, seed by seed: -0.5
+        says that half of the bytes were needed for the same accuracy, on average over accuracies.
+
+        Args:
+            against: A setting, as `summary["setting"]` has it.
+            counted: Bytes up and down together, or those up alone.
+
+        Returns:
+            One row a setting: `setting`, `seeds` (those in which both have accuracies in common), `bd_rate`
+            (of the geometric mean), and the ends of its 95 % interval, `bd_rate_low` and `bd_rate_high`.
+
+        Raises:
+            StudyError: If there is no such setting.
+
+        Example:
+            >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
+            >>> study.bd_rate("QU (3 bits)")  # doctest: +SKIP
+        """
+        settings = [run.setting for run in self.played]
+        if against not in settings:
+            hint = nearest(against, settings)
+            listed = ", ".join(dict.fromkeys(settings))
+            raise StudyError(f'{self.path} has no setting "{against}"; {hint}there are: {listed}')
+        return analysis.bd_rates_over(analysis.staircases(self.played, counted), against)
+
+    @cached_property
     def measurements(self) -> pd.DataFrame:
         """What hooks measured, one row a number."""
         return analysis.measurements(self.played)
@@ -140,6 +179,7 @@ class Study:
             self.summary,
             self.breakdown,
             self.crossovers,
+            self.links,
             self.notes,
             self.path if self._is_saved else None,
         )
@@ -158,7 +198,8 @@ class Study:
     def save(self, manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
         tables = {
-            name: getattr(self, name) for name in ("runs", "summary", "curves", "breakdown", "crossovers")
+            name: getattr(self, name)
+            for name in ("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier")
         }
         if len(self.measurements):
             tables["measurements"] = self.measurements
