@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 30  # of a table; summary.csv has all
 EDGES = 3  # characters of a column beside its content
-NARROWEST, WIDEST = 8, 12  # characters of a name, and of a range in one line
+NARROWEST, WIDEST = 8, 11  # characters of a name, and of a range in one line
 ROOMY = 92  # characters of a terminal that has room for another column
 UNIT_NAMES = {
     "ns": "nanoseconds",
@@ -63,9 +63,9 @@ def print_summary(console: Console, summary: pd.DataFrame) -> None:
     for heading in (
         "best test\naccuracy,\nlast, %",
         f"time to\ntarget, {scales.time.unit}",
-        f"bytes to\ntarget, {scales.size.unit},\nup + down",
-        "multiplier\nup",
-        "multiplier\nboth ways",
+        f"bytes to\ntarget, {scales.size.unit},\nup+down",
+        "traffic\nmultipl.,\nup",
+        "traffic\nmultipl.,\nboth ways",
         *(["compr.\nratio"] if roomy else []),
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
@@ -169,9 +169,9 @@ def _percent(share: float) -> str:
 
 
 def _bytes(row: Row, scale: Scale) -> str:
-    """Up and down: "1.24 + 3.00"."""
+    """Up and down: "1.24+3.00"."""
     both = [row[f"{link}_bytes_to_target"] for link in ("uplink", "downlink")]
-    return " + ".join(map(scale.text, both)) if all(map(math.isfinite, both)) else "–"
+    return "+".join(map(scale.text, both)) if all(map(math.isfinite, both)) else "–"
 
 
 def print_axis(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame, axis: Swept) -> None:
@@ -239,7 +239,7 @@ def _fitting(
         return EDGES + max((len(line) for text in texts for line in text.split("\n")), default=0)
 
     widths = {value: wide([axis.pretty(value), *cells.at(value)]) for value in values}
-    names = min(wide(cells.rows), EDGES + 16)  # longer ones are folded
+    names = min(wide(cells.rows), EDGES + 13)  # longer ones are folded
     left = width - 1 - names - wide(["pays", *ends.values()])
     for count in range(len(values), 2, -1):
         some = [values[place] for place in spread(len(values), count)]

@@ -128,7 +128,11 @@ def test_a_breakdown_of_many_runs_has_a_line_a_run() -> None:
     assert [rows[0][0], rows[-1][0]] == ["run 0", "run 34"]
     assert rows[7] == ["run 8", "1.00", "4.00", "52.1", "2.00", "1.00", "uplink"]
     assert isinstance(output.file, io.StringIO)
-    assert output.file.getvalue().rstrip().endswith("Phase by phase: breakdown.csv, of all 35 settings")
+    assert (
+        output.file.getvalue()
+        .rstrip()
+        .endswith("30 of 35 settings shown. Phase by phase, of every run: breakdown.csv")
+    )
 
 
 def test_of_several_seeds_the_means_are_shown_and_every_bottleneck() -> None:
