@@ -14,6 +14,7 @@ from slsim.scenario.plan import Case
 from slsim.scenario.tables import DataTable, ModelTable, Scenario
 from slsim.units import QUANTITIES, Quantity, number_and_unit
 
+SHORT = {"target_accuracy": "target"}  # what labels call a key whose last part is long
 ENDS = ("training.stop", "training.target_")  # the keys of what may end a training
 
 
@@ -122,7 +123,7 @@ def _beside_keys(keys: Sequence[str], columns: Sequence[Sequence[object]]) -> li
     kinds = [_quantity_of(values) for values in columns]
     labels = []
     for key, name, kind, values in zip(keys, names, kinds, columns, strict=True):
-        called = (key if names.count(name) > 1 else name).replace("_", " ")
+        called = key if names.count(name) > 1 else SHORT.get(name, name).replace("_", " ")
         alone = kind is not None and kinds.count(kind) == 1
         labels.append([label if alone else f"{called} {label}" for label in _beside_key(values)])
     return labels

@@ -70,7 +70,7 @@ def test_several_targets_are_a_sweep_over_them() -> None:
     first = planned(training={"target_accuracy": targets})
     assert [case.scenario.training.target_accuracy for case in first.cases] == targets
     assert len({str(case.scenario.learning_table()) for case in first.cases}) == 1
-    assert run_labels(first.cases) == [f"identity, target accuracy {target}" for target in targets]
+    assert run_labels(first.cases) == [f"identity, target {target}" for target in targets]
     assert plan(tomllib.loads(tomli_w.dumps(first.document())), "again", Path("/")) == first
     set_ = plan(override(BASE, {"training.target_accuracy": targets}), "test.toml", Path())
     assert set_.cases == first.cases
