@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -102,3 +103,13 @@ def _output(output: dict[str, Any]) -> str:
     if "text/html" in data:
         return "".join(data["text/html"])
     return _fenced("".join(data["text/plain"]), "text")
+
+
+class Examples(griffe.Extension):
+    """Docstrings have sections "Example:"; the parser of docstrings knows them as "Examples:"."""
+
+    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
+        """Rename the section in a docstring."""
+        del kwargs
+        if obj.docstring:
+            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 
 class SlsimError(Exception):
-    """Base of every error a user can cause and mend."""
+    """Base of every error a user can cause and mend.
+
+    Example:
+        >>> from slsim.codecs import create
+        >>> try:
+        ...     create("mss")
+        ... except SlsimError as error:
+        ...     print(str(error).partition(";")[0])
+        there is no codec "mss"
+    """
 
 
 class UnitError(SlsimError, ValueError):
@@ -94,7 +103,16 @@ class FaultsError(SlsimError, ValueError):
 
 
 class ScenarioError(FaultsError):
-    """A scenario file that cannot be run; `faults` holds every fault found in it."""
+    """A scenario file that cannot be run; `faults` holds every fault found in it.
+
+    Example:
+        >>> from slsim.scenario import load
+        >>> try:
+        ...     load("scenarios/quickstart.toml", {"network.uplink": "20"})
+        ... except ScenarioError as error:
+        ...     print([fault.path for fault in error.faults])
+        ['network.uplink']
+    """
 
 
 class TrainingDiverged(SlsimError):
