@@ -14,12 +14,12 @@ class SlsimError(Exception):
     """Base of every error a user can cause and mend.
 
     Example:
-        >>> from slsim.codecs import create
+        >>> import slsim
         >>> try:
-        ...     create("mss")
+        ...     slsim.open_study("nowhere")
         ... except SlsimError as error:
-        ...     print(str(error).partition(";")[0])
-        there is no codec "mss"
+        ...     print(error)
+        nowhere is no study: it has no scenario.toml; make one with `slsim run SCENARIO`
     """
 
 
@@ -106,9 +106,9 @@ class ScenarioError(FaultsError):
     """A scenario file that cannot be run; `faults` holds every fault found in it.
 
     Example:
-        >>> from slsim.scenario import load
+        >>> import slsim
         >>> try:
-        ...     load("scenarios/quickstart.toml", {"network.uplink": "20"})
+        ...     slsim.plan("scenarios/quickstart.toml", overrides={"network.uplink": "20"})
         ... except ScenarioError as error:
         ...     print([fault.path for fault in error.faults])
         ['network.uplink']

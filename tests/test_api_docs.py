@@ -16,7 +16,7 @@ from slsim import devices
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "reference" / "api.md").read_text("utf-8")
-SHOWN = [path for path in re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE)]
+SHOWN = re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE)
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in (ROOT / "slsim").rglob("*.py")
