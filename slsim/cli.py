@@ -309,14 +309,19 @@ def clean(
         console.print(f"Removed {len(removed)}", highlight=False)
 
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show every check with its arithmetic, not only what failed.")
+]
+
+
 @app.command()
-def check(study: StudyPath, trust: Trust = False) -> None:
+def check(study: StudyPath, verbose: Verbose = False, trust: Trust = False) -> None:
     """Check a study's bytes, traffic multipliers and times against their arithmetic."""
-    from slsim.report.tables import print_checks
+    from slsim.report.verdicts import print_checks
     from slsim.study import open_study
 
     checks = open_study(study, trust=trust).check()
-    print_checks(console, checks)
+    print_checks(console, checks, verbose=verbose)
     if not all(check.passed for check in checks):
         raise typer.Exit(EXIT_CHECK_FAILED)
 

@@ -38,6 +38,7 @@ FLOORS = {
     "slsim.own_files": 0,
     "slsim.registry": 0,
     "slsim.traces": 0,
+    "slsim.verdict": 0,
     "slsim.scenario": 1,
     "slsim.recording": 1,
     "slsim.codecs": 2,
