@@ -70,7 +70,7 @@ def _beside(claim: Claim, measured: Measured, name: str) -> Beside:
 
 def _is_of(row: Row, measured: Measured) -> bool:
     """Whether a row is of the study's data, model and cut, as far as it names them."""
-    named = {key: str(row.setting[key]).lower() for key in WHERE if key in row.setting}
+    named = {key: row.setting[key].lower() for key in WHERE if key in row.setting}
     return bool(named) and all(measured.where.get(key, "").lower() == value for key, value in named.items())
 
 

@@ -84,8 +84,12 @@ def _ceiling(claim: Claim, name: str) -> Check:
         lines += [f"bytes: {column.created.size_formula(shape)}, d = {math.prod(shape):,}"]
     bound = f"2 / (1 + 1 / {figures(first.value)}) = {figures(2 / (1 + 1 / first.value))}"
     lines += [f"both directions counted: at most {bound}"]
-    place = f"{claim.source}: columns.{name}.ceiling" if wrong else ""
-    return Check(f"ceiling of {name}", not wrong, "\n".join(lines), place, claim.name)
+    note, unread = "", bool(column.unread)
+    if column.unread:
+        note = f"unread: {column.unread}"
+    elif wrong:
+        note = f"{claim.source}: columns.{name}.ceiling"
+    return Check(f"ceiling of {name}", unread or not wrong, "\n".join(lines), note, claim.name, unread)
 
 
 def _check(entry: Entry) -> Check:

@@ -185,7 +185,7 @@ def _one(name: str, arguments: list[Fraction]) -> list[Fraction]:
 
 def _bounded(value: Fraction) -> Fraction:
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MOST_BITS:
-        raise ValueError("is too large a number on the way")
+        raise ValueError(f"a number on the way has more than {MOST_BITS} bits")
     return value
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, field_validator, model_validator
 
 from slsim.claims.accounting import (
     FLAGS,
@@ -97,10 +97,17 @@ class Column(Part):
         return self.codec.create() if self.codec else None
 
 
+def _said(value: object) -> object:
+    """A text, or a number as text."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
 class Row(Part):
     """[[rows]]: a row of the table: its setting, and what is printed in each column."""
 
-    setting: dict[Name, Text | int | float] = Field(default_factory=dict, description="as the paper names it")
+    setting: dict[Name, Annotated[Text, BeforeValidator(_said)]] = Field(
+        default_factory=dict, description="as the paper names it"
+    )
     shape: tuple[Annotated[int, Field(strict=True, ge=1, le=MOST)], ...] = Field(
         (), max_length=8, description="of the activations of a mini-batch, for codecs"
     )
@@ -134,7 +141,7 @@ class Row(Part):
     def label(self) -> str:
         """What the row is called: its setting, or else its parameters."""
         if self.setting:
-            return " ".join(map(str, self.setting.values()))
+            return " ".join(self.setting.values())
         return ", ".join(f"{name} = {written(value)}" for name, value in self.parameters.items())
 
 
@@ -163,8 +170,9 @@ class ClaimTable(Part):
         known = ", ".join(self.columns)
         yield from _reserved(self.parameters, "parameters", RESERVED)
         for at, row in enumerate(self.rows):
-            taken = RESERVED | ({"d"} if row.shape else set())
-            yield from _reserved({**self.parameters, **row.parameters}, f"rows[{at}].parameters", taken)
+            elements = {"d"} if row.shape else set()
+            yield from _reserved(row.parameters, f"rows[{at}].parameters", RESERVED | elements)
+            yield from _reserved(self.parameters, "parameters", elements)
             for key in row.printed.keys() - self.columns.keys():
                 yield Fault(f"rows[{at}].printed.{key}", f"is no column; there are: {known}")
             for key in {*row.bold, *row.fewer_steps} - row.printed.keys():

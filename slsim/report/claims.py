@@ -62,12 +62,13 @@ def print_beside(console: Console, claim: Claim, measured: Sequence[Measured]) -
     found = beside(claim, measured)
     if found:
         shown = table()
-        for name in ("setting", "measured (95 %)", "seeds", "printed", "at most"):
+        for name in ("setting", "measured (95 %)", "reached", "printed", "at most"):
             shown.add_column(name, overflow="fold")
         for one in found:
             reached = f"{one.measured.reached} of {one.measured.seeds}"
             add_row(shown, one.measured.setting, _multiplier(one.measured), reached, one.printed, one.at_most)
         console.print(shown)
+        _wrapped(console, "Measured to the study's own target. Whether both agree is no check.", "")
     others = dict.fromkeys(" ".join(one.measured.where.values()) for one in found if not one.alike)
     for where in others:
         _wrapped(console, f"No row is of {where}: what is printed is of all rows.", "")
