@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
-    from slsim.claims.beside import Beside, Measured, beside
+    from slsim.claims.alongside import Beside, Measured, beside
     from slsim.claims.checking import check
     from slsim.claims.loading import load, shipped
     from slsim.claims.tables import Claim
@@ -21,6 +21,6 @@ _HOMES = {
     "checking": ("check",),
     "loading": ("load", "shipped"),
     "tables": ("Claim",),
-    "beside": ("Beside", "Measured", "beside"),
+    "alongside": ("Beside", "Measured", "beside"),
 }
 __getattr__ = lazy.attributes(__name__, _HOMES)

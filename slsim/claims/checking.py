@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from slsim.claims.accounting import in_print, shown, unit
-from slsim.claims.figures import Figure, figure, recounted, recounts
+from slsim.claims.figures import Figure, bytes_of, figure, recounted, recounts
 from slsim.claims.formula import figures
 from slsim.claims.tables import INF, NO, YES, Claim, Column, Row, decimals, printed_value
 from slsim.verdict import Check
@@ -79,11 +78,10 @@ def _ceiling(claim: Claim, name: str) -> Check:
     first = (wrong or found)[0]
     says = f"{column.ceiling}{' is printed, but' if wrong else ':'}"
     lines = [f"{says} {first.arithmetic} = {figures(first.value)}"]
-    if column.created:
-        shape = rows[0].shape
-        lines += [f"bytes: {column.created.size_formula(shape)}, d = {math.prod(shape):,}"]
-    bound = f"2 / (1 + 1 / {figures(first.value)}) = {figures(2 / (1 + 1 / first.value))}"
-    lines += [f"both directions counted: at most {bound}"]
+    lines += [f"bytes: {bytes_of(column, rows[0])}"] if column.codec else []
+    if claim.file.accounting.directions != "both":
+        bound = f"2 / (1 + 1 / {figures(first.value)}) = {figures(2 / (1 + 1 / first.value))}"
+        lines += [f"both directions counted: at most {bound}"]
     note, unread = "", bool(column.unread)
     if column.unread:
         note = f"unread: {column.unread}"
@@ -145,6 +143,8 @@ def _ceiled(entry: Entry) -> Found:
             False,
             f"{text} is above {limit_of}, what the format saves, without a word on fewer steps: {steps}",
         )
+    if entry.claim.file.accounting.directions == "both":
+        return True, f"{text}: {steps}"
     both = figures(2 * value / (1 + most))
     return True, f"{text}: {steps}\nboth directions counted: 2·{text} / (1 + {limit}) = {both}"
 

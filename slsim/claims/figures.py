@@ -11,6 +11,7 @@ from typing import Any
 from slsim.claims.accounting import Accounting, Recount, with_first_epoch
 from slsim.claims.formula import Formula, figures
 from slsim.claims.tables import ClaimTable, Column, Row
+from slsim.codecs import Codec
 from slsim.errors import Fault
 
 
@@ -82,19 +83,38 @@ def figure(file: ClaimTable, row: Row, column: Column, again: Recount | None = N
 
 
 def _of_format(row: Row, column: Column, accounting: Accounting) -> Figure:
-    codec = column.created
-    assert codec is not None
-    body, payload = codec.body_bytes(row.shape), codec.num_bytes(row.shape)
-    sent = body + (codec.side_bytes if accounting.counts("side_information") else 0)
-    sent += payload - body - codec.side_bytes if accounting.counts("headers") else 0
+    """What the format of a codec gives; where both directions count, of gradients as large as the activations
+    too, which cross as they are unless the column has a codec for them."""
+    up, down = column.created
+    assert up is not None
     raw = Fraction(accounting.baseline_bits * math.prod(row.shape), 8)
+    sizes = [Fraction(_sent(up, row, accounting))]
+    if accounting.directions == "both":
+        sizes.append(Fraction(_sent(down, row, accounting)) if down else raw)
+    sent, count = sum(sizes, Fraction(0)), len(sizes)
     if not sent:
-        raise ValueError(f"{column.codec.label if column.codec else ''} sends no bytes at shape {row.shape}")
+        raise ValueError(f"no byte is sent at shape {list(row.shape)}")
+    shown_sent = " + ".join(map(figures, sizes))
+    shown_raw = f"2·{figures(raw)}" if count > 1 else figures(raw)
     if column.quantity == "bytes":
-        return Figure(Fraction(sent), f"{codec.size_formula(row.shape)} at d = {math.prod(row.shape):,}")
+        return Figure(sent, f"{bytes_of(column, row)} = {shown_sent}" if count > 1 else bytes_of(column, row))
+    bracketed = f"({shown_sent})" if count > 1 else shown_sent
     if column.quantity == "multiplier":
-        return Figure(raw / sent, f"{figures(raw)} / {sent:,}")
-    return Figure(sent / raw, f"{sent:,} / {figures(raw)}")
+        return Figure(count * raw / sent, f"{shown_raw} / {bracketed}")
+    return Figure(sent / (count * raw), f"{bracketed} / {f'({shown_raw})' if count > 1 else shown_raw}")
+
+
+def _sent(codec: Codec, row: Row, accounting: Accounting) -> int:
+    """The bytes of a payload, as far as they count."""
+    body, payload = codec.body_bytes(row.shape), codec.num_bytes(row.shape)
+    side = codec.side_bytes if accounting.counts("side_information") else 0
+    return body + side + (payload - body - codec.side_bytes if accounting.counts("headers") else 0)
+
+
+def bytes_of(column: Column, row: Row) -> str:
+    """How the formats of a column count their bytes: "ceil(3·d / 8), d = 4,194,304"."""
+    formulas = (codec.size_formula(row.shape) for codec in column.created if codec)
+    return f"{' and down '.join(formulas)}, d = {math.prod(row.shape):,}"
 
 
 def recounts(file: ClaimTable, column: Column) -> list[Recount]:

@@ -32,7 +32,7 @@ def load(name_or_path: str | Path, *, trust: bool = False) -> Claim:
     claim of that name ships.
 
     >>> load("splitlite").file.table
-    'Table I'
+    'Table I and its headline'
     """
     text = str(name_or_path)
     if text in shipped():

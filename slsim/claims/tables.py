@@ -31,7 +31,7 @@ from slsim.scenario.choice import MOST, CodecChoice, component_table
 
 INF = "INF"  # printed of a target that was never reached
 YES, NO = "yes", "no"  # printed of a comparison
-_PRINTED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?|[0-9]{1,15}(\.[0-9]{1,15})?")
+_PRINTED = re.compile(r"[0-9]{1,3}(,[0-9]{3}){1,4}(\.[0-9]{1,15})?|[0-9]{1,15}(\.[0-9]{1,15})?")
 RESERVED = {"baseline_bits", *FLAGS}  # names that are no parameter's
 MOST_ELEMENTS = 10**15
 
@@ -50,6 +50,9 @@ class Column(Part):
     kind: Literal["exact", "ceiling", "comparison"] = "exact"
     quantity: Quantity = "multiplier"
     codec: CodecChoice | None = Field(None, description="a codec of slsim, whose format it is")
+    downlink: CodecChoice | None = Field(
+        None, description="of the gradients, where both directions count; left out: none"
+    )
     formula: FormulaField | None = Field(None, description="of the parameters and of what is counted")
     than: FormulaField | None = Field(None, description="what a comparison compares the formula with")
     ceiling: Text | None = Field(None, description="what the format saves, as it is printed")
@@ -58,7 +61,7 @@ class Column(Part):
     )
     unread: Text | None = Field(None, description="why the figures are computed from what nobody has read")
 
-    @field_validator("codec", mode="before")
+    @field_validator("codec", "downlink", mode="before")
     @classmethod
     def _runs_no_code(cls, value: object, info: ValidationInfo) -> object:
         name = component_table(value).get("name")
@@ -83,8 +86,10 @@ class Column(Part):
             raise ValueError('than is for a column of kind = "comparison"')
         elif (self.codec is None) == (self.formula is None):
             raise ValueError("has either a codec or a formula")
-        if self.codec and self.codec.params.get("lossless"):
+        if any(one and one.params.get("lossless") for one in (self.codec, self.downlink)):
             raise ValueError("a codec with a lossless stage has no size that a shape tells: leave it out")
+        if self.downlink and not self.codec:
+            raise ValueError("downlink stands beside a codec; a formula says all by itself")
         if self.kind == "ceiling" and self.quantity != "multiplier":
             raise ValueError('the quantity of kind = "ceiling" is "multiplier"')
         if self.ceiling is not None and self.kind != "ceiling":
@@ -92,9 +97,10 @@ class Column(Part):
         return self
 
     @cached_property
-    def created(self) -> Codec | None:
-        """The codec, if it is one."""
-        return self.codec.create() if self.codec else None
+    def created(self) -> tuple[Codec | None, Codec | None]:
+        """The codec, and that of the downlink, where it has them."""
+        up, down = (one.create() if one else None for one in (self.codec, self.downlink))
+        return up, down
 
 
 def _said(value: object) -> object:
@@ -158,24 +164,29 @@ class ClaimTable(Part):
     parameters: Parameters = Field(default_factory=dict, description="of all formulas")
     columns: dict[Text, Column] = Field(min_length=1, max_length=100)
     rows: tuple[Row, ...] = Field(min_length=1, max_length=1000)
-    recount: tuple[Recount, ...] = ()
+    recount: tuple[Recount, ...] = Field((), max_length=20)
 
     @model_validator(mode="after")
     def _fits_together(self) -> ClaimTable:
-        if faults := list(self._faults()):
+        if faults := list(dict.fromkeys(self._faults())):
             raise FaultsError(faults)
         return self
 
     def _faults(self) -> Iterator[Fault]:
         known = ", ".join(self.columns)
         yield from _reserved(self.parameters, "parameters", RESERVED)
+        for name, column in self.columns.items():
+            if not any(name in row.printed for row in self.rows):
+                yield Fault(f"columns.{name}", "no row prints anything in it")
+            if column.downlink and self.accounting.directions != "both":
+                yield Fault(f"columns.{name}.downlink", 'counts only with accounting.directions = "both"')
         for at, row in enumerate(self.rows):
             elements = {"d"} if row.shape else set()
             yield from _reserved(row.parameters, f"rows[{at}].parameters", RESERVED | elements)
             yield from _reserved(self.parameters, "parameters", elements)
-            for key in row.printed.keys() - self.columns.keys():
+            for key in sorted(row.printed.keys() - self.columns.keys()):
                 yield Fault(f"rows[{at}].printed.{key}", f"is no column; there are: {known}")
-            for key in {*row.bold, *row.fewer_steps} - row.printed.keys():
+            for key in sorted({*row.bold, *row.fewer_steps} - row.printed.keys()):
                 yield Fault(f"rows[{at}]", f'nothing is printed in "{key}", which is bold or has fewer steps')
             for key, text in row.printed.items():
                 if key in self.columns and (why := _print_fault(self.columns[key], row, text)):
@@ -211,7 +222,9 @@ def _print_fault(column: Column, row: Row, text: str) -> str:
 def checked_print(text: str) -> str:
     """A printed number. Raises `ValueError` for a text that is none."""
     if not _PRINTED.fullmatch(text):
-        raise ValueError(f'{text!r} is no printed number; write as printed, such as "13.50" or "{INF}"')
+        raise ValueError(
+            f'{text!r} is no printed number; write its digits alone, such as "13.50"; or "{INF}"'
+        )
     return text
 
 

@@ -35,7 +35,7 @@ def print_claims(console: Console, checked: Sequence[tuple[Claim, Sequence[Check
 
 
 def heading(claim: Claim) -> str:
-    """ "FedLite: …, 2022, arXiv 2201.11865, abstract"."""
+    """ "FedLite: … (2022, arXiv 2201.11865), abstract"."""
     file = claim.file
     where = [file.venue, f"arXiv {file.arxiv}" if file.arxiv else None]
     told = ", ".join(filter(None, where))
@@ -55,7 +55,7 @@ def about(claim: Claim) -> Iterator[str]:
 def print_beside(console: Console, claim: Claim, measured: Sequence[Measured]) -> None:
     """What a study measured beside what a claim prints of the same codecs. That they agree, or not, is
     information: models, data and epochs differ."""
-    from slsim.claims.beside import beside, unmatched
+    from slsim.claims.alongside import beside, unmatched
 
     say(console, "")
     _wrapped(console, heading(claim), "", "bold")

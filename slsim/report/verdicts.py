@@ -29,8 +29,10 @@ def print_checks(console: Console, checks: Sequence[Check], *, verbose: bool = F
 
 def _print_group(console: Console, group: str, own: Sequence[Check], failed: Sequence[Check]) -> None:
     noted = sum(bool(check.note) for check in own if check.passed)
+    unread = sum(check.verdict == "unread" for check in own)
     told = [f"{group or 'other'}: {_checks(len(own))}"]
     told += [f"{len(failed)} failed"] if failed else []
+    told += [f"{unread} unread"] if unread else []
     told += [f"{noted} with a note, which --verbose shows"] if noted else []
     console.print(verdict("FAIL" if failed else "ok"), Text(", ".join(told)), soft_wrap=True)
 

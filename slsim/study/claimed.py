@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slsim.claims.beside import Measured
+from slsim.claims.alongside import Measured
+from slsim.own_code import without_folder
 from slsim.study.study import Study
 
 
@@ -17,8 +18,8 @@ def measured_in(study: Study) -> list[Measured]:
         scenario = scenarios[setting]
         model = scenario.model
         where = {
-            "data": scenario.data.component.name,
-            "model": model.component.name,
+            "data": without_folder(scenario.data.component.name),
+            "model": without_folder(model.component.name),
             "cut": str(model.cut),
         }
         ends = (float(row[f"traffic_multiplier{end}"]) for end in ("", "_low", "_high"))

@@ -83,6 +83,25 @@ def test_a_figure_that_its_format_allows_passes(changes: dict[str, Any], tmp_pat
     assert [check for check in checked(tmp_path, **changes).values() if not check.passed] == []
 
 
+@pytest.mark.parametrize(
+    ("downlink", "text", "words"),
+    [
+        (None, "1.78", "1.78: 1.778 / 1.78, 0.1 % fewer steps"),  # 1.778 when rounded
+        (None, "1.79", "1.79 is above 1.778 = 2·512 / (64 + 512), what the format saves"),
+        ("qu", "7.00", "7.00: 9.143 / 7.00, 30.6 % more steps"),  # 1024 / (64 + 48)
+        ("qu", "9.15", "9.15 is above 9.143 = 2·512 / (64 + 48), what the format saves"),
+    ],
+)
+def test_both_directions_are_held_to_what_both_formats_save(
+    downlink: str | None, text: str, words: str, tmp_path: Path
+) -> None:
+    changes = {"accounting.directions": "both", "rows.0.printed.qu4": text}
+    changes |= {"columns.qu4.downlink": downlink} if downlink else {}
+    check = checked(tmp_path, **changes)[QU4]
+    assert check.arithmetic.startswith(words)
+    assert check.passed == ("is above" not in words)
+
+
 def test_a_half_may_be_rounded_either_way(tmp_path: Path) -> None:
     for text in ("0.12", "0.13"):
         changes = {"columns.sparse.formula": "0.00125", "rows.1.printed.sparse": text}
@@ -172,6 +191,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"recount": [{"epochs": 1}]}, "recount[0].epochs: input should be greater than or equal to 2"),
     ({"recount": [{"parameters": {"k": 0}}]}, "rows[1].printed.sparse: cannot be computed with k = 0: "),
     ({"arxiv": "none"}, "arxiv: "),
+    ({"columns.idle": {"formula": "1"}}, "columns.idle: no row prints anything in it"),
+    ({"columns.qu4.downlink": "qu"}, 'columns.qu4.downlink: counts only with accounting.directions = "both"'),
+    ({"columns.sparse.downlink": "qu"}, "columns.sparse: downlink stands beside a codec"),
     ({"columns": 3}, "columns: input should be a valid dictionary, found 3"),
     ({"paper": "x" * 501}, "paper: string should have at most 500 characters"),
 ]
