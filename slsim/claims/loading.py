@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from slsim.claims.figures import value_faults
 from slsim.claims.tables import Claim, ClaimTable
-from slsim.errors import ClaimError, ScenarioError, UnknownNameError
+from slsim.errors import ClaimError, Fault, ScenarioError, UnknownNameError
 from slsim.registry import faults_of
 from slsim.scenario import read
 from slsim.units import nearest
@@ -51,6 +52,8 @@ def _from_file(path: Path, source: str, trust: bool) -> Claim:
         document = read(path)
     except ScenarioError as error:
         raise ClaimError(error.faults, source) from None
+    if faults := list(_unprintable(document)):
+        raise ClaimError(faults, source)
     try:
         file = ClaimTable.model_validate(document, context={"folder": path.parent, "trust": trust})
     except ValidationError as error:
@@ -58,3 +61,16 @@ def _from_file(path: Path, source: str, trust: bool) -> Claim:
     if faults := list(value_faults(file)):
         raise ClaimError(faults, source)
     return Claim(path.stem, source, file)
+
+
+def _unprintable(value: object, path: str = "") -> Iterator[Fault]:
+    """A fault for each text, key or value, that no line can show: it may be a stranger's."""
+    if isinstance(value, str) and not value.isprintable():
+        yield Fault(path, f"{value[:40]!r} holds a character that cannot be printed in a line")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _unprintable(key, path)
+            yield from _unprintable(item, f"{path}.{key}" if path else key) if key.isprintable() else ()
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _unprintable(item, f"{path}[{at}]")
