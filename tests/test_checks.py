@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import slsim
-from slsim.checks import Check
 from slsim.recording import ACTIVATIONS, LABELS, STEP, load, save
 from slsim.study import run
+from slsim.verdict import Check
 
 
 @pytest.fixture

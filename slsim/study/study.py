@@ -16,7 +16,7 @@ from rich.console import Console
 
 from slsim import analysis
 from slsim.analysis import Run
-from slsim.checks import Check, check_runs
+from slsim.checks import check_runs
 from slsim.circumstances import circumstances
 from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
@@ -33,6 +33,7 @@ from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
 from slsim.units import nearest
+from slsim.verdict import Check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,10 +220,12 @@ class Study:
     def check(self) -> list[Check]:
         """Whether bytes, multipliers, times and the saved tables follow from the recordings, whether these
         can be read, and whether the clock contradicts itself."""
-        wrong = [Check("recordings", False, str(error)) for error in self.damaged]
-        wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
+        wrong = [Check("recordings", False, str(error), group="recordings") for error in self.damaged]
+        wrong += [
+            Check(f"clock of {label}", False, alarm, group="clock") for label, alarm in self.alarms.items()
+        ]
         damaged = faults(self._folder)
-        wrong += [Check(file, False, why) for file, why in damaged.items()]
+        wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
         computed = {"runs": self.runs, "summary": self.summary}
         saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
         with own_code("never"):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from slsim.checks import Check
 from slsim.forecast import Forecast
 from slsim.report.as_json import as_json
+from slsim.verdict import Check
 
 
 def test_tables_are_lists_of_rows_and_what_is_no_number_is_null() -> None:
@@ -34,7 +34,14 @@ def test_tables_are_lists_of_rows_and_what_is_no_number_is_null() -> None:
 
 def test_checks_and_forecasts_are_objects_of_their_fields() -> None:
     assert json.loads(as_json([Check("bytes of α", True, "1 = 1")])) == [
-        {"subject": "bytes of α", "passed": True, "arithmetic": "1 = 1", "note": ""}
+        {
+            "subject": "bytes of α",
+            "passed": True,
+            "arithmetic": "1 = 1",
+            "note": "",
+            "group": "",
+            "unread": False,
+        }
     ]
     forecast = json.loads(as_json(Forecast("a", Path("results/a"), (), (), runs=1, clocks=1, workers=2)))
     assert (forecast["folder"], forecast["wall_s"], forecast["trainings"]) == ("results/a", None, [])
