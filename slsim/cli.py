@@ -284,6 +284,29 @@ def show(study: StudyPath) -> None:
 
 
 @app.command()
+def trace(
+    study: StudyPath,
+    run: Annotated[
+        str, typer.Option(metavar="LABEL", help="A run as in runs.csv, or a part that only one run has.")
+    ] = "",
+    rounds: Annotated[
+        str, typer.Option(metavar="FROM:TO", help="Which rounds, counted from 0: 0:3, 5: or 5.")
+    ] = "0:3",
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("trace.json"),
+    trust: Trust = False,
+) -> None:
+    """Write who does what when in some rounds of a run, as a trace for https://ui.perfetto.dev."""
+    from slsim.study import open_study
+
+    events = open_study(study, trust=trust).trace(run, rounds, output)["traceEvents"]
+    console.print(
+        f"Trace: {output}, {len(events):,} events; open it at https://ui.perfetto.dev",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+@app.command()
 def clean(
     studies: Annotated[
         list[Path] | None, typer.Argument(help="Studies, or folders of them; ./results, when left out.")
