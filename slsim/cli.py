@@ -58,6 +58,32 @@ class Cluster(StrEnum):
     ray = "ray"
 
 
+class Layout(StrEnum):
+    """The layouts of `slsim compare`."""
+
+    settings = "settings"
+    table1 = "table1"
+
+
+class Value(StrEnum):
+    """What `slsim compare --layout table1` shows."""
+
+    traffic = "traffic"
+    uplink = "uplink"
+    total = "total"
+    time = "time"
+    accuracy = "accuracy"
+
+
+class Format(StrEnum):
+    """What a table is printed in."""
+
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    html = "html"
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from slsim.results import CODE, environment
@@ -280,6 +306,38 @@ def show(study: StudyPath) -> None:
         _errors().print(str(error))
     if damaged:
         _errors().print(f"`slsim replay {study}` prints the study from its recordings, without a run")
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def compare(
+    studies: Annotated[list[Path], typer.Argument(help="Results folders, of replays too.")],
+    layout: Annotated[
+        Layout, typer.Option(help="A row a setting, or as in the paper: a row a data set, a column a codec.")
+    ] = Layout.settings,
+    value: Annotated[Value, typer.Option(help="What the paper's layout shows.")] = Value.traffic,
+    format: Annotated[Format | None, typer.Option(help="Print in this format.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A file to write; its ending says the format, unless --format does.")
+    ] = None,
+) -> None:
+    """Compare any number of studies in one table, from their saved tables: nothing is trained or timed."""
+    from slsim.report.formats import FORMATS, print_sheet
+    from slsim.study import comparing
+
+    damaged: list[SlsimError] = []
+    kind = format.value if format else comparing.format_of(output) if output else ""
+    sheet = comparing.comparison(studies, layout.value, value.value, damaged.append)
+    if output:
+        comparing.write(output, sheet, kind)
+        console.print(f"Table: {output}", soft_wrap=True, highlight=False)
+    elif kind:
+        sys.stdout.write(FORMATS[kind](sheet))
+    else:
+        print_sheet(console, sheet)
+    for line in (*(sheet.notes if kind == "csv" else ()), *map(str, damaged)):
+        _errors().print(line)
+    if damaged:
         raise typer.Exit(EXIT_CHECK_FAILED)
 
 
