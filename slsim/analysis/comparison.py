@@ -3,11 +3,10 @@ place that it has in a table like the paper's Table 1."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -58,19 +57,17 @@ def settings_table(studies: Sequence[Compared]) -> pd.DataFrame:
     sweeps. `evaluation_step` is what lies between two evaluations, as a share of the rounds to the target.
     """
     table = pd.concat([_of_study(one) for one in studies], ignore_index=True)
-    cases = [case for study in studies for case in study.rows]
-    texts = [text for study in studies for text in study.summary["codec"]]
-    table["codec"] = _names(table["codec"].tolist(), cases, texts)
+    table["codec"] = _names(table["codec"].tolist())
     return table
 
 
 def _of_study(study: Compared) -> pd.DataFrame:
     summary = study.summary.reset_index(drop=True)
     swept = _swept_codecs(study.cases)
-    keys = [_codec_key(case, swept, label) for case, label in zip(study.rows, summary["codec"], strict=True)]
+    codecs = [_called(case, swept, label) for case, label in zip(study.rows, summary["codec"], strict=True)]
     found: dict[str, Any] = {"study": study.name, **{name: summary[name] for name in AS_SAVED}}
     found |= {name: [_where(case)[place] for case in study.rows] for place, name in enumerate(WHERE)}
-    found |= {"conditions": _conditions(study), "codec": keys}
+    found |= {"conditions": _conditions(study), "codec": codecs}
     found["is_baseline"] = [case is not None and case.scenario.is_baseline for case in study.rows]
     nothing = pd.Series(np.nan, summary.index)
     for name, ends in ENDS.items():
@@ -153,30 +150,29 @@ def _swept_codecs(cases: Sequence[Case]) -> list[str]:
     return [key for key in keys if len({text(one[key].table()) for one in choices}) > 1]
 
 
-def _codec_key(case: Case | None, swept: Sequence[str], label: str) -> str:
-    """What tells the codecs of a row apart, as text; of a case that is not known its label."""
+class _Called(NamedTuple):
+    """A row's codecs: what tells them apart, as text; what they are called, and with every parameter."""
+
+    key: str
+    label: str
+    in_full: str
+
+
+def _called(case: Case | None, swept: Sequence[str], label: str) -> _Called:
+    """The codecs of a row that its study's tables call `label`; all there is where its case is not known."""
     if case is None:
-        return text(label)
-    choices = case.scenario.codec.choices()
-    return text([{"of": key, "name": choices[key].name, **choices[key].params} for key in ("uplink", *swept)])
+        return _Called(text(label), label, label)
+    chosen = {key: case.scenario.codec.choices()[key] for key in ("uplink", *swept)}
+    keys = text([[key, one.name, dict(one.params)] for key, one in chosen.items()])
+    others = [f"{key.replace('_', ' ')} {chosen[key].label}" for key in swept]
+    in_full = explicit_label(chosen["uplink"].table()).removeprefix("name=")
+    return _Called(keys, ", ".join([label, *others]), ", ".join([in_full, *others]))
 
 
-def _names(keys: Sequence[str], cases: Sequence[Case | None], texts: Sequence[str]) -> list[str]:
+def _names(codecs: Sequence[_Called]) -> list[str]:
     """A name for each codec, alike only for those of one key: what the first study's tables call it, with
     every parameter where others are called the same."""
-    labels: dict[str, str] = {}
-    for key, case, label in zip(keys, cases, texts, strict=True):
-        labels.setdefault(key, label if case is None else _name(key, label))
-    counts = Counter(labels.values())
-    full = {key: _in_full(key) if counts[label] > 1 else label for key, label in labels.items()}
-    return [full[key] for key in keys]
-
-
-def _name(key: str, label: str) -> str:
-    others = [f"{one.pop('of')} {full_label(one)}" for one in json.loads(key)[1:]]
-    return ", ".join([label, *others])
-
-
-def _in_full(key: str) -> str:
-    found = json.loads(key)
-    return found if isinstance(found, str) else explicit_label(found)
+    first = {one.key: one for one in reversed(codecs)}
+    counts = Counter(one.label for one in first.values())
+    names = {key: one.in_full if counts[one.label] > 1 else one.label for key, one in first.items()}
+    return [names[one.key] for one in codecs]

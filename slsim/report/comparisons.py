@@ -220,7 +220,7 @@ def _of_studies(studies: Sequence[Compared], told: Sequence[str] = ()) -> Iterat
     found = differences(studies, told)
     for about in dict.fromkeys(one.about for one in found):
         own = [one for one in found if one.about == about]
-        more = [f"{len(own) - MOST_KEYS} more keys"] if len(own) > MOST_KEYS else []
+        more = [f"and in {len(own) - MOST_KEYS} more"] if len(own) > MOST_KEYS else []
         yield f"{about.capitalize()} differ: {'; '.join([*map(_difference, own[:MOST_KEYS]), *more])}."
     if len(studies) > 1 and not set.intersection(*(set(study.runs["seed"]) for study in studies)):
         yield "The studies have no seed in common."

@@ -4,7 +4,7 @@ told apart."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,8 +55,8 @@ def comparison(
     damaged: Callable[[SlsimError], object] | None = None,
 ) -> Sheet:
     """The table of the studies at `paths`, and what has to be known of it. `damaged` is told of each study
-    that cannot be read, and the others are compared; without it that is raised. Raises `StudyError` where
-    none is left."""
+    that cannot be read, and the others are compared. Raises `StudyError` of each, a line each, where there is
+    no `damaged` or no other study."""
     _known("layout", layout, LAYOUTS)
     _known("value", value, VALUES)
     distinct: dict[Path, Path] = {}
@@ -64,9 +64,12 @@ def comparison(
     for path in paths:
         if distinct.setdefault(path.resolve(), path) is not path:
             twice[distinct[path.resolve()]] = None
-    studies = list(_opened(list(distinct.values()), damaged))
-    if not studies:
-        raise StudyError("there is nothing to compare: none of the studies can be read")
+    studies, errors = _opened(list(distinct.values()))
+    if errors and (damaged is None or not studies):
+        raise StudyError("\n".join(map(str, errors)))
+    if damaged is not None:
+        for error in errors:
+            damaged(error)
     sheet = compared(_told_apart(studies), layout, value)
     again = [f"{path} was given more than once, and is there once." for path in twice]
     return replace(sheet, notes=(*sheet.notes, *again))
@@ -101,14 +104,16 @@ class _Opened:
     overrides: Mapping[str, Any]
 
 
-def _opened(paths: Sequence[Path], damaged: Callable[[SlsimError], object] | None) -> Iterator[_Opened]:
+def _opened(paths: Sequence[Path]) -> tuple[list[_Opened], list[SlsimError]]:
+    """The studies that can be read, and the errors of the others."""
+    found: list[_Opened] = []
+    errors: list[SlsimError] = []
     for path in paths:
         try:
-            yield _open(path)
+            found.append(_open(path))
         except SlsimError as error:
-            if damaged is None:
-                raise
-            damaged(error)
+            errors.append(error)
+    return found, errors
 
 
 def _open(path: Path) -> _Opened:
