@@ -12,9 +12,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from studies import CODECS, document, study
 
 import slsim
 from slsim.errors import StudyError
+from slsim.results import StudyFolder
+from slsim.scenario import plan, setting_labels
 
 Command = Callable[..., Any]
 
@@ -94,9 +97,9 @@ def test_python_has_the_numbers_and_writes_the_table(one: Path, other: Path, tmp
     assert (tmp_path / "new" / "table.md").read_text("utf-8").startswith("Time to the target")
 
 
-def test_a_study_of_python_is_compared_by_its_folder(tiny_results: Path) -> None:
-    study = slsim.open_study(tiny_results)
-    assert slsim.compare([study])["setting"].tolist() == study.summary["setting"].tolist()
+def test_a_study_of_python_is_compared_by_its_folder() -> None:
+    opened = slsim.open_study(REFERENCE)
+    assert slsim.compare([opened])["seeds"].tolist() == [3] * len(opened.summary)
 
 
 @pytest.mark.parametrize("wrong", [{"layout": "table2"}, {"value": "trafic"}])
@@ -129,12 +132,18 @@ def test_settings_are_known_by_their_place_however_they_are_called(one: Path) ->
     assert slsim.compare([one])["cut"].tolist() == ["medium"] * 5
 
 
-def test_of_a_study_in_part_the_settings_are_known_by_their_names(tiny_study: Path) -> None:
-    for name in ("summary", "runs"):
-        table = pd.read_csv(tiny_study / f"{name}.csv", keep_default_na=False)
-        table.iloc[1:].to_csv(tiny_study / f"{name}.csv", index=False)
-    table = slsim.compare([tiny_study])
-    assert table["model"].tolist() == ["mlp", "mlp"]
+def test_of_a_study_in_part_the_settings_are_known_by_their_names(tmp_path: Path) -> None:
+    """Of three, the first is not there (yet)."""
+    made = study({"identity": [2.0, 2.1], "qu": [1.0, 1.1], "ms": [1.5, 1.6]})
+    names = dict(zip(made.summary["setting"], setting_labels(made.cases[::2]), strict=True))
+    folder = StudyFolder.of(tmp_path / "part")
+    asked = document([CODECS[codec] for codec in names], seed=[0, 1])
+    folder.save_scenario(plan(asked, "test", tmp_path).document())
+    for name, table in (("summary", made.summary), ("runs", made.runs)):
+        named = table.assign(setting=table["setting"].map(names))
+        folder.save_table(name, named[table["setting"] != "identity"])
+    table = slsim.compare([folder.path])
+    assert table["model"].tolist() == ["cnn", "cnn"]
     assert not table["is_baseline"].any()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -57,10 +58,11 @@ def compared(studies: Sequence[Compared], layout: str = "settings", value: str =
 
 def _settings(studies: Sequence[Compared], table: pd.DataFrame) -> Sheet:
     best = {value: significantly_best(studies, table, value) for value in VALUES}
-    rows = []
+    rows, last = [], ""
     for place, row in enumerate(table.to_dict("records")):
         numbers = {value: _cell(row, value, best[value][place]) for value in VALUES}
-        cells = [Cell(row["study"])] if len(studies) > 1 else []
+        cells = [_study(row["study"] if row["study"] != last else "")] if len(studies) > 1 else []
+        last = row["study"]
         cells += [Cell(row["setting"]), Cell(f"{row['reached']} of {row['seeds']}")]
         cells += [numbers["accuracy"], numbers["time"], _bytes(row)]
         rows.append([*cells, numbers["traffic"], numbers["uplink"], numbers["total"]])
@@ -83,7 +85,7 @@ def _table1(studies: Sequence[Compared], table: pd.DataFrame, value: str) -> She
     for _, own in shown.groupby("place", sort=False):
         there = {row["codec"]: row for row in own.to_dict("records")}
         first = next(iter(there.values()))
-        cells = [Cell(first[name] or EMPTY) for name in named]
+        cells = [_study(first[name]) if name == "study" else Cell(first[name] or EMPTY) for name in named]
         rows.append([*cells, *(_entry(there.get(codec), value) for codec in codecs)])
         data.append({name: first[name] for name in named} | _numbers(there, codecs, value))
     told = [*_told(studies, table, [value], any(best)), *_of_studies(studies, SHOWN)]
@@ -113,8 +115,21 @@ def _numbers(there: Mapping[str, Row], codecs: Sequence[str], value: str) -> dic
 # Cells.
 
 
+def _study(name: str) -> Cell:
+    """A study's name; what was set beside its scenario, or where it is, is a detail."""
+    scenario, _, rest = name.partition(" ")  # which has no spaces in its name
+    return Cell(scenario, rest)
+
+
 def _entry(row: Row | None, value: str) -> Cell:
-    return Cell(EMPTY) if row is None else _cell(row, value, row["best"])
+    """What a codec's column has in the paper's layout: also how many seeds reached the target, if not all."""
+    if row is None:
+        return Cell(EMPTY)
+    cell = _cell(row, value, row["best"])
+    if value == "accuracy" or row["reached"] in (0, row["seeds"]):
+        return cell
+    some = f"{row['reached']} of {row['seeds']} seeds"
+    return replace(cell, detail="; ".join(filter(None, (cell.detail, some))))
 
 
 def _cell(row: Row, value: str, is_best: bool) -> Cell:
@@ -192,9 +207,9 @@ def _over_seeds(seeds: Sequence[int], values: Sequence[str]) -> str:
     interval = f"{notes.PERCENT} % interval by Student's t"
     methods = [f"accuracies are means ± half of the {interval}"] if "accuracy" in values else []
     if any(value in ACCOUNTING for value in values):
-        methods.append(f"multipliers are geometric means with the {interval}")
+        methods.append(f"multipliers are geometric means, of the seeds that got there, with the {interval}")
     if "time" in values:
-        methods.append("times and bytes are medians with their range")
+        methods.append(f"times{' and bytes' if len(values) > 1 else ''} are medians with their range")
     over = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
     return f"Over {over} seeds: {'; '.join(methods)}."
 

@@ -120,7 +120,14 @@ def csv(sheet: Sheet) -> str:
 
 def latex(sheet: Sheet) -> str:
     """A table environment that booktabs and pdflatex take."""
-    rows = [[tex.cell(cell.text, cell.detail, bold=cell.bold) for cell in row] for row in sheet.rows]
+    aligns = ["l" if place < sheet.texts else "r" for place in range(len(sheet.headings))]
+    rows = [
+        [
+            tex.cell(cell.text, cell.detail, bold=cell.bold, align=align)
+            for cell, align in zip(row, aligns, strict=True)
+        ]
+        for row in sheet.rows
+    ]
     return tex.table(sheet.title, sheet.headings, rows, sheet.notes, texts=sheet.texts)
 
 

@@ -69,10 +69,10 @@ def _stacked(lines: Sequence[str], align: str, position: str) -> str:
     return rf"\begin{{tabular}}[{position}]{{@{{}}{align}@{{}}}}{inner}\end{{tabular}}"
 
 
-def cell(text: str, detail: str = "", *, bold: bool = False) -> str:
-    """A cell: its text and, below it and smaller, a detail."""
+def cell(text: str, detail: str = "", *, bold: bool = False, align: str = "r") -> str:
+    """A cell: its text and, below it and smaller, a detail; on the left with "l" as `align`."""
     shown = rf"\textbf{{{escaped(text)}}}" if bold else escaped(text)
-    return _stacked([shown, *([rf"{{\scriptsize {escaped(detail)}}}"] if detail else [])], "r", "t")
+    return _stacked([shown, *([rf"{{\scriptsize {escaped(detail)}}}"] if detail else [])], align, "t")
 
 
 def table(

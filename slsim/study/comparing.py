@@ -30,7 +30,7 @@ def compare(
     studies: Sequence[str | Path | Study],
     layout: str = "settings",
     value: str = "traffic",
-    output: Path | None = None,
+    output: str | Path | None = None,
 ) -> pd.DataFrame:
     """Return several studies, or folders of them, in one table of their numbers; written to `output` as its
     ending says (.md, .tex, .csv, .html), where that is given. Only saved tables and scenarios are read.
@@ -44,7 +44,7 @@ def compare(
     paths = [Path(one if isinstance(one, str | Path) else one.path) for one in studies]
     sheet = comparison(paths, layout, value)
     if output is not None:
-        write(output, sheet, format_of(output))
+        write(Path(output), sheet, format_of(Path(output)))
     return sheet.data
 
 

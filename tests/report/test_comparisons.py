@@ -45,6 +45,15 @@ def test_table1_has_a_row_a_cut_and_a_column_a_codec_without_the_baseline() -> N
     assert sheet.rows[0][5] == Cell("INF")
 
 
+def test_an_entry_says_how_many_seeds_reached_the_target_where_not_all_did() -> None:
+    one = study({**THREE, "sp": [1.0, 2.0, NEVER]})
+    (row,) = compared([one], "table1").rows
+    assert row[5].detail.endswith("; 2 of 3 seeds")
+    assert "seeds" not in row[4].detail
+    (row,) = compared([study({**THREE, "sp": [1.0, NEVER, NEVER]})], "table1").rows
+    assert row[5] == Cell("INF", "1 of 3 seeds")
+
+
 def test_other_values_have_a_column_of_the_baseline_too() -> None:
     for value in ("time", "accuracy"):
         assert list(compared([study(THREE)], "table1", value).headings)[3:] == ["identity", "qu", "ms"]
@@ -79,15 +88,20 @@ def test_the_default_layout_has_a_row_a_setting() -> None:
         *("multiplier, activations up", "everything up", "both ways"),
     ]
     rows = texts(sheet)
-    assert [row[:3] for row in rows[:3]] == [
-        ["a", "identity", "3 of 3"],
-        ["a", "qu", "3 of 3"],
-        ["a", "ms", "3 of 3"],
-    ]
+    named = [("a", "identity"), ("", "qu"), ("", "ms")]  # a study is named once
+    assert [tuple(row[:3]) for row in rows[:3]] == [(*names, "3 of 3") for names in named]
     assert rows[3][:5] == ["b", "identity", "1 of 1", "85.7", "4 s"]
     assert sheet.rows[0][5] == Cell("1.21 GB", "1.19 … 1.26 GB")
     assert [cell.detail for cell in sheet.rows[3]] == [""] * 9
     assert "study" not in compared([study(THREE)]).headings  # of one there is nothing to tell apart
+
+
+def test_what_was_set_is_a_detail_of_a_studys_name() -> None:
+    sheet = compared([study(THREE), replace(study(THREE), name="a with network.uplink = 1 Mbps")])
+    assert [row[0] for row in sheet.rows if row[0].text] == [
+        Cell("a"),
+        Cell("a", "with network.uplink = 1 Mbps"),
+    ]
 
 
 def test_what_was_not_reached_is_inf_and_what_is_not_there_is_a_dash() -> None:
