@@ -1,5 +1,4 @@
-"""The timeline of rounds as Trace Event JSON, which Perfetto (https://ui.perfetto.dev) and chrome://tracing
-show.
+"""The timeline of rounds as Trace Event JSON, which Perfetto (https://ui.perfetto.dev) shows.
 
 Of Google's "Trace Event Format" there are complete events ("X"), which are slices on tracks, metadata events
 ("M"), which name the tracks, and flow events ("s", "t", "f"), which are arrows between slices. Times are in

@@ -197,10 +197,10 @@ class Study:
         self._source = source
         return source.replayed(overrides, trust=self._trust, save=save)
 
-    def trace(self, run: str = "", rounds: str = "0:3", output: Path | None = None) -> dict[str, Any]:
+    def trace(self, run: str = "", rounds: str = "0:3", output: str | Path | None = None) -> dict[str, Any]:
         """The timeline of some rounds of a run as Trace Event JSON, which Perfetto opens; written to `output`
         where that is given. `run` is a label of `runs`, or a part that only one has; `rounds` count from 0:
-        "0:3", "5:", "5". `study.trace("ms, seed 0", "0:3", Path("trace.json"))`."""
+        "0:3", "5:", "5". `study.trace("ms, seed 0", "0:3", "trace.json")`."""
         return tracing.trace(self.played, run, rounds, output)
 
 

@@ -25,7 +25,7 @@ MOST_EVENTS = 1_000_000  # of a trace: Perfetto takes such a one in seconds
 ROUNDS = re.compile(r"\s*(?:([0-9]+)|([0-9]*)\s*:\s*([0-9]*))\s*")
 
 
-def trace(runs: Sequence[Run], run: str, rounds: str, output: Path | None = None) -> dict[str, Any]:
+def trace(runs: Sequence[Run], run: str, rounds: str, output: str | Path | None = None) -> dict[str, Any]:
     """See `Study.trace`. Raises `StudyError` where it is not clear which run or rounds are meant, or where
     the trace would be too large, and `DiskError` where it cannot be written."""
     chosen = chosen_run(runs, run)
@@ -35,8 +35,8 @@ def trace(runs: Sequence[Run], run: str, rounds: str, output: Path | None = None
     about = {"study": chosen.scenario.name, "run": chosen.label, "rounds": f"{numbers[0]} to {numbers[-1]}"}
     found = trace_events(slices(chosen.recording, stage, numbers), about)
     if output is not None:
-        with describing_disk_errors(output):
-            atomic.write(output, json.dumps(found, ensure_ascii=False, separators=(",", ":")))
+        with describing_disk_errors(Path(output)):
+            atomic.write(Path(output), json.dumps(found, ensure_ascii=False, separators=(",", ":")))
     return found
 
 
