@@ -104,9 +104,9 @@ class _Trace:
 
     def add_links(self, transfers: pd.DataFrame) -> None:
         """What crosses each link."""
-        crossing = transfers.explode("links")
-        for link in sorted(crossing["links"].unique(), key=_natural):
-            for row, place in self._without_overlap("links", link, crossing[crossing["links"] == link]):
+        crossing = {str(link): rows for link, rows in transfers.explode("links").groupby("links")}
+        for link in sorted(crossing, key=_natural):
+            for row, place in self._without_overlap("links", link, crossing[link]):
                 self._of_links.setdefault((row.round, row.step), []).append(place)
                 self._add(place, f"client {row.client}: {row.kind}", row.what, _arguments(row))
 
