@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,13 @@ def test_a_study_given_twice_is_there_once(command: Command, one: Path) -> None:
     done = command("compare", one, one.parent / "." / one.name, "--format", "csv")
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 1 + 5
-    assert f"{one} was given more than once, and is there once." in done.stderr
+    assert f"{one} was given 2 times, and is there once." in done.stderr
+    assert len(slsim.compare([one, one])) == 5
+
+
+def test_nothing_to_compare_is_an_error() -> None:
+    with pytest.raises(StudyError, match="there is nothing to compare"):
+        slsim.compare([])
 
 
 @pytest.mark.parametrize(
@@ -182,6 +189,28 @@ def test_a_damaged_study_is_told_and_the_others_are_compared(
     assert any(part in line for part in message.split("|"))
     with pytest.raises(slsim.errors.SlsimError):
         slsim.compare([one, other])
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("summary", ("codec", "seeds", "target_state", "held_accuracy_low", "traffic_multiplier")),
+        ("summary", ("evaluation_step_rounds", "target_window", "target_accuracy_high", "time_to_target_s")),
+        ("runs", ("setting", "seed", "target_state", "held_accuracy", "traffic_multiplier")),
+    ],
+)
+def test_a_column_that_is_missing_or_wrong_is_told_or_not_needed(
+    one: Path, name: str, columns: tuple[str, ...]
+) -> None:
+    """Each in turn has a word in place of its last value, or is not there."""
+    whole = pd.read_csv(one / f"{name}.csv", dtype=str, keep_default_na=False)
+    for column in columns:
+        damaged = whole.copy()
+        damaged.loc[damaged.index[-1], column] = "x"
+        for table in (damaged, whole.drop(columns=column)):
+            table.to_csv(one / f"{name}.csv", index=False)
+            with suppress(StudyError):
+                assert len(slsim.compare([one], "table1")) == 1, column
 
 
 def test_where_no_study_can_be_read_each_is_told(command: Command, tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ ENDS = {  # of each number over seeds
 }
 AS_SAVED = ("setting", "seeds", "reached", "target_state")
 WHERE = ("data", "model", "cut")
+NUMBERS = (  # columns that a table need not have, of numbers where it has them
+    *(f"{name}{end}" for name, ends in ENDS.items() for end in ("", *(f"_{end}" for end in ends))),
+    *("evaluation_step_rounds", "target_accuracy_low", "target_accuracy_high", "target_window"),
+)
 PLACE = ("study", *WHERE, "conditions")  # of a row: codecs that have it in common can be compared
 
 
@@ -73,7 +77,8 @@ def _of_study(study: Compared) -> pd.DataFrame:
     for name, ends in ENDS.items():
         columns = [name, *(f"{name}_{end}" for end in ends)]
         found |= {column: summary.get(column, nothing).astype(float) for column in columns}
-    found["evaluation_step"] = summary["evaluation_step_rounds"] / summary["rounds_to_target"]
+    step = summary.get("evaluation_step_rounds", nothing).astype(float)
+    found["evaluation_step"] = step / summary["rounds_to_target"]
     return pd.DataFrame(found, summary.index)
 
 

@@ -229,7 +229,7 @@ def _of_studies(studies: Sequence[Compared], told: Sequence[str] = ()) -> Iterat
     """The targets of the studies, and what the studies differ in."""
     targets: dict[str, list[str]] = {}
     for study in studies:
-        targets.setdefault(notes.target(study.summary), []).append(study.name)
+        targets.setdefault(_target(study.summary), []).append(study.name)
     for target, names in targets.items():
         yield f"{target}." if len(targets) == 1 else f"{listed(names)}: {target[0].lower()}{target[1:]}."
     found = differences(studies, told)
@@ -239,6 +239,13 @@ def _of_studies(studies: Sequence[Compared], told: Sequence[str] = ()) -> Iterat
         yield f"{about.capitalize()} differ: {'; '.join([*map(_difference, own[:MOST_KEYS]), *more])}."
     if len(studies) > 1 and not set.intersection(*(set(study.runs["seed"]) for study in studies)):
         yield "The studies have no seed in common."
+
+
+def _target(summary: pd.DataFrame) -> str:
+    try:
+        return notes.target(summary)
+    except KeyError:  # a column that an older slsim did not write
+        return "The target is not in the tables"
 
 
 def _difference(one: Difference) -> str:

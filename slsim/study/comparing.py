@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slsim import atomic
-from slsim.analysis.comparison import VALUES, Compared
+from slsim.analysis.comparison import NUMBERS, VALUES, Compared
 from slsim.atomic import describing_disk_errors
 from slsim.errors import SlsimError, StudyError
 from slsim.own_code import own_code
@@ -59,19 +59,22 @@ def comparison(
     no `damaged` or no other study."""
     _known("layout", layout, LAYOUTS)
     _known("value", value, VALUES)
-    distinct: dict[Path, Path] = {}
-    twice: dict[Path, None] = {}
-    for path in paths:
-        if distinct.setdefault(path.resolve(), path) is not path:
-            twice[distinct[path.resolve()]] = None
-    studies, errors = _opened(list(distinct.values()))
+    if not paths:
+        raise StudyError("there is nothing to compare: give a study, or several")
+    distinct = {path.resolve(): path for path in reversed(paths)}
+    given = Counter(path.resolve() for path in paths)
+    studies, errors = _opened([distinct[place] for place in given])
     if errors and (damaged is None or not studies):
         raise StudyError("\n".join(map(str, errors)))
     if damaged is not None:
         for error in errors:
             damaged(error)
     sheet = compared(_told_apart(studies), layout, value)
-    again = [f"{path} was given more than once, and is there once." for path in twice]
+    again = [
+        f"{distinct[place]} was given {count} times, and is there once."
+        for place, count in given.items()
+        if count > 1
+    ]
     return replace(sheet, notes=(*sheet.notes, *again))
 
 
@@ -121,11 +124,21 @@ def _open(path: Path) -> _Opened:
     folder = StudyFolder.open(path)
     with own_code("never"):
         plan = load(folder.scenario_file)
-    summary, runs = folder.load_table("summary"), folder.load_table("runs")
+    summary, runs = (_table(folder, name) for name in ("summary", "runs"))
     rows = _cases_of(summary, plan)
     given = folder.load_manifest().get("set", {})
     study = Compared(plan.name, summary, runs, rows, plan.cases)
     return _Opened(study, path, given if isinstance(given, Mapping) else {})
+
+
+def _table(folder: StudyFolder, name: str) -> pd.DataFrame:
+    """A saved table, in which numbers are numbers. Raises `StudyError`."""
+    table = folder.load_table(name)
+    wrong = [column for column in NUMBERS if column in table and table[column].dtype.kind not in "iuf"]
+    if wrong:
+        file = folder.path / f"{name}.csv"
+        raise StudyError(f"{file} cannot be read (the column {wrong[0]} has no numbers); {folder.remedy}")
+    return table
 
 
 def _cases_of(summary: pd.DataFrame, plan: Plan) -> list[Case | None]:

@@ -9,7 +9,7 @@ from studies import NEVER, study
 
 from slsim.analysis.comparison import VALUES, Compared
 from slsim.report.comparisons import compared
-from slsim.report.formats import Cell, Sheet, csv, markdown
+from slsim.report.formats import FORMATS, Cell, Sheet, csv, markdown
 
 THREE = {"identity": [5.0, 5.2, 4.9], "qu": [3.5, 3.6, 3.4], "ms": [2.0, 2.1, 1.9]}
 DEEP = {"model": {"name": "cnn", "cut": "deep"}}
@@ -72,6 +72,13 @@ def test_every_value_says_what_it_is(value: str) -> None:
     sheet = compared([study(THREE)], "table1", value)
     assert sheet.title
     assert any("3 seeds" in note for note in sheet.notes)
+
+
+def test_a_study_of_the_baseline_alone_has_no_multipliers() -> None:
+    sheet = compared([study({"identity": [5.0, 5.2]})], "table1")
+    assert sheet.rows == []
+    assert list(sheet.headings) == ["data set", "model", "cut"]
+    assert all(format(sheet) for format in FORMATS.values())
 
 
 def test_studies_of_one_cut_are_rows_that_are_told_apart() -> None:
