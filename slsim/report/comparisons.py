@@ -129,7 +129,7 @@ def _entry(row: Row | None, value: str) -> Cell:
     if value == "accuracy" or row["reached"] in (0, row["seeds"]):
         return cell
     some = f"{row['reached']} of {row['seeds']} seeds"
-    return replace(cell, detail="; ".join(filter(None, (cell.detail, some))))
+    return replace(cell, detail="\n".join(filter(None, (cell.detail, some))))
 
 
 def _cell(row: Row, value: str, is_best: bool) -> Cell:

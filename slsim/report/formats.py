@@ -36,7 +36,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place: a text and, smaller, a detail such as an interval."""
+    """What stands in one place: a text and, smaller, a detail such as an interval, of a line or several."""
 
     text: str
     detail: str = ""
@@ -70,7 +70,8 @@ def markdown(sheet: Sheet) -> str:
 def _markdown_cell(cell: Cell) -> str:
     text = _in_markdown(cell.text)
     text = f"**{text}**" if cell.bold else text
-    return f"{text} ({_in_markdown(cell.detail)})" if cell.detail else text
+    details = "; ".join(map(_in_markdown, cell.detail.splitlines()))
+    return f"{text} ({details})" if details else text
 
 
 def _in_markdown(text: str) -> str:
@@ -110,7 +111,7 @@ def _html_row(tag: str, cells: Sequence[str], texts: int) -> str:
 def _inner(cell: Cell) -> str:
     text = markup.escape(cell.text)
     text = f"<b>{text}</b>" if cell.bold else text
-    return f"{text}<small>{markup.escape(cell.detail)}</small>" if cell.detail else text
+    return text + "".join(f"<small>{markup.escape(line)}</small>" for line in cell.detail.splitlines())
 
 
 def csv(sheet: Sheet) -> str:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-MOST = 6  # columns in a font of the usual size
+MOST, WIDEST = 6, 8  # columns in a font of the usual size, and in a column of text
 _BREAK = "\N{ZERO WIDTH SPACE}"  # between hyphens, which else are one dash
 _SPECIAL = {
     **{character: f"\\{character}" for character in "#$%&_{}"},
@@ -70,17 +70,18 @@ def _stacked(lines: Sequence[str], align: str, position: str) -> str:
 
 
 def cell(text: str, detail: str = "", *, bold: bool = False, align: str = "r") -> str:
-    """A cell: its text and, below it and smaller, a detail; on the left with "l" as `align`."""
+    """A cell: its text and, below it and smaller, the lines of a detail; on the left with "l" as `align`."""
     shown = rf"\textbf{{{escaped(text)}}}" if bold else escaped(text)
-    return _stacked([shown, *([rf"{{\scriptsize {escaped(detail)}}}"] if detail else [])], align, "t")
+    details = [rf"{{\scriptsize {escaped(line)}}}" for line in detail.splitlines()]
+    return _stacked([shown, *details], align, "t")
 
 
 def table(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str], *, texts: int
 ) -> str:
     """A table environment of rows of cells: the title is its caption, the notes stand below. Headings may
-    have several lines; the first `texts` columns are on the left. More than `MOST` columns are set in a
-    smaller font."""
+    have several lines; the first `texts` columns are on the left. Many columns are set in a smaller font, and
+    yet more span the page, also where the text has two columns."""
     return "\n".join(_lines(title, headings, rows, notes, texts)) + "\n"
 
 
@@ -93,8 +94,10 @@ def _lines(
         for heading, align in zip(headings, columns, strict=True)
     ]
     size = r"\small" if len(columns) <= MOST else r"\footnotesize\setlength{\tabcolsep}{3pt}"
+    size = size if len(columns) <= WIDEST else r"\scriptsize\setlength{\tabcolsep}{2pt}"
+    environment = "table" if len(columns) <= WIDEST else "table*"
     yield r"% Needs \usepackage{booktabs}."
-    yield r"\begin{table}"
+    yield rf"\begin{{{environment}}}"
     yield rf"  \centering{size}"
     yield r"  \setlength{\belowcaptionskip}{4pt}"
     yield rf"  \caption{{{escaped(title)}}}"
@@ -111,4 +114,4 @@ def _lines(
         for note in notes:
             yield rf"    {escaped(note)}\par"
         yield r"  }"
-    yield r"\end{table}"
+    yield rf"\end{{{environment}}}"

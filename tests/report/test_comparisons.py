@@ -48,7 +48,7 @@ def test_table1_has_a_row_a_cut_and_a_column_a_codec_without_the_baseline() -> N
 def test_an_entry_says_how_many_seeds_reached_the_target_where_not_all_did() -> None:
     one = study({**THREE, "sp": [1.0, 2.0, NEVER]})
     (row,) = compared([one], "table1").rows
-    assert row[5].detail.endswith("; 2 of 3 seeds")
+    assert row[5].detail.endswith("\n2 of 3 seeds")
     assert "seeds" not in row[4].detail
     (row,) = compared([study({**THREE, "sp": [1.0, NEVER, NEVER]})], "table1").rows
     assert row[5] == Cell("INF", "1 of 3 seeds")

@@ -23,7 +23,7 @@ SIGNS = "RT (95.875 %, α 0.1) × 2 · 3 ± 1 ÷ 4 − 5 – … ≤ ² é ñ ö
 def sheet(text: str = "qu 3", *, title: str = "Times", note: str = "A note.") -> Sheet:
     """A row with an interval, one in bold, and one without a number."""
     rows = [
-        [Cell(text), Cell("9.59×", "6.15 … 15.0")],
+        [Cell(text), Cell("9.59×", "6.15 … 15.0\n2 of 3")],
         [Cell("ms"), Cell("10.34×", "2.27 … 47.0", bold=True)],
         [Cell("sp"), Cell("INF")],
     ]
@@ -65,7 +65,7 @@ def test_markdown_is_a_table_of_the_texts_that_were_given(text: str) -> None:
     assert page.count("<table>") == 1
     cells = as_read(page)
     assert cells[1:] == [
-        [" ".join(text.split()), "9.59× (6.15 … 15.0)"],
+        [" ".join(text.split()), "9.59× (6.15 … 15.0; 2 of 3)"],
         ["ms", "10.34× (2.27 … 47.0)"],
         ["sp", "INF"],
     ]
@@ -83,7 +83,11 @@ def test_markdown_has_its_title_above_and_its_notes_below() -> None:
 @pytest.mark.parametrize("text", [NASTY, SIGNS])
 def test_html_is_a_page_of_the_texts_that_were_given(text: str) -> None:
     page = html(sheet(text, title=text, note=text))
-    assert as_read(page)[1:] == [[text, "9.59× 6.15 … 15.0"], ["ms", "10.34× 2.27 … 47.0"], ["sp", "INF"]]
+    assert as_read(page)[1:] == [
+        [text, "9.59× 6.15 … 15.0 2 of 3"],
+        ["ms", "10.34× 2.27 … 47.0"],
+        ["sp", "INF"],
+    ]
     assert page.count("<b>") == 1
     assert "<b>10.34×</b>" in page
     assert "src=" not in page
@@ -149,6 +153,13 @@ def test_the_terminal_shows_texts_as_they_are_and_notes_below() -> None:
     assert lines[0].startswith("Times")
     assert any("x[/b] :smile:" in line for line in lines)
     assert lines[-2:] == ["[red]", "Another."]
+
+
+def test_many_columns_in_latex_span_the_page() -> None:
+    cells = [Cell("1")] * 9
+    wide, narrow = (latex(Sheet("t", ["a"] * count, [cells[:count]], [], pd.DataFrame())) for count in (9, 8))
+    assert wide.count("{table*}") == 2
+    assert "{table*}" not in narrow
 
 
 def test_every_ending_of_a_file_is_of_a_format() -> None:
