@@ -61,6 +61,32 @@ class Cluster(StrEnum):
     ray = "ray"
 
 
+class Layout(StrEnum):
+    """The layouts of `slsim compare`."""
+
+    settings = "settings"
+    table1 = "table1"
+
+
+class Value(StrEnum):
+    """What `slsim compare --layout table1` shows."""
+
+    traffic = "traffic"
+    uplink = "uplink"
+    total = "total"
+    time = "time"
+    accuracy = "accuracy"
+
+
+class Format(StrEnum):
+    """What a table is printed in."""
+
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    html = "html"
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         from slsim.results import CODE, environment
@@ -284,6 +310,61 @@ def show(study: StudyPath) -> None:
     if damaged:
         _errors().print(f"`slsim replay {study}` prints the study from its recordings, without a run")
         raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def compare(
+    studies: Annotated[list[Path], typer.Argument(help="Results folders, of replays too.")],
+    layout: Annotated[
+        Layout, typer.Option(help="A row a setting, or as in the paper: a row a data set, a column a codec.")
+    ] = Layout.settings,
+    value: Annotated[Value, typer.Option(help="What the paper's layout shows.")] = Value.traffic,
+    format: Annotated[Format | None, typer.Option(help="Print in this format.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A file to write; its ending says the format, unless --format does.")
+    ] = None,
+) -> None:
+    """Compare any number of studies in one table, from their saved tables: nothing is trained or timed."""
+    from slsim.report.formats import FORMATS, print_sheet
+    from slsim.study import comparing
+
+    damaged: list[SlsimError] = []
+    kind = format.value if format else comparing.format_of(output) if output else ""
+    sheet = comparing.comparison(studies, layout.value, value.value, damaged.append)
+    if output:
+        comparing.write(output, sheet, kind)
+        console.print(f"Table: {output}", soft_wrap=True, highlight=False)
+    elif kind:
+        sys.stdout.write(FORMATS[kind](sheet))
+    else:
+        print_sheet(console, sheet)
+    for line in (*(sheet.notes if kind == "csv" else ()), *map(str, damaged)):
+        _errors().print(line)
+    if damaged:
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def trace(
+    study: StudyPath,
+    run: Annotated[
+        str, typer.Option(metavar="LABEL", help="A run as in runs.csv, or a part that only one run has.")
+    ] = "",
+    rounds: Annotated[
+        str, typer.Option(metavar="FROM:TO", help="Which rounds, counted from 0: 0:3, 5: or 5.")
+    ] = "0:3",
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("trace.json"),
+    trust: Trust = False,
+) -> None:
+    """Write who does what when in some rounds of a run, as a trace for https://ui.perfetto.dev."""
+    from slsim.study import open_study
+
+    events = open_study(study, trust=trust).trace(run, rounds, output)["traceEvents"]
+    console.print(
+        f"Trace: {output}, {len(events):,} events; open it at https://ui.perfetto.dev",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 @app.command()

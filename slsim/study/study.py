@@ -25,6 +25,7 @@ from slsim.report.notes import measured_codecs
 from slsim.report.study_tables import Tables, print_study
 from slsim.results import StudyFolder, environment
 from slsim.scenario import Case, Plan, load, override, plan, read
+from slsim.study import tracing
 from slsim.study.clocks import Clocks
 from slsim.study.failures import Failure
 from slsim.study.inputs import localised
@@ -236,6 +237,12 @@ class Study:
         source = self._source or _Source.of(self._folder)
         self._source = source
         return source.replayed(overrides, trust=self._trust, save=save)
+
+    def trace(self, run: str = "", rounds: str = "0:3", output: str | Path | None = None) -> dict[str, Any]:
+        """The timeline of some rounds of a run as Trace Event JSON, which Perfetto opens; written to `output`
+        where that is given. `run` is a label of `runs`, or a part that only one has; `rounds` count from 0:
+        "0:3", "5:", "5". `study.trace("ms, seed 0", "0:3", "trace.json")`."""
+        return tracing.trace(self.played, run, rounds, output)
 
 
 # The tables that are saved, the last where a scenario has hooks.
