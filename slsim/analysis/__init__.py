@@ -6,6 +6,7 @@ Nothing here trains or simulates; the tables are what is saved and what every fi
 
 from slsim.analysis.breakdown import breakdown
 from slsim.analysis.crossovers import AS_STATED, crossovers
+from slsim.analysis.one_round import one_round
 from slsim.analysis.per_run import (
     FAILED,
     compression_ratio,
@@ -65,6 +66,7 @@ __all__ = [
     "in_words",
     "intervals",
     "measurements",
+    "one_round",
     "ratio_intervals",
     "rounds_of_both",
     "runs_table",
