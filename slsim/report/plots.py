@@ -91,8 +91,8 @@ class Plots:
         table = tables("round")
         names = dict(zip(table["setting"], table["run"], strict=True)) | {name: name for name in table["run"]}
         if run not in names:
-            known = ", ".join(dict.fromkeys(table["run"]))
-            raise StudyError(f'no round of a run "{run}" is kept; {nearest(run, names)}there are: {known}')
+            known = ", ".join(f'"{name}"' for name in table["setting"].unique())
+            raise StudyError(f'no round of "{run}" is kept; {nearest(run, names)}there are: {known}')
         return printed(gantt, table, None, names[run])(inches(width))
 
     def errors(self, width: str | None = None) -> Figure:

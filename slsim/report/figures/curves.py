@@ -175,8 +175,9 @@ def _target(axes: Axes, targets: pd.Series, *, small: bool) -> None:
         axes.axhline(height, color="#555555", linewidth=0.7, linestyle=(0, (4, 3)), zorder=1.5)
         across = axes.get_yaxis_transform()  # x as a share of the width, y in data
         text = f"{height:.1f}" if small else f"target {height:.1f} %"
-        size = page.SMALL_PT - small
-        axes.text(0.01, height, text, va="bottom", color="#555555", fontsize=size, transform=across)
+        behind = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.4}
+        said = axes.text(0.01, height, text, va="bottom", color="#555555", transform=across, bbox=behind)
+        said.set(fontsize=page.SMALL_PT - small, zorder=4)
 
 
 def _by_number(

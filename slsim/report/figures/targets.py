@@ -28,13 +28,15 @@ MOST_TICKS = 40  # marks of a line: with more, it has none
 @dataclass(frozen=True)
 class Mark:
     """A place where a setting stops paying, or begins to: the swept number, the time to the target there, and
-    whether it is sure: of several seeds, significant."""
+    whether it is sure: of several seeds, significant. `interval` is that of the number, NaN where there is
+    none."""
 
     at: float
     time_s: float
     look: Look
     is_sure: bool
     text: str
+    interval: tuple[float, float]
 
 
 def time_to_target(summary: pd.DataFrame, crossovers: pd.DataFrame, swept: Swept, width_in: float) -> Figure:
@@ -62,9 +64,7 @@ def time_to_target(summary: pd.DataFrame, crossovers: pd.DataFrame, swept: Swept
         _line(axes, shown, swept.column, scale, look)
         told = name if len(shown) else f"{name}: {rows['target_state'].iloc[0]}"
         sheet.add(Line2D([], [], **look.line), plain(told))
-        for at, is_sure in _crossings(crossovers, swept, name):
-            time_s = float(np.interp(at, shown[swept.column], shown["time_to_target_s"]))
-            marks.append(Mark(at, time_s, look, is_sure, swept.pretty(at)))
+        marks += _marks(crossovers, swept, name, shown, look)
     _scales(axes, summary, swept.column, scale)
     _mark(sheet, marks, scale)
     selected = (
@@ -93,12 +93,19 @@ def _scales(axes: Axes, summary: pd.DataFrame, column: str, scale: float) -> Non
         page.log_scale(axes, "y", times.min(), times.max())
 
 
-def _crossings(crossovers: pd.DataFrame, swept: Swept, series: str) -> list[tuple[float, bool]]:
-    """Where a series stops or begins to pay, as far as that is known, and whether it is sure: of several
-    seeds, significant."""
+def _marks(
+    crossovers: pd.DataFrame, swept: Swept, series: str, shown: pd.DataFrame, look: Look
+) -> list[Mark]:
+    """Where a series stops or begins to pay, as far as that is known."""
     rows = crossovers[(crossovers["axis"] == swept.column) & (crossovers["assuming"] == AS_STATED)]
     rows = rows[(rows["series"] == series) & rows["value"].notna()]
-    return list(zip(rows["value"], (rows["seeds"] == 1) | rows["significant"], strict=True))
+    found = []
+    for row in rows.to_dict("records"):
+        at = float(row["value"])
+        time_s = float(np.interp(at, shown[swept.column], shown["time_to_target_s"]))
+        is_sure = bool(row["seeds"] == 1 or row["significant"])
+        found.append(Mark(at, time_s, look, is_sure, swept.pretty(at), (row["low"], row["high"])))
+    return found
 
 
 def _mark(sheet: Page, marks: Sequence[Mark], scale: float) -> None:
@@ -118,6 +125,8 @@ def _mark(sheet: Page, marks: Sequence[Mark], scale: float) -> None:
     for number, mark in enumerate(sorted(marks, key=lambda mark: mark.at)):
         x, style = mark.at / scale, cross if mark.is_sure else ring
         axes.plot([x], [mark.time_s], color=mark.look.colour, zorder=5, linestyle="", **style)
+        low, high = (end / scale for end in mark.interval)
+        axes.hlines(mark.time_s, low, high, color=mark.look.colour, linewidth=2.2, alpha=0.5)
         if few:
             bottom = axes.get_ylim()[0]
             axes.vlines(x, bottom, mark.time_s, color=mark.look.colour, linewidth=0.9, linestyle=":")
