@@ -20,7 +20,7 @@ COLUMNS = ("run", "setting", "seed", "round", "who", "phase", "start_s", "end_s"
 
 def one_round(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a time that a client or the server spent in a phase: `who` ("client 3", "server"), `phase`,
-    `start_s` and `end_s` since the beginning of the round.
+    `start_s` and `end_s` since the beginning of the round, whose number counts from 1.
 
     Of each setting's first seed, the first round in which most clients take part; of many settings some of
     each codec; of many clients the fastest, the slowest and others between, in that order; of a round of many
@@ -60,7 +60,7 @@ def _rows(run: Run) -> pd.DataFrame:
     found = found.sort_values("start_s", kind="stable").head(MOST_ROWS)
     places = found["who"].map(order).fillna(len(order))
     found = found.iloc[np.argsort(places.to_numpy(), kind="stable")]
-    named_rows = found.assign(**named(run), round=number)
+    named_rows = found.assign(**named(run), round=number + 1)
     return named_rows[list(COLUMNS)].reset_index(drop=True)
 
 

@@ -23,7 +23,7 @@ def study(tiny_results: Path) -> slsim.Study:
 def test_the_seconds_of_a_round_are_those_of_its_timeline(study: slsim.Study) -> None:
     table, timeline = study.round, study.timeline
     assert list(table["run"].unique()) == ["identity", "qu", "ms"]
-    assert set(table["round"]) == {0}
+    assert set(table["round"]) == {1}
     clients = table[table["who"] != "server"]
     spent = (clients["end_s"] - clients["start_s"]).groupby([clients["run"], clients["phase"]]).sum() / 4
     firsts = timeline[timeline["round"] == 1].set_index("run")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from slsim.registry import registry_of
 from slsim.report.figures.looks import codec_names, looks
-from slsim.report.figures.palette import INKS, ink, ramp, shades
+from slsim.report.figures.palette import INKS, Ink, ink, ramp, shades
 
 OWN = sorted(registry_of("codec").names())
 PAPER = ("identity", "qu", "sp", "rt", "ms")
@@ -112,3 +114,9 @@ def test_the_name_of_a_codec_is_the_tables_or_else_its_label_s_first_word() -> N
     labels = ["RT (95.875 %, α 0.1)", "rt 0.95875 0.1", "identity"]
     assert codec_names(pd.DataFrame({"codec": labels})) == ["rt", "rt", "identity"]
     assert codec_names(pd.DataFrame({"codec": labels, "codec_name": ["a", "b", "c"]})) == ["a", "b", "c"]
+
+
+def test_the_document_has_the_colours_and_the_marks() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "figures.md").read_text("utf-8")
+    rows = re.findall(r"\| `([\w-]+)` \| [\w ]+ `(#\w{6})` \| `(.)` \|", text)
+    assert {codec: Ink(colour, marker) for codec, colour, marker in rows} == INKS

@@ -47,16 +47,18 @@ def save(folder: Path, name: str, figure: Figure, formats: Sequence[str] = USUAL
 
 def _content(figure: Figure, kind: str) -> bytes:
     """The bytes of one format, drawn by its canvas itself: `savefig` would draw everything twice."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
     content = io.BytesIO()
     figure.set_dpi(DPI)  # canvases of vectors change it
     if kind == "png":
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
         FigureCanvasAgg(figure).print_png(content)
     elif kind == "svg":
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
         FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None})
     else:
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
         FigureCanvasPdf(figure).print_pdf(content, metadata={"CreationDate": None})
     return content.getvalue()

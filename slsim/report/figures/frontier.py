@@ -105,7 +105,8 @@ def _points(sheet: Page, lines: Lines, scale: float, summary: pd.DataFrame) -> l
     rows = summary.iloc[[line.place for line in lines]].assign(codec_name=[line.name for line in lines])
     ends = pd.DataFrame([line.curve.iloc[-1] for line in lines])
     rows = rows.assign(**{name: ends[name].to_numpy() for name in ("all_bytes", "accuracy", "low", "high")})
-    rows["curve"] = rows["codec_name"] + np.where(rows["conditions"] == "", "", ", " + rows["conditions"])
+    rows["called"] = [str(label).split()[0] if label else "" for label in rows["codec"]]
+    rows["curve"] = rows["called"] + np.where(rows["conditions"] == "", "", ", " + rows["conditions"])
     alone = rows["conditions"].nunique() == 1
     groups = [part.sort_values("all_bytes") for _, part in rows.groupby("curve", sort=False)]
     names = [str(part["codec_name"].iloc[0]) for part in groups]
@@ -117,7 +118,7 @@ def _points(sheet: Page, lines: Lines, scale: float, summary: pd.DataFrame) -> l
         if part["low"].notna().any():
             ends_of = np.abs(np.array([y - 100 * part["low"].clip(0, 1), 100 * part["high"].clip(0, 1) - y]))
             axes.errorbar(x, y, yerr=ends_of, fmt="none", ecolor=look.colour, elinewidth=0.7, capsize=2)
-        sheet.add(drawn, plain(part["codec_name" if alone else "curve"].iloc[0]))
+        sheet.add(drawn, plain(part["called" if alone else "curve"].iloc[0]))
     _log_x(sheet, rows["all_bytes"] / scale)
     return [selection(len(places), len(groups))]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from slsim.recording.kinds import PHASES
+from slsim.report.figures.curves import SPREAD, selection
 from slsim.report.figures.looks import codec_names
 from slsim.report.figures.page import Page, plain
 from slsim.report.figures.rounds import phase_colours
@@ -22,15 +24,18 @@ ROW_IN = 0.1
 
 def gantt(table: pd.DataFrame, summary: pd.DataFrame | None, run: str | None, width_in: float) -> Figure:
     """The first round of runs, a panel a run and a row a client, from the fastest of those shown to the
-    slowest, the server last. `run` is one of them; None are all, or of many some of each codec."""
+    slowest, the server last; rounds of very different lengths have a scale each. `run` is one of them; None
+    are all, or of many some of each codec."""
     runs = table[["run", "setting"]].drop_duplicates("run")
     names = [run] if run is not None else _some(runs, summary)
     most = max(table[table["run"] == name]["who"].nunique() for name in names)
-    sheet = Page(width_in, 0.35 + ROW_IN * most, len(names), sharex=True)
+    shown = table[table["run"].isin(names)]
+    ends_s = shown.groupby("run")["end_s"].max()
+    is_shared = bool(ends_s.max() <= SPREAD * ends_s.min())
+    sheet = Page(width_in, (0.35 if is_shared else 0.45) + ROW_IN * most, len(names), sharex=is_shared)
     phases = [phase.name for phase in PHASES]
     phases += [phase for phase in dict.fromkeys(table["phase"]) if phase not in phases]
     colours = phase_colours(phases)
-    shown = table[table["run"].isin(names)]
     scale, unit = (1.0, "s") if shown["end_s"].max() >= 10 else (1e3, "ms")
     for panel, name in zip(sheet.panels, names, strict=True):
         _rows(panel, shown[shown["run"] == name], colours, scale)
@@ -42,8 +47,8 @@ def gantt(table: pd.DataFrame, summary: pd.DataFrame | None, run: str | None, wi
     for phase in phases:
         if (shown["phase"] == phase).any():
             sheet.add(Patch(facecolor=colours[phase], linewidth=0), phase)
-    few = len(names) < len(runs) and run is None
-    return sheet.finish([f"{len(names)} of {len(runs):,} settings" if few else ""])
+    count = len(names) if run is not None else len(runs) if summary is None else len(summary)
+    return sheet.finish([selection(len(names), count)])
 
 
 def _some(runs: pd.DataFrame, summary: pd.DataFrame | None) -> list[str]:
@@ -54,13 +59,15 @@ def _some(runs: pd.DataFrame, summary: pd.DataFrame | None) -> list[str]:
 
 def _rows(axes: Axes, table: pd.DataFrame, colours: dict[str, str], scale: float) -> None:
     """A row for each who in the table's order, from above; a bar for each time in a phase."""
+    from matplotlib.collections import PolyCollection
+
     whos = list(dict.fromkeys(table["who"]))
-    for place, who in enumerate(whos):
-        own = table[table["who"] == who]
-        spans = list(zip(scale * own["start_s"], scale * (own["end_s"] - own["start_s"]), strict=True))
-        axes.broken_barh(
-            spans, (place - 0.41, 0.82), facecolors=[colours[phase] for phase in own["phase"]], linewidth=0
-        )
+    rows = table["who"].map({who: place for place, who in enumerate(whos)}).to_numpy(np.float64)
+    x = scale * table[["start_s", "end_s", "end_s", "start_s"]].to_numpy(np.float64)
+    y = rows[:, None] + np.array([-0.41, -0.41, 0.41, 0.41])
+    shades = [colours[phase] for phase in table["phase"]]
+    axes.add_collection(PolyCollection(np.stack([x, y], axis=2), facecolors=shades, linewidths=0))
+    axes.autoscale_view()
     axes.set_yticks(range(len(whos)), labels=[who.removeprefix("client ") for who in whos], fontsize=6)
     axes.set(ylim=(len(whos) - 0.4, -0.6), ylabel="client", xlim=(0, None))
     axes.tick_params(axis="y", length=0)
