@@ -66,7 +66,7 @@ def _rows(axes: Axes, table: pd.DataFrame, colours: dict[str, str], scale: float
     x = scale * table[["start_s", "end_s", "end_s", "start_s"]].to_numpy(np.float64)
     y = rows[:, None] + np.array([-0.41, -0.41, 0.41, 0.41])
     shades = [colours[phase] for phase in table["phase"]]
-    axes.add_collection(PolyCollection(np.stack([x, y], axis=2), facecolors=shades, linewidths=0))
+    axes.add_collection(PolyCollection(list(np.stack([x, y], axis=2)), facecolors=shades, linewidths=0))
     axes.autoscale_view()
     axes.set_yticks(range(len(whos)), labels=[who.removeprefix("client ") for who in whos], fontsize=6)
     axes.set(ylim=(len(whos) - 0.4, -0.6), ylabel="client", xlim=(0, None))
