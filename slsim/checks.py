@@ -21,6 +21,7 @@ from slsim.network import LinkUsage
 from slsim.own_code import is_own_code
 from slsim.recording import ACTIVATIONS, CODEC_OF, LABELS, STATISTICS, Format, Recording, parse_shape
 from slsim.registry import registry_of
+from slsim.verdict import Check
 
 RELATIVE_TOLERANCE = 1e-9  # of times and bytes that must be equal
 MULTIPLIER_TOLERANCE = 0.01  # batches of different sizes spread the last steps' bytes unevenly
@@ -30,14 +31,9 @@ LINKS = ("uplink", "downlink")
 SIZES = ("num_bytes", "raw_bytes", "extra_bytes")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One check of one training or run: what, whether it holds, its arithmetic, and what to note."""
-
-    subject: str
-    passed: bool
-    arithmetic: str
-    note: str = ""
+# The groups of checks, as they are told.
+SENT, ERRORS, MULTIPLIERS = "bytes of messages", "gradient errors", "traffic multipliers"
+CARRIED, BUSY, MAKESPANS, TABLES = "bytes on links", "busy times of links", "makespans", "tables"
 
 
 Tables = Mapping[str, pd.DataFrame]
@@ -78,12 +74,15 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
             for one in own
             if not _agrees(one, expected := _expected(formats, one))
         ]
-        yield Check(f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(formats, own), _first(wrong))
+        yield Check(
+            f"bytes of {name}, {kind}", not wrong, _sizes_arithmetic(formats, own), _first(wrong), group=SENT
+        )
     if labels := messages.of_kind(LABELS):
         width = {one.num_bytes / math.prod(one.shape) for one in labels}
         shown = " or ".join(f"{value:g}" for value in sorted(width))
         one_width = len(width) <= 1 and all(value in (1, 2, 4, 8) for value in width)
-        yield Check(f"bytes of {name}, {LABELS}", one_width, f"{shown} bytes a sample, in every message")
+        arithmetic = f"{shown} bytes a sample, in every message"
+        yield Check(f"bytes of {name}, {LABELS}", one_width, arithmetic, group=SENT)
 
 
 def check_bounds(name: str, recording: Recording) -> Iterator[Check]:
@@ -106,6 +105,7 @@ def check_bounds(name: str, recording: Recording) -> Iterator[Check]:
             holds,
             f"{len(errors)} measurements, {least}",
             drawn if low else "",
+            group=ERRORS,
         )
 
 
@@ -246,19 +246,19 @@ def check_multiplier(run: Run) -> Iterator[Check]:
     if not run.recording.steps.sent(ACTIVATIONS).any():
         return  # no activations, no multiplier
     subject = f"traffic multiplier of {run.label}"
-    measured, rounds = analysis.traffic_multiplier(run), analysis.rounds_of_both(run)
-    if rounds is None:
+    measured, both = analysis.traffic_multiplier(run), analysis.outcomes_of_both(run)
+    if both is None:
         own, baseline = run.outcome, run.target.outcome(run.baseline)
         why = f"{own.state}, {own.reason}" if own.reason else f"the baseline: {baseline.reason}"
-        yield Check(subject, math.isnan(measured), f"none: {why}")
+        yield Check(subject, math.isnan(measured), f"none: {why}", group=MULTIPLIERS)
         return
-    baseline_steps, steps = rounds
+    baseline_steps, steps = (outcome.rounds for outcome in both)
     ratio = analysis.compression_ratio(run.sent) / analysis.compression_ratio(run.baseline_sent)
     expected = ratio * baseline_steps / steps
     agrees = math.isclose(measured, expected, rel_tol=MULTIPLIER_TOLERANCE)
-    steps_ratio = f"{baseline_steps} / {steps} steps"
+    steps_ratio = f"{baseline_steps:g} / {steps:g} steps"
     arithmetic = f"measured {measured:.3f}; ratio {ratio:.3f} × {steps_ratio} = {expected:.3f}"
-    yield Check(subject, agrees, arithmetic, _above_format(run, measured))
+    yield Check(subject, agrees, arithmetic, _above_format(run, measured), group=MULTIPLIERS)
 
 
 def _above_format(run: Run, measured: float) -> str:
@@ -289,12 +289,14 @@ def check_time(run: Run) -> Iterator[Check]:
             usage.busy_s >= bound_s * (1 - RELATIVE_TOLERANCE),
             f"busy {usage.busy_s:.6f} s ≥ {bound_s:.6f} s = 8 × {usage.num_bytes:,.0f} bytes / "
             f"{best_bps:,.0f} bit/s" + (f", less {burst_bytes:,.0f} bytes a round" if burst_bytes else ""),
+            group=BUSY,
         )
     bound_s = float(run.recording.totals(_least_round_s(run))[-1])
     yield Check(
         f"makespan of {run.label}",
         run.timeline.makespan_s >= bound_s * (1 - RELATIVE_TOLERANCE),
         f"{run.timeline.makespan_s:.6f} s ≥ {bound_s:.6f} s, transfers and latencies that nothing can hide",
+        group=MAKESPANS,
     )
 
 
@@ -311,6 +313,7 @@ def _check_carried(run: Run, link: str) -> Check:
         math.isclose(carried, due, rel_tol=RELATIVE_TOLERANCE),
         f"{sent:,} bytes + {segments:,} segments × {framing.header} bytes of header = {due:,}; "
         f"carried {carried:,.0f} in {sum(usage.busy_s for usage in links):.6f} s",
+        group=CARRIED,
     )
 
 
@@ -366,7 +369,8 @@ def check_summary(name: str, key: str, computed: pd.DataFrame, saved: pd.DataFra
     for position, label in enumerate(computed[key]):
         rows = saved[saved[key] == label]
         if len(rows) != 1:
-            yield Check(f"{name}.csv, {label}", False, f"{len(rows)} rows of that {key}, expected 1")
+            found = f"{len(rows)} rows of that {key}, expected 1"
+            yield Check(f"{name}.csv, {label}", False, found, group=TABLES)
             continue
         wrong = [
             f"{column}: {_saved(rows, column)} saved, {expected} from the recording"
@@ -378,6 +382,7 @@ def check_summary(name: str, key: str, computed: pd.DataFrame, saved: pd.DataFra
             not wrong,
             f"{len(computed.columns)} columns compared with the recording",
             _first(wrong),
+            group=TABLES,
         )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import slsim
-from slsim.checks import Check
 from slsim.recording import ACTIVATIONS, LABELS, STEP, load, save
 from slsim.study import run
+from slsim.verdict import Check
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
     failed = {check.subject: check.note for check in checked(study.path)[1]}
     (subject,) = (subject for subject in failed if subject.startswith("bytes of ms"))
     assert "round 17, client 2, activations: (63, 320), the format says (62, 320)" in failed[subject]
-    assert "runs.csv, ms" in failed
+    assert "runs.csv, MS (90 %, 2 bits)" in failed
 
 
 def test_a_changed_label_count_fails(study: slsim.Study) -> None:
@@ -81,7 +81,7 @@ def test_a_changed_table_fails_and_names_the_column(study: slsim.Study, name: st
     table.loc[2, "makespan_s"] *= 2
     table.to_csv(study.path / f"{name}.csv", index=False)
     (check,) = checked(study.path)[1]
-    assert check.subject == f"{name}.csv, ms"
+    assert check.subject == f"{name}.csv, MS (90 %, 2 bits)"
     assert "makespan_s" in check.note
 
 
@@ -92,10 +92,12 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
     tiny["training"]["target_accuracy"] = 0.5
     study = slsim.open_study(run(write(tiny), tmp_path / "results").path)
     runs = {one.label: one for one in study.played}
-    ms, identity = runs["ms"], runs["identity"]
+    ms, identity = runs["MS (90 %, 2 bits)"], runs["identity"]
     late = [evaluation for evaluation in identity.recording.evaluations if evaluation.round > 18]
     identity.recording.evaluations[:] = late
-    (check,) = (check for check in study.check() if check.subject == "traffic multiplier of ms")
+    (check,) = (
+        check for check in study.check() if check.subject == "traffic multiplier of MS (90 %, 2 bits)"
+    )
     assert check.passed
     assert ms.baseline is identity.recording  # the late one
     assert "above the format's own ratio, 6.15" in check.note

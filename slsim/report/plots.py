@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from slsim.errors import StudyError
 from slsim.report.figures.catalogue import Draw, Source, Tables, curve_name, figures_of, printed
 from slsim.report.figures.data import ALONG, Of, Over
+from slsim.report.figures.looks import codec_names
 from slsim.report.figures.page import inches
 from slsim.units import nearest
 
@@ -78,8 +79,8 @@ class Plots:
         return self._draw("frontier", width)
 
     def gantt(self, run: str | None = None, width: str | None = None) -> Figure:
-        """Draw the first round of a run step by step, a row a client; of several runs without `run`. Runs are
-        called as in `study.round`, or by their setting.
+        """Draw the first round of a run step by step, a row a client; of several runs without `run`, which is
+        called as in `study.round`, by its setting, or by its codec.
 
         >>> study.plot.gantt(run="ms")  # doctest: +SKIP
         """
@@ -88,8 +89,12 @@ class Plots:
         from slsim.report.figures.gantt import gantt
 
         figures_of(tables := Tables(self._source), "gantt")
-        table = tables("round")
-        names = dict(zip(table["setting"], table["run"], strict=True)) | {name: name for name in table["run"]}
+        table, summary = tables("round"), tables("summary")
+        codecs = dict(zip(summary["setting"], codec_names(summary), strict=True))
+        firsts = table.drop_duplicates("run")[::-1]
+        names = dict(zip(firsts["setting"].map(codecs), firsts["run"], strict=True))
+        names |= dict(zip(firsts["setting"], firsts["run"], strict=True))
+        names |= {name: name for name in firsts["run"]}
         if run not in names:
             known = ", ".join(f'"{name}"' for name in table["setting"].unique())
             raise StudyError(f'no round of "{run}" is kept; {nearest(run, names)}there are: {known}')

@@ -63,7 +63,7 @@ def codec_errors(asked: Plan, results: Path, tell: Tell = silent) -> tuple[pd.Da
     rows = [
         {
             "series": series,
-            "codec": Choice("codec", name, params).label,
+            "codec": Choice("codec", name, params).title,
             "lossless": bool(stage),
             **_measure(codecs.create(name, **params, **stage), batches),
         }

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
 from slsim import analysis
 from slsim.analysis import Run
-from slsim.checks import Check, check_runs
+from slsim.checks import check_runs
 from slsim.circumstances import circumstances
-from slsim.errors import RecordingError, ReplayError
+from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
@@ -34,6 +34,8 @@ from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
 from slsim.study.plotting import TablesOf
+from slsim.units import nearest
+from slsim.verdict import Check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +52,8 @@ class Study:
     - `breakdown`: one row a run: where the seconds of an average round go;
     - `crossovers`: where each setting stops paying, over each swept number;
     - `round`: one round of each setting, step by step in time;
+    - `links`: one row a link and run: what it carried, and how busy it was;
+    - `frontier`: one row a setting and budget of bytes: the accuracy held within it;
     - `measurements`: what hooks measured.
 
     All are pandas DataFrames, computed when first asked for; `plot` draws them. `played` are the runs
@@ -137,6 +141,42 @@ class Study:
         return analysis.one_round(self.played)
 
     @cached_property
+    def links(self) -> pd.DataFrame:
+        """One row a run and link: what it carried, how busy it was; clients' own links together."""
+        return analysis.links(self.played)
+
+    @cached_property
+    def frontier(self) -> pd.DataFrame:
+        """One row a setting and budget of bytes, up and down together: the accuracy held within it."""
+        return analysis.accuracy_at(analysis.staircases(self.played, "total"))
+
+    def bd_rate(self, against: str, counted: Literal["total", "uplink"] = "total") -> pd.DataFrame:
+        """Bjøntegaard's difference in bytes of every setting over the setting `against`, seed by seed: -0.5
+        says that half of the bytes were needed for the same accuracy, on average over accuracies.
+
+        Args:
+            against: A setting, as `summary["setting"]` has it.
+            counted: Bytes up and down together, or those up alone.
+
+        Returns:
+            One row a setting: `setting`, `seeds` (those in which both have accuracies in common), `bd_rate`
+            (of the geometric mean), and the ends of its 95 % interval, `bd_rate_low` and `bd_rate_high`.
+
+        Raises:
+            StudyError: If there is no such setting.
+
+        Example:
+            >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
+            >>> study.bd_rate("QU (3 bits)")  # doctest: +SKIP
+        """
+        settings = [run.setting for run in self.played]
+        if against not in settings:
+            hint = nearest(against, settings)
+            listed = ", ".join(dict.fromkeys(settings))
+            raise StudyError(f'{self.path} has no setting "{against}"; {hint}there are: {listed}')
+        return analysis.bd_rates_over(analysis.staircases(self.played, counted), against)
+
+    @cached_property
     def measurements(self) -> pd.DataFrame:
         """What hooks measured, one row a number."""
         return analysis.measurements(self.played)
@@ -153,6 +193,7 @@ class Study:
             self.summary,
             self.breakdown,
             self.crossovers,
+            self.links,
             self.notes,
             self.path if self._is_saved else None,
         )
@@ -172,7 +213,10 @@ class Study:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
         tables = {
             name: getattr(self, name)
-            for name in ("runs", "summary", "curves", "breakdown", "crossovers", "round")
+            for name in (
+                *("runs", "summary", "curves", "breakdown", "crossovers"),
+                *("links", "frontier", "round"),
+            )
         }
         if len(self.measurements):
             tables["measurements"] = self.measurements
@@ -192,10 +236,12 @@ class Study:
     def check(self) -> list[Check]:
         """Whether bytes, multipliers, times and the saved tables follow from the recordings, whether these
         can be read, and whether the clock contradicts itself."""
-        wrong = [Check("recordings", False, str(error)) for error in self.damaged]
-        wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
+        wrong = [Check("recordings", False, str(error), group="recordings") for error in self.damaged]
+        wrong += [
+            Check(f"clock of {label}", False, alarm, group="clock") for label, alarm in self.alarms.items()
+        ]
         damaged = faults(self._folder)
-        wrong += [Check(file, False, why) for file, why in damaged.items()]
+        wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
         computed = {"runs": self.runs, "summary": self.summary}
         saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
         with own_code("never"):

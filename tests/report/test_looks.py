@@ -111,8 +111,8 @@ def test_colours_of_classes_differ(count: int) -> None:
 
 
 def test_the_name_of_a_codec_is_the_tables_or_else_its_label_s_first_word() -> None:
-    labels = ["RT (95.875 %, α 0.1)", "rt 0.95875 0.1", "identity"]
-    assert codec_names(pd.DataFrame({"codec": labels})) == ["rt", "rt", "identity"]
+    labels = ["RT (95.875 %, α 0.1)", "rt 0.95875 0.1", "k-means"]
+    assert codec_names(pd.DataFrame({"codec": labels})) == ["rt", "rt", "kmeans"]
     assert codec_names(pd.DataFrame({"codec": labels, "codec_name": ["a", "b", "c"]})) == ["a", "b", "c"]
 
 

@@ -42,14 +42,14 @@ def labels(figure: Figure) -> str:
 @pytest.mark.parametrize(
     ("draw", "told"),
     [
-        (lambda plot: plot.accuracy(), "simulated time .*identity.*qu.*ms"),
+        (lambda plot: plot.accuracy(), "simulated time .*identity.*QU.*MS"),
         (lambda plot: plot.accuracy(over="uplink"), "traffic up \\("),
         (lambda plot: plot.accuracy(over="all", width="84 mm"), "traffic up and down"),
         (lambda plot: plot.loss(over="epochs"), "epochs.*training loss"),
         (lambda plot: plot.frontier(), "test accuracy held"),
         (lambda plot: plot.average_round(), "an average round"),
         (lambda plot: plot.gantt(), "simulated time of the round"),
-        (lambda plot: plot.gantt(run="qu, 1 Mbps", width="3.3in"), "client.*qu"),
+        (lambda plot: plot.gantt(run="qu", width="3.3in"), "client.*QU .*, 1 Mbps"),
         (lambda plot: plot.time_to_target(), "uplink \\(Mbps\\)"),
         (lambda plot: plot.time_to_target(over="uplink"), "time to target"),
     ],
@@ -87,7 +87,7 @@ def test_a_figure_shows_itself_in_a_notebook(study: slsim.Study) -> None:
         (lambda plot: plot.errors(), "`slsim errors SCENARIO` writes it"),
         (lambda plot: plot.partition(), "`slsim partition SCENARIO` writes it"),
         (lambda plot: plot.measurements(), "whose .training. names hooks"),
-        (lambda plot: plot.gantt(run="sp"), 'no round of "sp" is kept; .*there are: "identity", "qu", "ms"'),
+        (lambda plot: plot.gantt(run="sp"), 'no round of "sp" is kept; .*there are: "identity", "QU'),
     ],
 )
 def test_where_there_is_nothing_to_draw_it_says_what_there_is(

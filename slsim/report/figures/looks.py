@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from slsim.report.figures.palette import ink, shades
+from slsim.report.figures.palette import INKS, ink, shades
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ DASHES: tuple[Dash, ...] = (
     (0, (2.5, 1.2)),
     (0, (6, 1.2, 1.2, 1.2, 1.2, 1.2)),
 )
+_BY_LETTERS = {codec.replace("-", ""): codec for codec in INKS}
 
 
 @dataclass(frozen=True)
@@ -72,5 +73,6 @@ def codec_names(table: pd.DataFrame) -> list[str]:
 
 
 def codec_name(label: str) -> str:
-    """The name of a codec, of its label: "rt" of "RT 0.95 0.1"."""
-    return (label.split() or [""])[0].lower()
+    """The name of a codec, of its label: "rt" of "RT (95 %, α 0.1)", "kmeans" of "k-means"."""
+    word = (label.split() or [""])[0].lower()
+    return _BY_LETTERS.get(word.replace("-", ""), word)
