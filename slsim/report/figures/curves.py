@@ -200,7 +200,7 @@ def _by_number(
         segments = [line.curve[[x.column, y.column]].to_numpy(np.float64) * factors for line in part]
         colours = [colour_of(numbers[line.place]) for line in part]
         panel.add_collection(LineCollection(segments, colors=colours, linewidths=0.8))
-        panel.set_title(plain(name))
+        sheet.entitle(panel, plain(name))
         if y.column == "accuracy":
             _target(panel, summary["target_accuracy"], small=True)
         panel.autoscale_view()

@@ -44,7 +44,7 @@ def quantities(table: pd.DataFrame, summary: pd.DataFrame | None, width_in: floa
         for run, look in runs.items():
             values = series(table, run, part, quantity)
             panel.plot(values.index, values, **look.line)
-        panel.set_title(f"{quantity.replace('_', ' ')}, {part}")
+        sheet.entitle(panel, f"{quantity.replace('_', ' ')}, {part}")
         panel.set_xlabel("round")
     if len(pairs) > len(shown):
         told = [f"the first {len(shown)} of {len(pairs)} quantities", *told]

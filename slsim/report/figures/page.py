@@ -114,6 +114,7 @@ class Page:
         self.figure: Figure = Picture(figsize=(width_in, self.height_in), layout=layout)
         self.panels: list[Axes] = list(self.figure.subplots(rows, columns, squeeze=False, **shared).flat)
         self._entries: list[tuple[Any, str]] = []
+        self._columns = columns
 
     @property
     def axes(self) -> Axes:
@@ -123,6 +124,12 @@ class Page:
     def add(self, handle: Any, label: str) -> None:
         """One more entry of the key."""
         self._entries.append((handle, label))
+
+    def entitle(self, panel: Axes, *lines: str) -> None:
+        """Write lines above a panel, each broken where it would reach the panel beside it."""
+        room_in = 0.85 * self.width_in / self._columns
+        broken = [part for line in lines for part in wrapped(line, room_in, TEXT_PT)]
+        panel.set_title("\n".join(broken))
 
     def name_axes(self, count: int, columns: int, x: str, y: str) -> None:
         """Name the axes of the outer ones of `count` panels that share theirs; hide those that are left."""
@@ -161,7 +168,7 @@ class Page:
             return 0.0
         room_in = self.width_in - 0.1
         texts = ["\n".join(wrapped(label, room_in - HANDLE_IN)) for _, label in entries]
-        columns = _columns([HANDLE_IN + max(map(text_in, text.split("\n"))) for text in texts], room_in)
+        columns = _columns_for([HANDLE_IN + max(map(text_in, text.split("\n"))) for text in texts], room_in)
         self.figure.legend(
             [handle for handle, _ in entries], texts, loc="outside lower center", ncols=columns, title=title
         )
@@ -173,7 +180,7 @@ class Page:
 HANDLE_IN = 0.42  # a key's line or patch, with the space on both of its sides
 
 
-def _columns(widths_in: Sequence[float], room_in: float) -> int:
+def _columns_for(widths_in: Sequence[float], room_in: float) -> int:
     """In how many columns entries of these widths fit, filled one column after another."""
     for columns in range(min(len(widths_in), 8), 1, -1):
         rows = math.ceil(len(widths_in) / columns)
@@ -194,9 +201,9 @@ def text_in(text: str, size_pt: float = SMALL_PT) -> float:
     return float(width) / 72
 
 
-def wrapped(text: str, room_in: float) -> list[str]:
+def wrapped(text: str, room_in: float, size_pt: float = SMALL_PT) -> list[str]:
     """A text in lines of at most this width, as far as its words allow it."""
-    width_in = text_in(text)
+    width_in = text_in(text, size_pt)
     if width_in <= room_in:
         return [text]
     return textwrap.wrap(text, max(8, int(len(text) * room_in / width_in * 0.97)))

@@ -93,7 +93,7 @@ def _shares(whole: pd.DataFrame, phases: Mapping[str, str], swept: Swept, width_
         at = part[swept.column] / scale
         panel.stackplot(at, shares, colors=[colours[phase] for phase in taken], labels=taken, linewidth=0)
         ends = " … ".join(DURATION.pretty(part["round_s"].iloc[end]) for end in (0, -1))
-        panel.set_title(f"{plain(name)}: {ends}", fontsize=SMALL_PT)
+        sheet.entitle(panel, plain(name), ends)
         panel.set(ylim=(0, 100), xlim=(at.min(), at.max()))
         panel.grid(False)
     if (low := float(whole[swept.column].min())) > 0:
