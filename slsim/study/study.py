@@ -211,17 +211,10 @@ class Study:
     @uncollected()
     def save(self, manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
-        tables = {
-            name: getattr(self, name)
-            for name in (
-                *("runs", "summary", "curves", "breakdown", "crossovers"),
-                *("links", "frontier", "round"),
-            )
-        }
-        if len(self.measurements):
-            tables["measurements"] = self.measurements
-        for name, table in tables.items():
-            self._folder.save_table(name, table)
+        for name in SAVED:
+            table = getattr(self, name)
+            if len(table) or name != "measurements":
+                self._folder.save_table(name, table)
         seeds = list(dict.fromkeys(case.scenario.seed for case in self._played.cases))
         seed = seeds[0] if len(seeds) == 1 else seeds
         self._folder.save_manifest({**environment(), "seed": seed, **manifest, **self._remarks()})
@@ -242,9 +235,10 @@ class Study:
         ]
         damaged = faults(self._folder)
         wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
-        computed = {"runs": self.runs, "summary": self.summary}
-        saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
+        there = [name for name in SAVED if self._folder.has_table(name) and f"{name}.csv" not in damaged]
         with own_code("never"):
+            computed = {name: getattr(self, name) for name in there}
+            saved = {name: self._folder.load_table(name) for name in there}
             return wrong + check_runs(self.played, computed, saved)
 
     def replay(self, overrides: Mapping[str, Any], *, save: bool = True) -> Study:
@@ -257,6 +251,11 @@ class Study:
         return source.replayed(overrides, trust=self._trust, save=save)
 
 
+# The tables that are saved, the last where a scenario has hooks.
+SAVED = (
+    *("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier"),
+    *("round", "measurements"),
+)
 SHOWN = (
     *("setting", "seeds", "reached", "held_accuracy", "held_accuracy_low", "held_accuracy_high"),
     *("time_to_target_s", "time_to_target_s_least", "time_to_target_s_most", "bytes_to_target"),
