@@ -460,14 +460,32 @@ def _exit_where_failed(checks: Sequence[Check]) -> None:
 
 
 @app.command()
-def plot(study: StudyPath) -> None:
-    """Draw a study's figures again from its saved tables."""
-    from slsim.report.figures import draw
+def plot(
+    study: StudyPath,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="pdf, png or svg; again for another. Left out: png, svg."),
+    ] = None,
+    width: Annotated[
+        str | None, typer.Option(help='How wide it is printed: "3.3in", "84mm", "8.4cm". Left out: 7 in.')
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A figure, such as accuracy_over_time; again for another."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A folder for the files, not the study's figures.")
+    ] = None,
+) -> None:
+    """Draw a study's figures again from its saved tables, in the size and format for print."""
+    from slsim.report.figures import draw, inches, known_formats
     from slsim.results import StudyFolder
 
+    kinds, width_in = known_formats(formats or ()), inches(width)
     folder, damaged = StudyFolder.shown(study), list[SlsimError]()
-    for name in draw(folder, damaged.append):
-        console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
+    place = output or folder.figures
+    for name in draw(folder, damaged.append, only=only or (), width_in=width_in, formats=kinds, output=place):
+        console.print(str(place / name), soft_wrap=True, highlight=False)
     for line in dict.fromkeys(map(str, damaged)):
         _errors().print(line)
     if damaged:

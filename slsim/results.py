@@ -9,6 +9,7 @@ disk or a second run never damages what was finished.
         summary.csv       one row a setting: statistics over its seeds
         crossovers.csv    where each setting stops paying, over each swept number
         curves.csv        one row an evaluation and run: what the figures are drawn from
+        round.csv         one round of each setting, step by step in time
         measurements.csv  what hooks measured, one row a number; only where the scenario has hooks
         trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/disk.py)
         replays/<what changed>/     re-timings of these trainings: the same files, no trainings

@@ -62,7 +62,7 @@ def slices(recording: Recording, stage: Stage, rounds: Collection[int]) -> pd.Da
         raise ClockError(f"no round {lacking[0]}: the recording has {recording.num_rounds}, counted from 0")
     program = Program.of(recording.steps, stage)
     parts = [_spans_table(*played) for played in _played(recording, program, stage, asked)]
-    spans = pd.concat([_NONE, *parts]) if parts else _NONE
+    spans = pd.concat([_NONE, *parts])
     at = spans.pop("at").to_numpy()
     steps = _steps_table(recording.steps, program, stage, np.unique(at[at != NO_STEP])).reindex(at)
     table = pd.concat([spans.reset_index(drop=True), steps.reset_index(drop=True)], axis=1)

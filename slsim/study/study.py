@@ -22,17 +22,19 @@ from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
+from slsim.report.plots import Plots
 from slsim.report.study_tables import Tables, print_study
 from slsim.results import StudyFolder, environment
 from slsim.scenario import Case, Plan, load, override, plan, read
 from slsim.study import tracing
 from slsim.study.clocks import Clocks
-from slsim.study.failures import Failure
+from slsim.study.failures import Failure, failed_before
 from slsim.study.inputs import localised
 from slsim.study.integrity import faults
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
+from slsim.study.plotting import TablesOf
 from slsim.units import nearest
 from slsim.verdict import Check
 
@@ -50,14 +52,15 @@ class Study:
     - `curves`: one row an evaluation and run; `timeline`: one row a round and run;
     - `breakdown`: one row a run: where the seconds of an average round go;
     - `crossovers`: where each setting stops paying, over each swept number;
+    - `round`: one round of each setting, step by step in time;
     - `links`: one row a link and run: what it carried, and how busy it was;
     - `frontier`: one row a setting and budget of bytes: the accuracy held within it;
     - `measurements`: what hooks measured.
 
-    All are pandas DataFrames, computed when first asked for. `played` are the runs themselves, with their
-    recordings and timelines. `failures` are the trainings that a run could not do, `damaged` has an error for
-    each training that is there and cannot be read; `trust` says whether a replay may run code of the study's
-    own.
+    All are pandas DataFrames, computed when first asked for; `plot` draws them. `played` are the runs
+    themselves, with their recordings and timelines. `failures` are the trainings that a run could not do,
+    `damaged` has an error for each training that is there and cannot be read; `trust` says whether a replay
+    may run code of the study's own.
     """
 
     def __init__(
@@ -134,6 +137,11 @@ class Study:
         return analysis.crossovers(self.summary, self._played.axes, self._played.speed_ups)
 
     @cached_property
+    def round(self) -> pd.DataFrame:
+        """One round of each setting, step by step: what each client and the server did, and when."""
+        return analysis.one_round(self.played)
+
+    @cached_property
     def links(self) -> pd.DataFrame:
         """One row a run and link: what it carried, how busy it was; clients' own links together."""
         return analysis.links(self.played)
@@ -173,6 +181,11 @@ class Study:
     def measurements(self) -> pd.DataFrame:
         """What hooks measured, one row a number."""
         return analysis.measurements(self.played)
+
+    @property
+    def plot(self) -> Plots:
+        """Its figures, drawn from these tables."""
+        return Plots(TablesOf(self, self._folder))
 
     @property
     def tables(self) -> Tables:
@@ -246,7 +259,10 @@ class Study:
 
 
 # The tables that are saved, the last where a scenario has hooks.
-SAVED = ("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier", "measurements")
+SAVED = (
+    *("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier"),
+    *("round", "measurements"),
+)
 SHOWN = (
     *("setting", "seeds", "reached", "held_accuracy", "held_accuracy_low", "held_accuracy_high"),
     *("time_to_target_s", "time_to_target_s_least", "time_to_target_s_most", "bytes_to_target"),
@@ -285,7 +301,7 @@ class _Source:
     def of(cls, folder: StudyFolder) -> _Source:
         """A study as it lies in its folder."""
         cases = load(folder.scenario_file).cases
-        return cls(folder, read(folder.scenario_file), cases, Stored(folder, cases), _failed_before(folder))
+        return cls(folder, read(folder.scenario_file), cases, Stored(folder, cases), failed_before(folder))
 
     def replayed(self, overrides: Mapping[str, Any], *, trust: bool, save: bool = True) -> Study:
         """The study with these changes, saved below its replays; as it is, without any."""
@@ -330,14 +346,3 @@ class _Source:
         if not played.runs:
             raise stored.nothing()
         return Study(folder, played, failures=failures, damaged=stored.damaged, **told)
-
-
-def _failed_before(folder: StudyFolder) -> tuple[Failure, ...]:
-    """The trainings that failed when the study was run, as its manifest has them."""
-    listed = StudyFolder.of(folder.trainings.parent).load_manifest().get("failed", {})
-    known = listed.items() if isinstance(listed, dict) else ()
-    return tuple(
-        Failure(label, str(one["reason"]), folder.error_file(str(one["training"])), str(one["training"]))
-        for label, one in known
-        if isinstance(one, dict) and one.keys() >= {"training", "reason"}
-    )
