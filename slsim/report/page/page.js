@@ -36,8 +36,33 @@ for (const button of document.querySelectorAll(".sortable thead button")) {
 
 const colour = (one) => dark.matches ? one.dark : one.light;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const logarithmic = { type: "log", dtick: "D2" };
 const faded = (hex) => hex + "2e";
+
+/* A logarithmic axis for values, with whole numbers at 1, 2 and 5 of each decade, or at 1 where there are many. */
+function logarithmic(values) {
+  const known = values.filter((value) => value > 0), ends = [Math.min(...known), Math.max(...known)];
+  if (!known.length) return {};
+  const decades = [];
+  for (let power = Math.floor(Math.log10(ends[0])); power <= Math.log10(ends[1]); power++) decades.push(power);
+  const steps = decades.length > 4 ? [1] : [1, 2, 5];
+  const ticks = decades.flatMap((power) => steps.map((step) => Number(`${step}e${power}`)));
+  if (ticks.filter((tick) => tick >= ends[0] && tick <= ends[1]).length < 2) return { type: "log" };
+  return { type: "log", tickvals: ticks, ticktext: ticks.map((tick) => tick.toLocaleString("en")) };
+}
+
+/* What a line looks like, or a piece of a bar. */
+function swatch(drawn, dash) {
+  const made = document.createElement("span");
+  made.className = dash ? "swatch" : "swatch full";
+  made.style.borderTopColor = drawn;
+  made.style.borderTopStyle = !dash || dash === "solid" ? "solid" : dash.endsWith("dot") ? "dotted" : "dashed";
+  return made;
+}
+
+/* Below a chart, what its colours are. */
+function legend(id, items) {
+  by(id).replaceChildren(...items.map(([text, drawn, dash]) => element("li", "", swatch(drawn, dash), element("span", text))));
+}
 
 function layout(own) {
   const axis = { gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"), automargin: true };
@@ -79,7 +104,7 @@ function drawCurves() {
     return found;
   });
   const own = {
-    xaxis: { title: { text: `${along[key]} (${unit})` }, rangemode: "tozero", ...(by("log").checked ? logarithmic : {}) },
+    xaxis: { title: { text: `${along[key]} (${unit})` }, rangemode: "tozero", ...(by("log").checked ? logarithmic(visible().flatMap((one) => at(one, key))) : {}) },
     yaxis: { title: { text: "test accuracy (%)" } }, uirevision: key + by("log").checked,
   };
   if (study.target !== null) {
@@ -97,9 +122,10 @@ function drawAxis() {
     { x: one.crossings.map((each) => each[0]), y: one.crossings.map((each) => each[1]), name: one.label, type: "scatter", mode: "markers", marker: { symbol: "x", size: 11, color: colour(one) }, hovertemplate: "pays up to or from %{x:.4~g}" },
   ]);
   const here = study.numbers[place];
+  legend("axis-legend", visible().map((one) => [one.name, colour(one), one.dash]));
   Plotly.react("axis-plot", traces, layout({
-    xaxis: { title: { text: study.axis }, ...(positive ? logarithmic : {}) },
-    yaxis: { title: { text: `time to target (${unit})` }, ...logarithmic },
+    xaxis: { title: { text: study.axis }, ...(positive ? logarithmic(study.numbers) : {}) },
+    yaxis: { title: { text: `time to target (${unit})` }, ...logarithmic(visible().flatMap((one) => one.to_target)) },
     shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: here, x1: here, line: { color: css("--faint"), width: 2 } }],
   }), settings);
 }
@@ -109,19 +135,17 @@ function drawFrontier() {
   const unit = study.units.both;
   const traces = visible().filter((one) => one.frontier).flatMap((one) =>
     line(one, one.frontier.bytes, one.frontier.accuracy, one.frontier.low, one.frontier.high, `%{y:.1f} % with %{x:.4~g} ${unit}`, { mode: "lines+markers" }));
+  const budgets = visible().flatMap((one) => one.frontier ? one.frontier.bytes : []);
+  legend("frontier-legend", visible().map((one) => [one.name, colour(one), one.dash]));
   Plotly.react("frontier-plot", traces, layout({
-    xaxis: { title: { text: `bytes sent, up and down (${unit})` }, ...logarithmic }, yaxis: { title: { text: "test accuracy (%)" } },
+    xaxis: { title: { text: `bytes sent, up and down (${unit})` }, ...logarithmic(budgets) }, yaxis: { title: { text: "test accuracy (%)" } },
   }), settings);
 }
 
 function drawRounds() {
   if (!by("rounds-plot")) return;
   by("rounds-note").textContent = study.rounds.note;
-  by("rounds-legend").replaceChildren(...study.rounds.data.map((phase) => {
-    const swatch = document.createElement("span");
-    swatch.style.background = phase.marker.color;
-    return element("li", "", swatch, element("span", phase.phase));
-  }));
+  legend("rounds-legend", study.rounds.data.map((one) => [one.phase, one.marker.color]));
   const own = { ...study.rounds.layout, margin: { l: 10, r: 8, t: 8, b: 44 } };
   Plotly.react("rounds-plot", study.rounds.data, layout(own), { ...settings, displayModeBar: false });
 }
@@ -136,15 +160,14 @@ function element(name, text, ...children) {
 }
 
 const rows = study.series.map((one, number) => {
-  const box = document.createElement("input"), swatch = document.createElement("span");
+  const box = document.createElement("input"), drawn = swatch(colour(one), one.dash);
   box.type = "checkbox";
-  swatch.className = "swatch";
   box.addEventListener("change", () => { shown[number] = box.checked; draw(); });
-  const name = element("th", "", element("label", "", box, swatch, element("span", one.name)));
+  const name = element("th", "", element("label", "", box, drawn, element("span", one.name)));
   name.scope = "row";
   const cells = [element("td", ""), element("td", "")];
   cells.forEach((cell) => { cell.className = "number"; });
-  return { row: element("tr", "", name, ...cells), box, swatch, cells };
+  return { row: element("tr", "", name, ...cells), box, drawn, cells };
 });
 
 function fill(cell, text, below, bold) {
@@ -152,12 +175,11 @@ function fill(cell, text, below, bold) {
 }
 
 function drawTimes() {
-  rows.forEach(({ row, box, swatch, cells }, number) => {
+  rows.forEach(({ row, box, drawn, cells }, number) => {
     const one = study.series[number], [time, range, ratio, interval, bold] = one.cells[place];
     box.checked = shown[number];
     row.className = shown[number] ? "" : "off";
-    swatch.style.borderTopColor = colour(one);
-    swatch.style.borderTopStyle = one.dash === "solid" ? "solid" : one.dash === "dot" ? "dotted" : "dashed";
+    drawn.style.borderTopColor = colour(one);
     fill(cells[0], time, range, bold);
     fill(cells[1], ratio, interval, false);
   });

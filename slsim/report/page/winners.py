@@ -52,7 +52,9 @@ def _line(rows: pd.DataFrame, slider: Slider | None, scale: Scale, where: str) -
     least = there["time_to_target_s"].min()
     best = there[there["best_time"].astype(bool)]
     fastest = best if len(best) == 1 else there[there["time_to_target_s"] <= least * (1 + EQUAL)]
-    names = listed(list(map(str, fastest[slider.axis.series if slider else "setting"])))
+    is_alone = bool(where) and not rows["codec"].duplicated().any()
+    called = slider.axis.series if slider else "setting"
+    names = listed(list(map(str, fastest["codec" if is_alone else called])))
     text = f"{prefix}Fastest: {names}, {scale.text(fastest['time_to_target_s'].min())} {scale.unit}"
     return f"{text}." if rows["codec"].nunique() < 2 else f"{text}; {_proof(rows, best)}."
 
