@@ -53,7 +53,7 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert any(line.startswith("MS (90 %, 2 bits): 36 of 36 rounds, accuracy ") for line in lines)
     assert any(line.startswith("MS (90 %, 2 bits): finished after ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
-    for heading in ("codec", "last, %", "time to", "bytes to", "multiplier", "both ways"):
+    for heading in ("codec", "last, %", "time to", "bytes to", "multipl.", "both ways"):
         assert heading in table
     summary, _, breakdown = table.partition("An average round, in ms")
     rows = {line.split("│")[1].strip(): line for line in summary.splitlines() if line.startswith("│")}

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from slsim import analysis
 from slsim.analysis import Run
-from slsim.checks import Check, check_runs
+from slsim.checks import check_runs
 from slsim.circumstances import circumstances
 from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
@@ -34,6 +34,7 @@ from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
 from slsim.units import nearest
+from slsim.verdict import Check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,14 +209,10 @@ class Study:
     @uncollected()
     def save(self, manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
-        tables = {
-            name: getattr(self, name)
-            for name in ("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier")
-        }
-        if len(self.measurements):
-            tables["measurements"] = self.measurements
-        for name, table in tables.items():
-            self._folder.save_table(name, table)
+        for name in SAVED:
+            table = getattr(self, name)
+            if len(table) or name != "measurements":
+                self._folder.save_table(name, table)
         seeds = list(dict.fromkeys(case.scenario.seed for case in self._played.cases))
         seed = seeds[0] if len(seeds) == 1 else seeds
         self._folder.save_manifest({**environment(), "seed": seed, **manifest, **self._remarks()})
@@ -230,13 +227,16 @@ class Study:
     def check(self) -> list[Check]:
         """Whether bytes, multipliers, times and the saved tables follow from the recordings, whether these
         can be read, and whether the clock contradicts itself."""
-        wrong = [Check("recordings", False, str(error)) for error in self.damaged]
-        wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
+        wrong = [Check("recordings", False, str(error), group="recordings") for error in self.damaged]
+        wrong += [
+            Check(f"clock of {label}", False, alarm, group="clock") for label, alarm in self.alarms.items()
+        ]
         damaged = faults(self._folder)
-        wrong += [Check(file, False, why) for file, why in damaged.items()]
-        computed = {"runs": self.runs, "summary": self.summary}
-        saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
+        wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
+        there = [name for name in SAVED if self._folder.has_table(name) and f"{name}.csv" not in damaged]
         with own_code("never"):
+            computed = {name: getattr(self, name) for name in there}
+            saved = {name: self._folder.load_table(name) for name in there}
             return wrong + check_runs(self.played, computed, saved)
 
     def replay(self, overrides: Mapping[str, Any], *, save: bool = True) -> Study:
@@ -279,6 +279,8 @@ class Study:
         return reporting.write(made, self.path / reporting.FILE if path is None else Path(path))
 
 
+# The tables that are saved, the last where a scenario has hooks.
+SAVED = ("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier", "measurements")
 SHOWN = (
     *("setting", "seeds", "reached", "held_accuracy", "held_accuracy_low", "held_accuracy_high"),
     *("time_to_target_s", "time_to_target_s_least", "time_to_target_s_most", "bytes_to_target"),
