@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from seeded import at_rates, over_seeds, tables_of, with_baseline
+from seeded import at_rates, failed, over_seeds, row, tables_of, with_baseline
 
 import slsim
 from slsim.report.page import Material, Slider, render
@@ -217,6 +217,13 @@ def test_where_none_reached_the_target_nobody_is_fastest() -> None:
     assert data["winners"] == [["None reached the target."]] * 2
     assert data["series"][0]["cells"][0][0] == "not reached"
     assert data["series"][0]["to_target"] == [None, None]
+
+
+def test_what_failed_or_has_no_target_is_on_the_page_too() -> None:
+    rows = [*over_seeds("identity", [1.0]), failed("own"), row("rt", target_state="no target")]
+    page = Page(render(material([one | {"conditions": ""} for one in rows])))
+    assert [one["cells"][0][0] for one in page.data["series"]] == ["1.00", "failed", "no target"]
+    assert "Failed: own: the codec is wrong." in page.texts["li"]
 
 
 def test_without_a_slider_the_page_says_why_and_has_the_curves() -> None:

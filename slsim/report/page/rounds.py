@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,14 @@ def rounds_table(breakdown: pd.DataFrame) -> Table:
         cells = [word(row["setting"])]
         cells += [number(row[column], milliseconds(row[column])) for column, _, _ in columns]
         cells += [word(row["bottleneck"]), share(row["bottleneck_share"])]
-        cells += [number(row["fairness"], f"{row['fairness']:.3f}")] if has_fairness else []
+        cells += [number(row["fairness"], _index(row["fairness"]))] if has_fairness else []
         rows.append(cells)
     note = some_of(len(rows), len(settings), "settings", "breakdown.csv")
     return Table("How long rounds took: of each setting the mean over its seeds", headings, rows, note)
+
+
+def _index(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def links_table(links: pd.DataFrame) -> Table:
