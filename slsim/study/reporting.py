@@ -176,8 +176,8 @@ def _own_values(study: Study, key: str) -> list[Any]:
             raise StudyError(f"a scenario of this study has no {key}") from None
         if isinstance(value, (list, Mapping)):
             raise StudyError(
-                f"{key} follows a trace or differs between clients, which no single rate stands for; "
-                "--over network.downlink, or another number, makes one"
+                f"{key} is no single number here: it follows a trace, differs between clients, or is a "
+                "table; --over another number, such as network.downlink, gives a slider"
             )
         found.append(value)
     return list(dict.fromkeys(found))

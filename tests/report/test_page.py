@@ -361,7 +361,9 @@ def test_links_that_differ_have_no_slider_and_the_page_says_why(tiny_study: Path
     classes = [{"rate": "5 Mbps", "share": 0.5}, {"rate": "50 Mbps", "share": 0.5}]
     study = slsim.open_study(tiny_study).replay({"network.uplink": [classes]})
     page = page_at(study.report())
-    assert any("differs between clients, which no single rate stands for" in text for text in page.texts["p"])
+    assert any(
+        "network.uplink is no single number here: it follows a trace" in text for text in page.texts["p"]
+    )
     assert page.data["values"] == [""]
 
 

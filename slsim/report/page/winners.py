@@ -89,7 +89,7 @@ def paying_table(slider: Slider) -> Table:
         for place in spread(len(series), MOST_ROWS)
     ]
     note = some_of(len(rows), len(series), "rows", "crossovers.csv")
-    return Table(f"Where a codec pays, over the {slider.axis.title}", headings, rows, note)
+    return Table(f"Where a codec pays, by {slider.axis.title}", headings, rows, note)
 
 
 def _paying(slider: Slider, series: str, assuming: str) -> str:
