@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,28 +36,8 @@ LEAST_POINTS, MOST_POINTS = 10, 400  # of a curve
 def lines(material: Material) -> dict[str, Any]:
     """All that the page's script needs, as plain values."""
     moments = Moments.of(material)
-    names = list(moments.rows)
-    first = [next(row for row in moments.rows[name] if row is not None) for name in names]
-    codecs = [str(row["codec"]) for row in first]
-    most = max(LEAST_LINES, min(MOST_LINES, MOST_ANSWERS // len(moments.values)))
-    kept = some(codecs, most)
-    drawn = pens([str(row.get("codec_name", row["codec"])) for row in first])
-    shown = set(some([codecs[place] for place in kept], MOST_SHOWN))
     scales = Scales.of(moments)
-    series = [
-        {
-            "name": names[place],
-            "label": plotly_text(names[place]),
-            "light": drawn[place].light,
-            "dark": drawn[place].dark,
-            "dash": drawn[place].dash,
-            "shown": number in shown,
-            **_curve(moments, names[place], scales, _points(moments, len(kept))),
-            **answers(moments, names[place], scales),
-            "frontier": _frontier(material, moments.rows[names[place]], scales),
-        }
-        for number, place in enumerate(kept)
-    ]
+    series = _series(material, moments, scales)
     return {
         "values": moments.texts,
         "numbers": [value / scales.axis.size for value in moments.values],
@@ -72,8 +53,31 @@ def lines(material: Material) -> dict[str, Any]:
         "winners": [winners(moments.summary, moments.slider, value, scales.cost) for value in moments.values],
         "order": [order(series, place) for place in range(len(moments.values))],
         "series": series,
-        "left_out": len(names) - len(kept),
+        "left_out": len(moments.rows) - len(series),
     }
+
+
+def _series(material: Material, moments: Moments, scales: Scales) -> list[dict[str, Any]]:
+    """What is drawn of each series, and which are switched on at first."""
+    names = list(moments.rows)
+    first = [next(row for row in moments.rows[name] if row is not None) for name in names]
+    codecs = [str(row["codec"]) for row in first]
+    most = max(LEAST_LINES, min(MOST_LINES, MOST_ANSWERS // len(moments.values)))
+    kept = some(codecs, most)
+    drawn = pens([str(row.get("codec_name", row["codec"])) for row in first])
+    shown = set(some([codecs[place] for place in kept], MOST_SHOWN))
+    return [
+        {
+            "name": names[place],
+            "label": plotly_text(names[place]),
+            **asdict(drawn[place]),
+            "shown": number in shown,
+            **_curve(moments, names[place], scales, _points(moments, len(kept))),
+            **answers(moments, names[place], scales),
+            "frontier": _frontier(material, moments.rows[names[place]], scales),
+        }
+        for number, place in enumerate(kept)
+    ]
 
 
 def _points(moments: Moments, count: int) -> int:

@@ -113,26 +113,8 @@ def bars(breakdown: pd.DataFrame, codecs: dict[str, str]) -> dict[str, Any]:
     settings = by_setting(breakdown)
     shown = settings.iloc[some([codecs.get(name, "") for name in settings["setting"]], MOST_BARS)]
     names = [plotly_text("\n".join(textwrap.wrap(str(name), NAME_WIDTH))) for name in shown["setting"]]
-    spare = itertools.cycle(OTHER_COLOURS)
     places = list(range(len(shown)))
-    data = []
-    for phase, column in phases_in(shown).items():
-        colour = PHASE_COLOURS.get(phase) or next(spare)
-        if not shown[column].any():
-            continue
-        data.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "phase": phase,
-                "name": plotly_text(phase),
-                "x": [float(f"{1000 * value:.4g}") for value in shown[column]],
-                "y": places,
-                "customdata": [plotly_text(name) for name in shown["setting"]],
-                "marker": {"color": colour},
-                "hovertemplate": "%{customdata}<br>%{x:.3~g} ms",
-            }
-        )
+    data = _pieces(shown, places)
     layout = {
         "barmode": "stack",
         "height": 70 + 34 * len(shown),
@@ -145,6 +127,27 @@ def bars(breakdown: pd.DataFrame, codecs: dict[str, str]) -> dict[str, Any]:
         "layout": layout,
         "note": some_of(len(shown), len(settings), "settings", "the table"),
     }
+
+
+def _pieces(shown: pd.DataFrame, places: list[int]) -> list[dict[str, Any]]:
+    """The pieces of each phase that takes any time, for Plotly; `phase` is what a legend calls it."""
+    spare = itertools.cycle(OTHER_COLOURS)
+    colours = {phase: PHASE_COLOURS.get(phase) or next(spare) for phase in phases_in(shown)}
+    return [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "phase": phase,
+            "name": plotly_text(phase),
+            "x": [float(f"{1000 * value:.4g}") for value in shown[column]],
+            "y": places,
+            "customdata": [plotly_text(name) for name in shown["setting"]],
+            "marker": {"color": colours[phase]},
+            "hovertemplate": "%{customdata}<br>%{x:.3~g} ms",
+        }
+        for phase, column in phases_in(shown).items()
+        if shown[column].any()
+    ]
 
 
 def plotly_text(text: object) -> str:

@@ -17,6 +17,12 @@ from slsim.units import DURATION, SIZE
 if TYPE_CHECKING:
     import pandas as pd
 
+MULTIPLIERS = (
+    ("activations up", "traffic_multiplier", "Bytes of activations up"),
+    ("all up", "uplink_multiplier", "All bytes up, labels, weights and statistics too,"),
+    ("both ways", "total_multiplier", "All bytes up and down"),
+)
+
 Row = Mapping[Any, Any]
 
 
@@ -43,42 +49,50 @@ def summary_table(summary: pd.DataFrame) -> Table:
 
 
 def _columns(summary: pd.DataFrame) -> list[_Column | None]:
-    several = most_seeds(summary) > 1
-    time, size = Scale.of(summary["time_to_target_s"], DURATION), Scale.of(summary["bytes_to_target"], SIZE)
-    mean = f"Mean over seeds, with half of its {PERCENT} % interval." if several else "Of its one seed."
-    median = "Median over seeds, with their range. " if several else ""
-    bold = "Bold: significantly less than every other codec's. " if several else ""
-    of_ratio = f"Geometric mean over seeds, with its {PERCENT} % interval." if several else ""
     return [
         _Column(Heading("setting", about="The codec, and what is swept beside it.", is_number=False), _named),
-        _accuracy("held", "held_accuracy", f"The highest test accuracy that was confirmed. {mean}"),
-        _accuracy("last", "final_accuracy", f"Test accuracy at the last evaluation. {mean}"),
+        *_accuracies(summary),
+        *_costs(summary),
+        _pays(summary),
+        *_ratios(summary),
+    ]
+
+
+def _accuracies(summary: pd.DataFrame) -> list[_Column]:
+    several = most_seeds(summary) > 1
+    mean = f"Mean over seeds, with half of its {PERCENT} % interval." if several else "Of its one seed."
+    return [
+        _accuracy("held accuracy", "held_accuracy", f"The highest test accuracy that was confirmed. {mean}"),
+        _accuracy("last accuracy", "final_accuracy", f"Test accuracy at the last evaluation. {mean}"),
         _accuracy("target", "target_accuracy", "The test accuracy that is aimed at."),
-        _cost("time to target", "time_to_target_s", time, "best_time", f"Simulated time. {median}{bold}"),
-        _cost("bytes to target", "bytes_to_target", size, "best_bytes", f"Up and down. {median}{bold}"),
+    ]
+
+
+def _costs(summary: pd.DataFrame) -> list[_Column]:
+    several = most_seeds(summary) > 1
+    time, size = Scale.of(summary["time_to_target_s"], DURATION), Scale.of(summary["bytes_to_target"], SIZE)
+    median = " Median over seeds, with their range." if several else ""
+    bold = " Bold: significantly less than every other codec's." if several else ""
+    rounds = Heading("rounds to target", about=f"Rounds until the target was reached.{median}")
+    return [
+        _cost("time to target", "time_to_target_s", time, "best_time", f"Simulated time.{median}{bold}"),
+        _cost("bytes to target", "bytes_to_target", size, "best_bytes", f"Up and down.{median}{bold}"),
         _Column(
-            Heading("rounds to target", about=f"Rounds until the target was reached. {median}"),
+            rounds,
             lambda row: number(row["rounds_to_target"], _cost_text(row, _count(row["rounds_to_target"]))),
         ),
-        _pays(summary),
-        _ratio(summary, "speed-up", "speed_up", f"The baseline's time to the target ÷ its own. {of_ratio}"),
-        _ratio(
-            summary,
-            "traffic multiplier, activations up",
-            "traffic_multiplier",
-            f"Bytes of activations up that the baseline needed to the target ÷ its own. {of_ratio}",
-        ),
-        _ratio(
-            summary,
-            "traffic multiplier, all up",
-            "uplink_multiplier",
-            f"The same of all bytes up: labels, weights and statistics too. {of_ratio}",
-        ),
-        _ratio(
-            summary,
-            "traffic multiplier, both ways",
-            "total_multiplier",
-            f"The same of all bytes up and down. {of_ratio}",
+    ]
+
+
+def _ratios(summary: pd.DataFrame) -> list[_Column | None]:
+    several = most_seeds(summary) > 1
+    mean = f" Geometric mean over seeds, with its {PERCENT} % interval." if several else ""
+    over = "that the baseline needed to the target ÷ its own"
+    return [
+        _ratio(summary, "speed-up", "speed_up", f"The baseline's time to the target ÷ its own.{mean}"),
+        *(
+            _ratio(summary, f"traffic multiplier, {counted}", column, f"{what} {over}.{mean}")
+            for counted, column, what in MULTIPLIERS
         ),
         _bd_rate(summary),
         _ratio(
@@ -98,7 +112,7 @@ def _named(row: Row) -> Cell:
 def _accuracy(name: str, column: str, about: str) -> _Column:
     ends = [f"{column}_low", f"{column}_high"]
     return _Column(
-        Heading(f"{name} accuracy" if name != "target" else "target", "%", about),
+        Heading(name, "%", about),
         lambda row: share(row[column], *(row.get(end, math.nan) for end in ends)),
     )
 

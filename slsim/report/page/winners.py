@@ -54,7 +54,8 @@ def _line(rows: pd.DataFrame, slider: Slider | None, scale: Scale, where: str) -
     fastest = best if len(best) == 1 else there[there["time_to_target_s"] <= least * (1 + EQUAL)]
     is_alone = bool(where) and not rows["codec"].duplicated().any()
     called = slider.axis.series if slider else "setting"
-    names = listed(list(map(str, fastest["codec" if is_alone else called])))
+    found = list(map(str, fastest["codec" if is_alone else called]))
+    names = listed(found) if len(found) > 1 else found[0]
     text = f"{prefix}Fastest: {names}, {scale.text(fastest['time_to_target_s'].min())} {scale.unit}"
     return f"{text}." if rows["codec"].nunique() < 2 else f"{text}; {_proof(rows, best)}."
 
