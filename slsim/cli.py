@@ -493,6 +493,39 @@ def plot(
 
 
 @app.command()
+def report(
+    study: StudyPath,
+    output: Annotated[
+        Path | None, typer.Option(help="The HTML file; report.html in the study, when left out.")
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="What the slider moves through; network.uplink, when left out."),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES",
+            help="Its values, as --set takes them; when left out, those that the study sweeps, or else "
+            '"1 Mbps .. 1 Gbps / 20".',
+        ),
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Write one HTML file that opens without a network: tables, curves, and a slider that times every curve
+    again and shows who is fastest."""
+    from slsim.study import reporting
+
+    with Console(stderr=True).status("Timing the recordings again …"):
+        path, missing = reporting.report(study, output, reporting.Asked(over, rates), trust=trust)
+    console.print(str(path), soft_wrap=True, highlight=False)
+    for line in missing:
+        _errors().print(line)
+    if missing:
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
 def errors(
     scenario: Annotated[Path, typer.Argument(help="A scenario file; its first setting is trained.")],
     settings: Settings = None,

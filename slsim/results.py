@@ -14,6 +14,7 @@ disk or a second run never damages what was finished.
         trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/disk.py)
         replays/<what changed>/     re-timings of these trainings: the same files, no trainings
         figures/          PNG and SVG
+        report.html       what `slsim report` writes: all of it on one page
 """
 
 from __future__ import annotations

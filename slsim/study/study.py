@@ -26,6 +26,7 @@ from slsim.report.plots import Plots
 from slsim.report.study_tables import Tables, print_study
 from slsim.results import StudyFolder, environment
 from slsim.scenario import Case, Plan, load, override, plan, read
+from slsim.scenario.axes import Axis
 from slsim.study import tracing
 from slsim.study.clocks import Clocks
 from slsim.study.failures import Failure, failed_before
@@ -105,6 +106,16 @@ class Study:
     def played(self) -> tuple[Run, ...]:
         """The runs: each with its recording, its timeline and its scenario."""
         return self._played.runs
+
+    @property
+    def cases(self) -> list[Case]:
+        """The settings with their seeds, those that failed too."""
+        return [Case(case.values, case.scenario) for case in self._played.cases]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The numbers that are swept."""
+        return self._played.axes
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -256,6 +267,36 @@ class Study:
         where that is given. `run` is a label of `runs`, or a part that only one has; `rounds` count from 0:
         "0:3", "5:", "5". `study.trace("ms, seed 0", "0:3", "trace.json")`."""
         return tracing.trace(self.played, run, rounds, output)
+
+    def report(
+        self, path: str | Path | None = None, *, over: str | None = None, rates: str | None = None
+    ) -> Path:
+        """Write one HTML file that opens without a network: tables, curves, and a slider that times every
+        curve again and shows who is fastest.
+
+        Args:
+            path: The file; left out, report.html in the study's folder.
+            over: The number that the slider moves through, as a scenario calls it; left out, network.uplink.
+            rates: Its values, as --set takes them; left out, those that the study sweeps, or else 20 from
+                1 Mbps to 1 Gbps and the study's own.
+
+        Returns:
+            Where the file is.
+
+        Raises:
+            StudyError: If Plotly is not installed, the slider that is asked for cannot be, or a replay that
+                was not saved is given no path.
+
+        Example:
+            >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
+            >>> study.report("report.html", rates="10 Mbps .. 100 Mbps / 10")  # doctest: +SKIP
+        """
+        if path is None and not self._is_saved:
+            raise StudyError("this replay was not saved, so it has no folder: give the report a path")
+        from slsim.study import reporting  # which opens studies itself
+
+        made = reporting.material_of(self, self._folder, reporting.Asked(over, rates))
+        return reporting.write(made, self.path / reporting.FILE if path is None else Path(path))
 
 
 # The tables that are saved, the last where a scenario has hooks.
