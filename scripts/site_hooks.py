@@ -100,8 +100,9 @@ def _output(output: dict[str, Any]) -> str:
     data = output.get("data", {"text/plain": output.get("text", "")})
     if "image/png" in data:
         return f"![](data:image/png;base64,{''.join(data['image/png']).strip()})"
-    if "text/html" in data:
-        return "".join(data["text/html"])
+    if "text/html" in data:  # a table of pandas, without its own style
+        html = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL)
+        return html.replace('<table border="1" class="dataframe">', "<table>")
     return _fenced("".join(data["text/plain"]), "text")
 
 
