@@ -1,7 +1,8 @@
 # make quickstart: from nothing to a comparison of five codecs. make test: the test suite, then those tests that
-# begin many processes of their own, and the docs site. make docs: the site alone, in site/. All make .venv
-# first, with the versions of constraints.txt; all they need is Python 3.11+, make and git. Where that Python
-# has a torch and a torchvision that will do, those are used and nothing of them is downloaded.
+# begin many processes of their own, those that need Chromium, where there is one, and the docs site. make
+# docs: the site alone, in site/. All make .venv first, with the versions of constraints.txt; all they need is
+# Python 3.11+, make and git. Where that Python has a torch and a torchvision that will do, those are used and
+# nothing of them is downloaded.
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,6 +19,9 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest
 	$(BIN)/pytest -m processes -n 0
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; \
+		then $(BIN)/pytest -m browser -n 0; \
+		else echo "NOT TESTED: the report in a browser, for there is no Chromium (apt-get install chromium)"; fi
 	$(MAKE) docs
 
 docs: $(VENV)/installed-dev

@@ -6,6 +6,7 @@ with this codec.
     study.summary                                                 # a pandas DataFrame, one row a setting
     faster = study.replay({"network.uplink": "20 Mbps"})          # no training
     study  = slsim.open_study("results/quickstart")
+    slsim.compare(["results/quickstart", faster])                 # several studies in one table
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slsim.study import Study, open_study, plan, run
+    from slsim.study import Study, compare, open_study, plan, run
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__", "open_study", "plan", "run"]
+__all__ = ["Study", "__version__", "compare", "open_study", "plan", "run"]
 
 
 def __dir__() -> list[str]:
@@ -24,8 +25,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """`plan`, `run`, `open_study` and `Study`, imported when first asked for: importing costs nothing."""
-    if name in ("Study", "open_study", "plan", "run"):
+    """What `__all__` names, imported when first asked for: importing slsim costs nothing."""
+    if name in ("Study", "compare", "open_study", "plan", "run"):
         from slsim import study
 
         return getattr(study, name)

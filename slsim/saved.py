@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # all values are, else text: a swept key may be either.
 Kind = Literal["text", "number", "finite", "flag", "any"]
 # Of trainings that ended before anything was evaluated or measured, of studies that sweep no number.
-MAY_BE_EMPTY = ("curves", "measurements", "crossovers", "links", "frontier")
+MAY_BE_EMPTY = ("curves", "measurements", "crossovers", "links", "frontier", "round")
 SERIES = "_series"  # ends the column of labels without the number in the column before it
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
@@ -76,6 +76,12 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
         "part": "text",
         "quantity": "text",
         "value": "number",
+    },
+    "round": {
+        **_NAMED,
+        "round": "finite",
+        **dict.fromkeys(("who", "phase"), "text"),
+        **dict.fromkeys(("start_s", "end_s"), "finite"),
     },
     "errors": {
         "series": "text",

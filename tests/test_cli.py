@@ -53,7 +53,7 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert any(line.startswith("MS (90 %, 2 bits): 36 of 36 rounds, accuracy ") for line in lines)
     assert any(line.startswith("MS (90 %, 2 bits): finished after ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
-    for heading in ("codec", "last, %", "time to", "bytes to", "multiplier", "both ways"):
+    for heading in ("codec", "last, %", "time to", "bytes to", "multipl.", "both ways"):
         assert heading in table
     summary, _, breakdown = table.partition("An average round, in ms")
     rows = {line.split("│")[1].strip(): line for line in summary.splitlines() if line.startswith("│")}
@@ -62,7 +62,7 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert "bottleneck" in breakdown
     assert str(tmp_path / "results" / "tiny") in stdout
     pictures = list((tmp_path / "results" / "tiny" / "figures").glob("*.png"))
-    assert len(pictures) == 3
+    assert len(pictures) == 6
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
@@ -187,10 +187,36 @@ def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path, co
         path.unlink()
     for path in (tiny_study / "trainings").rglob("*.parquet"):
         path.unlink()
-    done = command("plot", tiny_study)
+    names = [name for name in before if name.endswith(".svg")]
+    done = command("plot", tiny_study, "--format", "svg", *(f"--only={name[:-4]}" for name in names))
     assert done.returncode == 0
-    assert {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()} == before
+    drawn = {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()}
+    assert drawn == {name: before[name] for name in names}
     assert "accuracy_over_time.svg" in done.stdout
+
+
+def test_plot_for_print(tiny_study: Path, tmp_path: Path, command: Command) -> None:
+    there = tmp_path / "for print"
+    done = command(
+        *("plot", tiny_study, "--format=pdf", "--width=3.3in", "--only=frontier", "--output", there)
+    )
+    assert done.returncode == 0
+    assert done.stdout.strip() == str(there / "frontier.pdf")
+    assert (there / "frontier.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--format=svgz", 'no format "svgz"; did you mean "svg"? allowed: pdf, png, svg'),
+        ("--width=3.3", "'3.3' has no unit; write for example '3.3 in'"),
+        ("--only=gant", 'there is no figure "gant"; did you mean "gantt"? there are: '),
+    ],
+)
+def test_plot_says_what_is_allowed(option: str, told: str, tiny_study: Path, command: Command) -> None:
+    done = command("plot", tiny_study, option)
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def test_list_names_everything_with_its_parameters(command: Command) -> None:

@@ -248,3 +248,16 @@ def test_runs_over_swept_traces_are_called_the_same_wherever_the_study_is(
     elsewhere = shutil.move(study.path, tmp_path / "elsewhere")
     (tmp_path / "a.csv").unlink()
     pd.testing.assert_frame_equal(open_study(elsewhere).runs, study.runs)
+
+
+def test_a_study_that_is_not_there_is_answered_with_the_nearest(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for asked in (tiny_study.with_name("tinny"), tiny_study.parent):
+        with pytest.raises(slsim.errors.StudyError, match=f'did you mean "{tiny_study}"'):
+            open_study(asked)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(slsim.errors.StudyError, match='did you mean "results/tiny"'):
+        open_study("tiny")
+    with pytest.raises(slsim.errors.StudyError, match="is no study: it has no scenario.toml; make one"):
+        open_study(tmp_path / "nothing" / "like")

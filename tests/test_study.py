@@ -36,9 +36,9 @@ def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Pat
     assert study.path == tmp_path / "results" / "tiny"
     found = files(study.path)
     figures = {
-        f"figures/accuracy_over_{what}.{kind}" for what in ("time", "bytes") for kind in ("png", "svg")
+        f"figures/{name}.{kind}" for name in ("accuracy_over_time", "gantt") for kind in ("png", "svg")
     }
-    assert {"scenario.toml", "manifest.json", "runs.csv", "curves.csv", *figures} <= found
+    assert {"scenario.toml", "manifest.json", "runs.csv", "curves.csv", "round.csv", *figures} <= found
     trainings = sorted((study.path / "trainings").iterdir())
     assert [folder.name.rpartition("-")[0] for folder in trainings] == ["identity", "ms-0.9-2", "qu-3"]
     for folder in trainings:

@@ -16,6 +16,7 @@ from slsim.analysis.frontier import (
     staircases,
 )
 from slsim.analysis.network_use import links
+from slsim.analysis.one_round import one_round
 from slsim.analysis.per_run import (
     ACCOUNTINGS,
     FAILED,
@@ -83,6 +84,7 @@ __all__ = [
     "intervals",
     "links",
     "measurements",
+    "one_round",
     "outcomes_of_both",
     "ratio_intervals",
     "runs_table",

@@ -240,13 +240,24 @@ def _pays(row: Mapping[str, Any]) -> str:
 
 
 def _best(summary: pd.DataFrame, costs: Floats, cost: str) -> list[bool]:
-    """Whether each setting needs significantly less than every other codec under the same conditions, and by
-    more than an evaluation: of settings that reached the target with every seed. Those that never did are no
-    rivals; where one did with some seeds, none is the best."""
-    best = [False] * len(summary)
-    step = summary[STEP_OF[cost]].to_numpy()
-    seeds, reached, middle = (summary[name].to_numpy() for name in ("seeds", "reached", cost))
-    for rows in summary.groupby("conditions", sort=False).indices.values():
+    """Whether each setting needs significantly less than every other codec under the same conditions."""
+    return significantly_least(
+        summary["conditions"], costs, summary.rename(columns={cost: "cost", STEP_OF[cost]: "step"})
+    )
+
+
+def significantly_least(groups: pd.Series, costs: Floats, of: pd.DataFrame) -> list[bool]:
+    """Whether each setting needs significantly less than every other of its group, and by more than an
+    evaluation: of settings that reached the target with every seed. Those that never did are no rivals; where
+    one did with some seeds, none is the best.
+
+    `costs` are [settings, seeds], NaN where there is no run and infinite where the target was not reached.
+    `of` has for each setting its number of `seeds`, how many `reached` the target, its `cost` over all seeds,
+    and how much of it lies between two evaluations (`step`).
+    """
+    best = [False] * len(of)
+    seeds, reached, middle, step = (of[name].to_numpy() for name in ("seeds", "reached", "cost", "step"))
+    for rows in groups.groupby(groups, sort=False).indices.values():
         rivals = [int(row) for row in rows if reached[row]]
         if len(rivals) < 2 or any(reached[row] < seeds[row] for row in rivals):
             continue

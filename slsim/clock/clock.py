@@ -178,7 +178,7 @@ def _tabled(spans: list[Span], began_s: float, ended_s: float, columns: Ints, si
     barrier_wait = size - 1
     rows: dict[int, list[float]] = {}
     last_s: dict[int, float] = {}
-    for client, phase, start_s, end_s in spans:
+    for client, phase, start_s, end_s, _ in spans:
         row = rows.setdefault(client, [0.0] * size)
         start_s, end_s = start_s - began_s, end_s - began_s
         row[columns[phase]] += end_s - start_s

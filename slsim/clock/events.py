@@ -17,7 +17,7 @@ from slsim.network.transport import Connection, Line
 from slsim.recording import SERVER
 
 Process: TypeAlias = Generator[simpy.Event, Any, None]
-Span: TypeAlias = tuple[int, int, float, float]  # client, phase, begin and end (s)
+Span: TypeAlias = tuple[int, int, float, float, int]  # client, phase, begin and end (s), and the step
 
 SERVER_WAIT, PEER_WAIT = -1, -2  # in place of a phase's number
 
@@ -102,17 +102,17 @@ class LiveStage:
             if awaited != NOTHING:
                 yield self._over[awaited]
                 if program.who[step] != SERVER and env.now > start_s:
-                    self.spans.append((int(program.client[step]), PEER_WAIT, start_s, env.now))
+                    self.spans.append((int(program.client[step]), PEER_WAIT, start_s, env.now, step))
                     start_s = env.now
             client, phase = int(program.client[step]), int(program.phase[step])
             if program.is_transfer[step]:
                 yield from self._transfer(step)
-                self.spans.append((client, phase, start_s, env.now))
+                self.spans.append((client, phase, start_s, env.now, step))
             elif program.who[step] == SERVER:
                 yield from self._serve(step, start_s)
             else:
                 yield env.timeout(float(program.seconds[step]))
-                self.spans.append((client, phase, start_s, env.now))
+                self.spans.append((client, phase, start_s, env.now, step))
             if step in self._over:
                 self._over[step].succeed()
 
@@ -122,14 +122,14 @@ class LiveStage:
         program, env = self._program, self.env
         service_s, client = float(program.seconds[step]), int(program.client[step])
         if not service_s:
-            self.spans.append((client, SERVER_WAIT, start_s, env.now))
+            self.spans.append((client, SERVER_WAIT, start_s, env.now, step))
             return
         with self._slots.request() as slot:
             yield slot
-            self.spans.append((client, SERVER_WAIT, start_s, env.now))
+            self.spans.append((client, SERVER_WAIT, start_s, env.now, step))
             start_s = env.now
             yield env.timeout(service_s)
-        self.spans.append((client, int(program.phase[step]), start_s, env.now))
+        self.spans.append((client, int(program.phase[step]), start_s, env.now, step))
 
     def _transfer(self, step: int) -> Process:
         topology = self._topology

@@ -4,13 +4,13 @@ multipliers and speed-ups are over, and which differences are smaller than what 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from slsim.analysis import CONFIDENCE, ELSEWHERE, FAILED, FASTER_BY, NO_TARGET, NOT_REACHED, REACHED, in_words
 from slsim.own_code import without_folder
 from slsim.recording import CODEC_OF
+from slsim.report.frontiers import interval, signed
 from slsim.report.swept import Swept
 from slsim.report.terminal import accuracy, listed
 from slsim.units import DURATION
@@ -230,7 +230,7 @@ def _bd_rates(called: pd.DataFrame) -> Iterator[str]:
         return
     rows = called[called["bd_rate"].notna() & (called["baseline"] != called["setting"])]
     found = [
-        f"{row['called']} {_signed(row['bd_rate'])}{_interval(row['bd_rate_low'], row['bd_rate_high'])}"
+        f"{row['called']} {signed(row['bd_rate'])}{interval(row['bd_rate_low'], row['bd_rate_high'])}"
         for row in rows.to_dict("records")
     ]
     if found:
@@ -239,14 +239,6 @@ def _bd_rates(called: pd.DataFrame) -> Iterator[str]:
             f"Bytes both ways for the same accuracy, on average over accuracies (BD-rate over {BASELINE}): "
             f"{'; '.join(some)}."
         )
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.0f} %".replace("-", "−")
-
-
-def _interval(low: float, high: float) -> str:
-    return "" if math.isnan(low) else f" ({_signed(low)} … {_signed(high)})"
 
 
 def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str, ...]]:

@@ -347,6 +347,9 @@ class Augmentation(Table):
         strict=True,
         ge=1,
         le=10_000,
-        description="pixels of black around, of which as many are cut off again",
+        description="Images get so many black pixels around, and are cropped at a random place "
+        "to their former size.",
     )
-    flip: bool = Field(False, strict=True, description="left to right, every other image on average")
+    flip: bool = Field(
+        False, strict=True, description="Every other image, on average, is flipped left to right."
+    )

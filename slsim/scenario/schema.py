@@ -15,7 +15,7 @@ _LABEL = {
     "type": "string",
     "minLength": 1,
     "maxLength": LONGEST_LABEL,
-    "description": "what tables and figures call this codec, instead of what it is",
+    "description": "What tables and figures call this codec, instead of what it is.",
 }
 _POINT = {
     "type": "object",
@@ -23,8 +23,8 @@ _POINT = {
     "minProperties": 1,
 }
 _SWEEP = {
-    "description": "dotted keys, each with the values to run, or with a range of them; or several such "
-    "tables, whose cases are joined",
+    "description": "Dotted keys, each with the values to run, or with a range of them. Several such tables "
+    "may stand, whose cases are joined.",
     "anyOf": [
         {
             "type": "object",
@@ -69,7 +69,7 @@ def _seeds(properties: dict[str, Any]) -> None:
     kept = {key: seed[key] for key in ("default", "description", "title") if key in seed}
     properties["seed"] = {**kept, "anyOf": [_bare(seed), several]}
     count = {"type": "integer", "minimum": 1, "maximum": MOST_CASES}
-    what = "each setting is run with so many seeds, from seed on; or let seed be a list"
+    what = "Each setting is run with so many seeds, from seed on. A list as seed says the same."
     properties["seeds"] = {**count, "description": what}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
+    from slsim.study.comparing import compare
     from slsim.study.conducting import Interrupted, conduct, conduct_only
     from slsim.study.crews import Staffing
     from slsim.study.planning import foresee, plan
@@ -18,6 +19,7 @@ __all__ = [
     "Interrupted",
     "Staffing",
     "Study",
+    "compare",
     "conduct",
     "conduct_only",
     "foresee",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "comparing": ("compare",),
     "conducting": ("Interrupted", "conduct", "conduct_only"),
     "crews": ("Staffing",),
     "planning": ("foresee", "plan"),

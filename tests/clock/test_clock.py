@@ -157,11 +157,11 @@ def test_link_bytes_are_the_recordings_bytes_and_their_headers() -> None:
 def test_spans_of_a_client_follow_one_another() -> None:
     live, (duration_s,) = on_one_clock(Stage.of(scenario(clients={"count": 3})), *random_steps(1))
     for client in range(3):
-        times = [(start_s, end_s) for whose, _, start_s, end_s in live.spans if whose == client]
+        times = [(start_s, end_s) for whose, _, start_s, end_s, _ in live.spans if whose == client]
         assert times[0][0] == 0
         assert all(before[1] == after[0] for before, after in itertools.pairwise(times))
         assert times[-1][1] <= duration_s
-    assert max(end_s for *_, end_s in live.spans) == duration_s
+    assert max(end_s for *_, end_s, _ in live.spans) == duration_s
 
 
 def test_a_transfer_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,9 @@ def served_ms(stage: Stage, steps: Steps) -> list[tuple[int, float, float]]:
     live = LiveStage(stage, Program.of(steps, stage))
     live.play(0)
     compute = steps.words.find("phase", "server compute")
-    spans = [(client, 1e3 * begin, 1e3 * end) for client, phase, begin, end in live.spans if phase == compute]
+    spans = [
+        (client, 1e3 * begin, 1e3 * end) for client, phase, begin, end, _ in live.spans if phase == compute
+    ]
     return sorted(spans, key=lambda span: span[1])
 
 

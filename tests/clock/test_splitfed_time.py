@@ -159,7 +159,7 @@ def test_who_has_nothing_for_the_server_to_do_does_not_queue() -> None:
     live = LiveStage(stage, Program.of(among, stage))
     live.play(0)
     assert live.env.now > 1
-    ends = {client: end_s for client, _, _, end_s in live.spans}
+    ends = {client: end_s for client, _, _, end_s, _ in live.spans}
     assert [ends[1], ends[2]] == pytest.approx([crossing_s] * 2, rel=1e-12)
     alone = Clock(stage).run(*steps_of([up], free, codecs=("ms", "identity", "identity")))
     assert alone.makespan_s == pytest.approx(

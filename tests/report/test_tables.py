@@ -11,12 +11,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from slsim.checks import Check
 from slsim.recording.kinds import PHASES, phase_column
 from slsim.report.breakdowns import print_breakdown
 from slsim.report.network_use import print_shared_links
 from slsim.report.study_tables import Tables, print_study
-from slsim.report.tables import print_checks
 from slsim.report.terminal import duration, listed, milliseconds, say
 from slsim.results import StudyFolder
 
@@ -62,17 +60,6 @@ def test_paths_and_runs_with_brackets_are_printed_as_they_are(tmp_path: Path) ->
     text = output.file.getvalue()
     assert "x[/b]" in text
     assert text.endswith("/r[/b]:x:\n")
-
-
-def test_checks_with_brackets_are_printed_as_they_are() -> None:
-    output = console()
-    print_checks(output, [Check("bytes of [/b]", False, "[bold] = 1", "[/]")])
-    assert isinstance(output.file, io.StringIO)
-    assert output.file.getvalue().splitlines()[:3] == [
-        "FAIL bytes of [/b]",
-        "       [bold] = 1",
-        "       [/]",
-    ]
 
 
 def test_a_breakdown_is_in_milliseconds_and_names_the_bottleneck() -> None:
