@@ -17,8 +17,9 @@ import pytest
 from seeded import at_rates, failed, over_seeds, row, tables_of, with_baseline
 
 import slsim
+from slsim.report.figures.palette import ink
 from slsim.report.page import Material, Slider, render
-from slsim.report.page.colours import colour_of, on_black, pens
+from slsim.report.page.colours import on_black, pens
 from slsim.report.page.lines import MOST_TIMES, lines
 from slsim.report.page.rounds import bars
 from slsim.report.page.summary_table import summary_table
@@ -293,8 +294,8 @@ def test_figures_are_such_as_plotly_has(tiny_results: Path) -> None:
 
 def test_a_codec_has_one_colour_on_white_and_on_black() -> None:
     assert [one.dash for one in pens(["qu", "ms", "qu"])] == ["solid", "solid", "dash"]
-    assert pens(["x", "qu"])[1].light == pens(["qu"])[0].light == colour_of("qu")
-    assert colour_of("own") == colour_of("own") != colour_of("identity")
+    assert pens(["x", "qu"])[1].light == pens(["qu"])[0].light == ink("qu").colour
+    assert pens(["own"])[0].light != ink("identity").colour
     assert on_black("#000000") == "#F2F2F2"
     assert on_black("#E69F00") == "#E69F00"
 
