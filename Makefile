@@ -1,6 +1,6 @@
-# make quickstart: from nothing to a comparison of five codecs. make test: the test suite, and then those tests
-# that begin many processes of their own. Both make .venv first, with the versions of constraints.txt; all they
-# need is Python 3.11+, make and git.
+# make quickstart: from nothing to a comparison of five codecs. make test: the test suite, then those tests that
+# begin many processes of their own, and those that need Chromium, where there is one. Both make .venv first,
+# with the versions of constraints.txt; all they need is Python 3.11+, make and git.
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,6 +17,9 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest
 	$(BIN)/pytest -m processes -n 0
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; \
+		then $(BIN)/pytest -m browser -n 0; \
+		else echo "NOT TESTED: the report in a browser, for there is no Chromium (apt-get install chromium)"; fi
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

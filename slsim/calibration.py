@@ -253,7 +253,7 @@ def tables(device: Measured) -> tuple[Table, Table]:
         halves.add_row(part, *map(DURATION.pretty, (took.seconds, took.spread, batch_s)), speed)
     of_codecs = Table("codec, an element", "encode", "spread", "decode", "spread")
     for name, times in device.codecs.items():
-        label = Choice("codec", name, times.parameters).label
+        label = Choice("codec", name, times.parameters).title
         seconds = (times.encode, times.encode_spread, times.decode, times.decode_spread)
         of_codecs.add_row(label, *map(DURATION.pretty, seconds))
     return halves, of_codecs

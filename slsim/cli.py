@@ -26,7 +26,10 @@ from slsim.registry import registry_of
 from slsim.threads import spin_briefly
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from slsim.study import Study
+    from slsim.verdict import Check
 
 EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 1, 2
 
@@ -390,30 +393,135 @@ def clean(
         console.print(f"Removed {len(removed)}", highlight=False)
 
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show every check with its arithmetic, not only what failed.")
+]
+CLAIM = "NAME|FILE"
+
+
 @app.command()
-def check(study: StudyPath, trust: Trust = False) -> None:
-    """Check a study's bytes, traffic multipliers and times against their arithmetic."""
-    from slsim.report.tables import print_checks
+def check(
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="A results folder; left out: the published claims that ship with slsim."),
+    ] = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option("--claim", metavar=CLAIM, help="Check this claim instead, such as mine.toml; again."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar=CLAIM, help="Put what the study measured beside this claim's figures."),
+    ] = None,
+    verbose: Verbose = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run code that the study or the claim itself names, a .py.")
+    ] = False,
+) -> None:
+    """Check a study's bytes, traffic multipliers and times against their arithmetic; or, without a study,
+    the figures of papers against their formats."""
+    if study is None:
+        if against is not None:
+            raise typer.BadParameter("needs a study to put beside it", param_hint="--against")
+        _check_claims(claim, trust)
+        return
+    if claim:
+        raise typer.BadParameter("stands alone; a study is put --against a claim", param_hint="--claim")
+    from slsim import claims
+    from slsim.report.verdicts import print_checks
     from slsim.study import open_study
 
-    checks = open_study(study, trust=trust).check()
-    print_checks(console, checks)
+    claimed = None if against is None else claims.load(against, trust=trust)
+    opened = open_study(study, trust=trust)
+    checks = opened.check() + ([] if claimed is None else claims.check(claimed))
+    print_checks(console, checks, verbose=verbose)
+    if claimed is not None:
+        from slsim.report.claims import print_beside
+        from slsim.study.claimed import measured_in
+
+        print_beside(console, claimed, measured_in(opened))
+    _exit_where_failed(checks)
+
+
+def _check_claims(names: list[str] | None, trust: bool) -> None:
+    """Check claims by name or file; those that ship where none is named."""
+    from slsim import claims
+    from slsim.report.claims import print_claims
+
+    loaded = [claims.load(name, trust=trust) for name in names or claims.shipped()]
+    checked = [(claim, claims.check(claim)) for claim in loaded]
+    print_claims(console, checked)
+    _exit_where_failed([one for _, checks in checked for one in checks])
+
+
+def _exit_where_failed(checks: Sequence[Check]) -> None:
     if not all(check.passed for check in checks):
         raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 @app.command()
-def plot(study: StudyPath) -> None:
-    """Draw a study's figures again from its saved tables."""
-    from slsim.report.figures import draw
+def plot(
+    study: StudyPath,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="pdf, png or svg; again for another. Left out: png, svg."),
+    ] = None,
+    width: Annotated[
+        str | None, typer.Option(help='How wide it is printed: "3.3in", "84mm", "8.4cm". Left out: 7 in.')
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A figure, such as accuracy_over_time; again for another."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A folder for the files, not the study's figures.")
+    ] = None,
+) -> None:
+    """Draw a study's figures again from its saved tables, in the size and format for print."""
+    from slsim.report.figures import draw, inches, known_formats
     from slsim.results import StudyFolder
 
+    kinds, width_in = known_formats(formats or ()), inches(width)
     folder, damaged = StudyFolder.shown(study), list[SlsimError]()
-    for name in draw(folder, damaged.append):
-        console.print(str(folder.figures / name), soft_wrap=True, highlight=False)
+    place = output or folder.figures
+    for name in draw(folder, damaged.append, only=only or (), width_in=width_in, formats=kinds, output=place):
+        console.print(str(place / name), soft_wrap=True, highlight=False)
     for line in dict.fromkeys(map(str, damaged)):
         _errors().print(line)
     if damaged:
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def report(
+    study: StudyPath,
+    output: Annotated[
+        Path | None, typer.Option(help="The HTML file; report.html in the study, when left out.")
+    ] = None,
+    over: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="What the slider moves through; network.uplink, when left out."),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES",
+            help="Its values, as --set takes them; when left out, those that the study sweeps, or else "
+            '"1 Mbps .. 1 Gbps / 20".',
+        ),
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Write one HTML file that opens without a network: tables, curves, and a slider that times every curve
+    again and shows who is fastest."""
+    from slsim.study import reporting
+
+    with Console(stderr=True).status("Timing the recordings again …"):
+        path, missing = reporting.report(study, output, reporting.Asked(over, rates), trust=trust)
+    console.print(str(path), soft_wrap=True, highlight=False)
+    for line in missing:
+        _errors().print(line)
+    if missing:
         raise typer.Exit(EXIT_CHECK_FAILED)
 
 

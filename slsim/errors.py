@@ -97,6 +97,10 @@ class ScenarioError(FaultsError):
     """A scenario file that cannot be run; `faults` holds every fault found in it."""
 
 
+class ClaimError(FaultsError):
+    """A claim file that cannot be read or checked; `faults` holds every fault found in it."""
+
+
 class TrainingDiverged(SlsimError):
     """The loss or the activations became NaN or infinite: the training ends there, with its curve."""
 

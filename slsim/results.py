@@ -9,10 +9,12 @@ disk or a second run never damages what was finished.
         summary.csv       one row a setting: statistics over its seeds
         crossovers.csv    where each setting stops paying, over each swept number
         curves.csv        one row an evaluation and run: what the figures are drawn from
+        round.csv         one round of each setting, step by step in time
         measurements.csv  what hooks measured, one row a number; only where the scenario has hooks
         trainings/<codec>-<key>/    one folder a training: JSON and Parquet (see recording/disk.py)
         replays/<what changed>/     re-timings of these trainings: the same files, no trainings
         figures/          PNG and SVG
+        report.html       what `slsim report` writes: all of it on one page
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import os
 import platform
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +42,7 @@ from slsim.code_hash import code_hash
 from slsim.codecs.costs import with_core_seconds
 from slsim.errors import RecordingError, StudyError
 from slsim.recording import Recording
+from slsim.units import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +53,7 @@ DAMAGED = (
 SCENARIO = "scenario.toml"
 REQUIRED = ("name", "data", "model", "clients", "training")  # tables that each resolved scenario has
 REPLAYS = "replays"
+RESULTS = Path("results")  # where studies are, unless a command says otherwise
 APART = ("errors", "partition")  # tables that commands of their own make, before or without any run
 LONGEST_SLUG = 60
 _ENDS_IN_KEY = re.compile("-[0-9a-f]{8}$")  # as a training's name does
@@ -78,7 +82,10 @@ class StudyFolder:
         """An existing study. Raises `StudyError` when there is none at `path`, or its scenario is damaged."""
         folder = cls.of(path)
         if not folder.has_begun and not folder.scenario_file.exists():
-            raise StudyError(f"{path} is no study: it has no {SCENARIO}; make one with `slsim run SCENARIO`")
+            raise StudyError(
+                f"{path} is no study: it has no {SCENARIO}; {nearest_study(path)}make one with "
+                "`slsim run SCENARIO`"
+            )
         if why := folder._scenario_fault():
             raise StudyError(f"{folder.scenario_file} {why}, so nothing says what was asked; {folder.remedy}")
         parent = path.parent.parent
@@ -94,7 +101,9 @@ class StudyFolder:
             return folder
         if folder.has_begun or folder.scenario_file.exists():
             raise StudyError(f"{path} has no tables (yet); {folder.remedy}")
-        raise StudyError(f"{path} is no study: it has no tables; make one with `slsim run SCENARIO`")
+        raise StudyError(
+            f"{path} is no study: it has no tables; {nearest_study(path)}make one with `slsim run SCENARIO`"
+        )
 
     def replay(self, parent: Path, label: str) -> StudyFolder:
         """The folder of a re-timing of the study at `parent`."""
@@ -253,6 +262,27 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.stat().st_size == len(content) and path.read_bytes() == content
     except OSError:
         return False
+
+
+def nearest_study(path: Path) -> str:
+    """`did you mean "…"? ` for a study in the folder `path`, or for the one that is called most like it,
+    beside it or in ./results; an empty string if there is none."""
+    places = [path.parent, *([RESULTS] if path.parent == Path() else [])]
+    within, beside = _studies([path]), _studies(places)
+    if within:
+        return f'did you mean "{next(iter(within.values()))}"? '
+    if path.name in beside and beside[path.name] != str(path):
+        return f'did you mean "{beside[path.name]}"? '
+    return nearest(path.name, beside, shown=beside)
+
+
+def _studies(folders: Sequence[Path]) -> dict[str, str]:
+    """The studies in folders: what each folder is called, and where it is."""
+    try:
+        found = [one for folder in folders if folder.is_dir() for one in sorted(folder.iterdir())]
+        return {one.name: str(one) for one in reversed(found) if (one / SCENARIO).is_file()}
+    except OSError:
+        return {}
 
 
 def slug(text: str) -> str:

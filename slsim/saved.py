@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # all values are, else text: a swept key may be either.
 Kind = Literal["text", "number", "finite", "flag", "any"]
 # Of trainings that ended before anything was evaluated or measured, of studies that sweep no number.
-MAY_BE_EMPTY = ("curves", "measurements", "crossovers")
+MAY_BE_EMPTY = ("curves", "measurements", "crossovers", "links", "frontier", "round")
 SERIES = "_series"  # ends the column of labels without the number in the column before it
 LARGEST = 1e18  # of a finite number: seconds, bytes, rounds
 
@@ -57,6 +57,18 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
     },
     "curves": _CURVES,
     "breakdown": _BREAKDOWN,
+    "links": {
+        **_NAMED,
+        **dict.fromkeys(("link", "role"), "text"),
+        **dict.fromkeys(("links", "wire_bytes", "busy_s", "utilisation"), "finite"),
+        "shared": "flag",
+    },
+    "frontier": {
+        "setting": "text",
+        "seeds": "finite",
+        "budget_bytes": "finite",
+        **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"), "number"),
+    },
     "measurements": {
         **_NAMED,
         "round": "finite",
@@ -64,6 +76,12 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
         "part": "text",
         "quantity": "text",
         "value": "number",
+    },
+    "round": {
+        **_NAMED,
+        "round": "finite",
+        **dict.fromkeys(("who", "phase"), "text"),
+        **dict.fromkeys(("start_s", "end_s"), "finite"),
     },
     "errors": {
         "series": "text",
@@ -101,6 +119,8 @@ def parse(name: str, text: str) -> pd.DataFrame:
 
 def _other(name: str, column: str) -> Kind:
     """The kind of a column that a table need not have."""
+    if column == "fairness":  # there is none of one client
+        return "number"
     if name in ("partition", "breakdown"):
         return "finite"
     return "text" if column in _TEXTS or "." in column or column.endswith(SERIES) else "any"

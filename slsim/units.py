@@ -35,12 +35,16 @@ def number_and_unit(text: str) -> tuple[str, str | None] | None:
     return (match[1], match[2]) if match else None
 
 
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`did you mean "…"? ` for the allowed name most like `word`; an empty string if none is alike."""
+def nearest(word: str, allowed: Iterable[str], shown: Mapping[str, str] | None = None) -> str:
+    """`did you mean "…"? ` for the allowed name most like `word`; an empty string if none is alike. A name is
+    told as `shown` has it."""
     names = {name.lower(): name for name in allowed}
     begins = [name for name in names if len(word) > 2 and name.startswith(word.lower())]
     match = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6) or begins
-    return f'did you mean "{names[match[0]]}"? ' if match else ""
+    if not match:
+        return ""
+    name = names[match[0]]
+    return f'did you mean "{(shown or {}).get(name, name)}"? '
 
 
 def _scaled(number: str, scale: float) -> float:
@@ -255,7 +259,7 @@ def _field(quantity: Quantity) -> tuple[Any, ...]:
         "type": "string",
         "pattern": rf"^\s*[0-9.eE+_-]+\s*(?:{quantity.spelling})\s*$",
         "examples": [quantity.example],
-        "description": f"A {quantity.what} with its unit, such as {', '.join(quantity.units)}",
+        "description": f"A {quantity.what} with its unit: {', '.join(quantity.units)} and their like.",
     }
     return (BeforeValidator(quantity.parse), PlainSerializer(quantity.format), WithJsonSchema(schema))
 

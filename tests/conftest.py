@@ -7,7 +7,7 @@ import gc
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,21 +96,21 @@ def one_core() -> Iterator[None]:
 def unrendered() -> Iterator[None]:
     """A study's figures are built from its tables and saved as empty files: rendering them takes longer than
     a tiny training does. `report/` tests what figures show; `test_cli.py` that a run renders them."""
-    from slsim.report import figures
+    from slsim.report.figures import drawing, files
     from slsim.results import StudyFolder
     from slsim.study import study
 
-    def empty(folder: StudyFolder, name: str, figure: Any) -> list[str]:
-        folder.figures.mkdir(parents=True, exist_ok=True)
-        names = [f"{name}.png", f"{name}.svg"]
+    def empty(folder: Path, name: str, figure: Any, formats: Sequence[str] = files.USUAL) -> list[str]:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [f"{name}.{kind}" for kind in formats]
         for file in names:
-            (folder.figures / file).write_bytes(b"")
+            (folder / file).write_bytes(b"")
         return names
 
     def draw_runs(folder: StudyFolder) -> list[str]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(figures, "save", empty)
-            return figures.draw_runs(folder)
+            patch.setattr(files, "save", empty)
+            return drawing.draw_runs(folder)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "figures", SimpleNamespace(draw_runs=draw_runs))

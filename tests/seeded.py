@@ -18,7 +18,7 @@ COSTS = (
     *("rounds_to_target", "time_to_target_s", "bytes_to_target"),
     *("uplink_bytes_to_target", "downlink_bytes_to_target"),
     *("evaluation_step_rounds", "evaluation_step_s", "evaluation_step_bytes"),
-    *("traffic_multiplier", "speed_up"),
+    *("traffic_multiplier", "total_multiplier", "speed_up"),
 )
 ACCURACIES = ("held_accuracy", "final_accuracy", "final_accuracy_without_codec")
 UPLINK = Axis("network.uplink", "uplink_bps", RATE, is_whole=False, is_learned=False)
@@ -32,6 +32,7 @@ def row(codec: str, time_s: float = 3.414, seed: int = 0, **changes: Any) -> dic
         "setting": codec,
         "seed": seed,
         "codec": codec,
+        "codec_name": codec,
         "conditions": "",
         "status": "finished",
         "failure": "",
@@ -42,6 +43,7 @@ def row(codec: str, time_s: float = 3.414, seed: int = 0, **changes: Any) -> dic
         "target_window": 3,
         "target_state": "reached",
         "target_reason": "",
+        "target_method": "stepped",
         "rounds_to_target": 1e6,
         "time_to_target_s": time_s,
         "bytes_to_target": 242.4e6 * time_s,
@@ -52,6 +54,7 @@ def row(codec: str, time_s: float = 3.414, seed: int = 0, **changes: Any) -> dic
         "evaluation_step_bytes": 1e3,
         "baseline": "identity-1",
         "traffic_multiplier": 10.714 * 3.414 / time_s,
+        "total_multiplier": 1.84 * 3.414 / time_s,
         "speed_up": 1.5,
         "compression_ratio": 13.766,
         "rounds": 480.0,

@@ -235,8 +235,8 @@ def test_a_swept_file_is_called_by_its_name(file: Path) -> None:
     document = scenario(file.parent, "laptop.toml").table()
     document["sweep"] = {"server.device": ["laptop.toml", "a100"]}
     assert run_labels(plan(document, "test.toml", file.parent).cases) == [
-        "identity, laptop.toml",
-        "identity, a100",
+        "identity, device laptop.toml",
+        "identity, device a100",
     ]
 
 
@@ -364,7 +364,14 @@ def test_the_command_writes_the_file_and_prints_what_is_in_it(tmp_path: Path) ->
     chosen = ["--codec", "ms", "--codec", '{ name = "qu", bits = 5 }', "--output", str(tmp_path / "it.toml")]
     done = CliRunner().invoke(cli.app, ["calibrate", *options.split(), *chosen])
     assert done.exit_code == 0, done.output
-    for text in ("mlp cut at deep", "client forward", "server backward", "ms 0.99 2", "qu 5", "it.toml"):
+    for text in (
+        "mlp cut at deep",
+        "client forward",
+        "server backward",
+        "MS (99 %, 2 bits)",
+        "QU (5 bits)",
+        "it.toml",
+    ):
         assert text in done.output
     content = measured.read(tmp_path / "it.toml")
     assert content["model"] == {"name": "mlp", "hidden": 8, "cut": "deep"}

@@ -222,7 +222,7 @@ def interrupted(tiny: dict[str, Any], write: Write, tmp_path: Path) -> tuple[Pat
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "qu", "bits": 3}]}
     path, results = write(tiny), tmp_path / "results"
     with pytest.raises(StudyError, match="1 of 2 trainings are finished"):
-        run(path, results, tell=CtrlC(14, "qu 3"))
+        run(path, results, tell=CtrlC(14, "QU (3 bits)"))
     (file,) = (results / "tiny" / "trainings").glob(".checkpoint-*.pt")
     assert file.with_suffix(".parts").is_dir()
     return path, results, file

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import slsim
-from slsim.checks import Check
 from slsim.recording import ACTIVATIONS, LABELS, STEP, load, save
 from slsim.study import run
+from slsim.verdict import Check
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsi
     subjects = [check.subject for check in checks]
     # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, bytes and busy time of two links, makespan,
     # their row); 3 settings × their row
-    assert len(checks) == 3 * 3 + 3 * 7 + 3
+    assert len(checks) == 3 * 3 + 3 * 7 + 3 + 5
     sizes = next(check for check in checks if "ms" in check.subject and "activations" in check.subject)
     # 5 samples of 16: d = 80; 2 bits each: 20 bytes; k = 8: 32 bytes; 36 rounds of 4 clients.
     assert "144 messages; d = 80: ceil(2·d / 8) + 4·8 = 52 bytes + 10 of header" in sizes.arithmetic
@@ -66,7 +66,7 @@ def test_one_changed_byte_count_fails_and_is_named(study: slsim.Study) -> None:
     failed = {check.subject: check.note for check in checked(study.path)[1]}
     (subject,) = (subject for subject in failed if subject.startswith("bytes of ms"))
     assert "round 17, client 2, activations: (63, 320), the format says (62, 320)" in failed[subject]
-    assert "runs.csv, ms" in failed
+    assert "runs.csv, MS (90 %, 2 bits)" in failed
 
 
 def test_a_changed_label_count_fails(study: slsim.Study) -> None:
@@ -81,8 +81,41 @@ def test_a_changed_table_fails_and_names_the_column(study: slsim.Study, name: st
     table.loc[2, "makespan_s"] *= 2
     table.to_csv(study.path / f"{name}.csv", index=False)
     (check,) = checked(study.path)[1]
-    assert check.subject == f"{name}.csv, ms"
+    assert check.subject == f"{name}.csv, MS (90 %, 2 bits)"
     assert "makespan_s" in check.note
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("curves", "accuracy"),
+        ("breakdown", "uplink_s"),
+        ("links", "wire_bytes"),
+        ("frontier", "accuracy"),
+    ],
+)
+def test_a_changed_number_in_any_table_fails_and_names_row_and_column(
+    study: slsim.Study, name: str, column: str
+) -> None:
+    table = getattr(study, name).copy()
+    table.loc[1, column] *= 1.001
+    table.to_csv(study.path / f"{name}.csv", index=False)
+    (check,) = checked(study.path)[1]
+    assert check.subject == f"{name}.csv"
+    assert check.note.startswith(f"row 2: {column}: ")
+    table.iloc[:-1].to_csv(study.path / f"{name}.csv", index=False)
+    (check,) = checked(study.path)[1]
+    assert check.arithmetic == f"{len(table) - 1:,} rows, expected {len(table):,}"
+
+
+def test_a_changed_crossover_fails(study: slsim.Study) -> None:
+    swept = study.replay({"network.uplink": ["100 kbps", "1 Gbps"]})
+    assert all(check.passed for check in swept.check())
+    table = swept.crossovers.copy()
+    table.loc[0, "direction"] = "always"
+    table.to_csv(swept.path / "crossovers.csv", index=False)
+    (check,) = checked(swept.path)[1]
+    assert check.note.startswith("row 1: direction: always saved, ")
 
 
 def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
@@ -92,10 +125,12 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
     tiny["training"]["target_accuracy"] = 0.5
     study = slsim.open_study(run(write(tiny), tmp_path / "results").path)
     runs = {one.label: one for one in study.played}
-    ms, identity = runs["ms"], runs["identity"]
+    ms, identity = runs["MS (90 %, 2 bits)"], runs["identity"]
     late = [evaluation for evaluation in identity.recording.evaluations if evaluation.round > 18]
     identity.recording.evaluations[:] = late
-    (check,) = (check for check in study.check() if check.subject == "traffic multiplier of ms")
+    (check,) = (
+        check for check in study.check() if check.subject == "traffic multiplier of MS (90 %, 2 bits)"
+    )
     assert check.passed
     assert ms.baseline is identity.recording  # the late one
     assert "above the format's own ratio, 6.15" in check.note

@@ -47,22 +47,22 @@ def test_a_run_prints_progress_in_plain_lines_and_the_table(
     assert running.returncode == 0
     assert stderr == ""
     lines = stdout.splitlines()
-    assert lines[0] == "3 trainings: identity, qu 3 and ms 0.9 2"
+    assert lines[0] == "3 trainings: identity, QU (3 bits) and MS (90 %, 2 bits)"
     begun = {line.partition(": ")[2] for line in lines if line.startswith("training ")}
-    assert begun == {"identity, 36 rounds", "qu 3, 36 rounds", "ms 0.9 2, 36 rounds"}
-    assert any(line.startswith("ms 0.9 2: 36 of 36 rounds, accuracy ") for line in lines)
-    assert any(line.startswith("ms 0.9 2: finished after ") for line in lines)
+    assert begun == {"identity, 36 rounds", "QU (3 bits), 36 rounds", "MS (90 %, 2 bits), 36 rounds"}
+    assert any(line.startswith("MS (90 %, 2 bits): 36 of 36 rounds, accuracy ") for line in lines)
+    assert any(line.startswith("MS (90 %, 2 bits): finished after ") for line in lines)
     table = stdout[stdout.index("Target: test accuracy of 80.0 %") :]
-    for heading in ("codec", "held, last", "time to", "bytes to", "multiplier", "ratio"):
+    for heading in ("codec", "last, %", "time to", "bytes to", "multipl.", "both ways"):
         assert heading in table
     summary, _, breakdown = table.partition("An average round, in ms")
-    rows = {line.split()[1]: line for line in summary.splitlines() if line.startswith("│")}
-    assert {"identity", "qu", "ms"} <= set(rows)
-    assert "5.16×" in rows["ms"]
+    rows = {line.split("│")[1].strip(): line for line in summary.splitlines() if line.startswith("│")}
+    assert {"identity", "QU (3 bits)", "MS (90 %, 2 bits)"} <= set(rows)
+    assert "5.16×" in rows["MS (90 %, 2 bits)"]
     assert "bottleneck" in breakdown
     assert str(tmp_path / "results" / "tiny") in stdout
     pictures = list((tmp_path / "results" / "tiny" / "figures").glob("*.png"))
-    assert len(pictures) == 3
+    assert len(pictures) == 6
     assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in pictures)
 
 
@@ -71,8 +71,8 @@ def test_a_target_never_reached_says_so_and_a_path_with_brackets_is_printed_as_i
 ) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
     done = command("run", write(tiny), "--results", tmp_path / "r[/b]:x:")
-    (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ sp "))
-    assert row.count("not reached") == 3
+    (row,) = (line for line in done.stdout.splitlines() if line.startswith("│ SP "))
+    assert row.count(" not ") == 4
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"{tmp_path / 'r[/b]:x:' / 'tiny'}\n")
 
@@ -101,7 +101,7 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     running = process(*run)
     assert running.stdout is not None
     for line in running.stdout:
-        if line == "training 2 of 3: qu 3, 108 rounds\n":  # its training has begun
+        if line == "training 2 of 3: QU (3 bits), 108 rounds\n":  # its training has begun
             running.send_signal(signal.SIGINT)
             break
     _, errors = running.communicate(timeout=60)
@@ -113,7 +113,7 @@ def test_ctrl_c_exits_130_keeps_what_is_finished_and_running_again_does_the_rest
     again = command(*run)
     assert again.returncode == 0
     assert "identity: finished earlier, reused" in again.stdout
-    assert "qu 3: finished after" in again.stdout
+    assert "QU (3 bits): finished after" in again.stdout
 
 
 @pytest.mark.parametrize("moment", ["import typer", "import torch", "rounds"])
@@ -161,9 +161,9 @@ def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
 ) -> None:
     done = command("replay", tiny_study, "--set", 'network.uplink=["100 kbps", "1 Mbps", "1 Gbps"]')
     assert done.returncode == 0
-    assert "Time to target by uplink" in done.stdout
-    assert "paying at" in done.stdout
-    for codec in ("identity", "qu", "ms"):
+    assert "Time to target, in milliseconds, by uplink" in done.stdout
+    assert " pays " in done.stdout
+    for codec in ("identity", "QU (3 bits)", "MS (90 %, 2 bits)"):
         assert any(line.startswith(f"│ {codec} ") for line in done.stdout.splitlines())
     one_rate = command("replay", tiny_study, "--set", "network.uplink=20 Mbps")
     assert "Target: test accuracy" in one_rate.stdout
@@ -187,10 +187,36 @@ def test_plot_draws_the_figures_again_from_the_tables_alone(tiny_study: Path, co
         path.unlink()
     for path in (tiny_study / "trainings").rglob("*.parquet"):
         path.unlink()
-    done = command("plot", tiny_study)
+    names = [name for name in before if name.endswith(".svg")]
+    done = command("plot", tiny_study, "--format", "svg", *(f"--only={name[:-4]}" for name in names))
     assert done.returncode == 0
-    assert {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()} == before
+    drawn = {path.name: path.read_bytes() for path in (tiny_study / "figures").iterdir()}
+    assert drawn == {name: before[name] for name in names}
     assert "accuracy_over_time.svg" in done.stdout
+
+
+def test_plot_for_print(tiny_study: Path, tmp_path: Path, command: Command) -> None:
+    there = tmp_path / "for print"
+    done = command(
+        *("plot", tiny_study, "--format=pdf", "--width=3.3in", "--only=frontier", "--output", there)
+    )
+    assert done.returncode == 0
+    assert done.stdout.strip() == str(there / "frontier.pdf")
+    assert (there / "frontier.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--format=svgz", 'no format "svgz"; did you mean "svg"? allowed: pdf, png, svg'),
+        ("--width=3.3", "'3.3' has no unit; write for example '3.3 in'"),
+        ("--only=gant", 'there is no figure "gant"; did you mean "gantt"? there are: '),
+    ],
+)
+def test_plot_says_what_is_allowed(option: str, told: str, tiny_study: Path, command: Command) -> None:
+    done = command("plot", tiny_study, option)
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def test_list_names_everything_with_its_parameters(command: Command) -> None:

@@ -49,19 +49,20 @@ def test_every_setting_is_measured_with_and_without_zstd_which_changes_no_error(
 
 
 def test_errors_fall_with_bits_and_from_floor_to_nearest(table: pd.DataFrame) -> None:
-    for rounding in ("", " nearest", " centroid"):
-        errors = [error(table, f"ms 0.99 {bits}{rounding}") for bits in (2, 3, 4)]
+    for rounding in ("", ", nearest", ", centroid"):
+        errors = [error(table, f"MS (99 %, {bits} bits{rounding})") for bits in (2, 3, 4)]
         assert errors[0] > errors[1] > errors[2]
     for bits in (2, 3, 4):
-        floor, nearest = error(table, f"ms 0.99 {bits}"), error(table, f"ms 0.99 {bits} nearest")
+        floor = error(table, f"MS (99 %, {bits} bits)")
+        nearest = error(table, f"MS (99 %, {bits} bits, nearest)")
         assert nearest < floor
-        assert error(table, f"ms 0.99 {bits} centroid") < floor
-    assert error(table, "rt 0.95875") > error(table, "sp 0.95875")
+        assert error(table, f"MS (99 %, {bits} bits, centroid)") < floor
+    assert error(table, "RT (95.875 %)") > error(table, "SP (95.875 %)")
 
 
 def test_bytes_are_those_of_the_formats(table: pd.DataFrame) -> None:
     """60 test images in batches of 5: 12 messages of d = 5·4·4·4 = 320, k = 3; 12 bytes of header."""
-    row = table[(table["codec"] == "ms 0.99 2") & ~table["lossless"]].iloc[0]
+    row = table[(table["codec"] == "MS (99 %, 2 bits)") & ~table["lossless"]].iloc[0]
     assert row["bytes"] == 12 * (80 + 12 + 12)
     assert row["compression_ratio"] == 12 * 1280 / row["bytes"]
 

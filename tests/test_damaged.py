@@ -54,8 +54,9 @@ def there(made: Path, tmp_path: Path) -> Path:
 def slsim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], there: Path) -> Command:
     """Runs a command in this process, without rendering: its exit status, what it printed, and its errors."""
     monkeypatch.chdir(there)
-    for module in ("figures", "drawing"):
-        monkeypatch.setattr(f"slsim.report.{module}.save", lambda folder, name, figure: [f"{name}.png"])
+    monkeypatch.setattr(
+        "slsim.report.figures.files.save", lambda folder, name, figure, formats: [f"{name}.png"]
+    )
 
     def command(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["slsim", *map(str, arguments)])

@@ -45,7 +45,11 @@ def test_checkpoints_errors_and_recordings_come_through_the_place_and_leave_noth
     (tmp_path / "fail").touch()
     with pytest.raises(AllFailed) as caught:
         run(path, tmp_path / "results", executor=Here(), share=share)
-    assert [failure.label for failure in caught.value.failures] == ["identity", "qu 3", "ms 0.9 2"]
+    assert [failure.label for failure in caught.value.failures] == [
+        "identity",
+        "QU (3 bits)",
+        "MS (90 %, 2 bits)",
+    ]
     assert "ArithmeticError: no number" in caught.value.failures[0].file.read_text()
     assert [one.suffixes[-2:] for one in place.iterdir()] == [[".checkpoint", ".zip"]]
     (tmp_path / "fail").unlink()

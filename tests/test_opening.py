@@ -136,7 +136,7 @@ def test_nothing_that_a_study_names_is_run(own: slsim.Study, tmp_path: Path) -> 
     recording.learning["codec"]["uplink"]["name"] = "evil.py:Evil"  # type: ignore[index]
     save(recording, training)
     opened = open_study(own.path)
-    assert list(opened.runs["run"]) == ["Half"]
+    assert list(opened.runs["run"]) == ["Half (scale none)"]
     opened.check()
     opened.replay({"network.uplink": "1 Mbps"})
     assert not list(tmp_path.rglob("was-run"))
@@ -192,7 +192,7 @@ def test_another_trainings_recording_under_a_name_is_damaged(tiny_study: Path) -
     shutil.rmtree(ms)
     shutil.copytree(qu, ms)
     study = open_study(tiny_study)
-    assert list(study.runs["run"]) == ["identity", "qu"]
+    assert list(study.runs["run"]) == ["identity", "QU (3 bits)"]
 
 
 def test_a_replay_without_changes_shows_the_study_and_writes_nothing(tiny_study: Path) -> None:
@@ -241,7 +241,23 @@ def test_runs_over_swept_traces_are_called_the_same_wherever_the_study_is(
     tiny["network"] = {"uplink": {"trace": "a.csv"}}
     tiny["sweep"] = sweep
     study = run(write(tiny), tmp_path / "results")
-    assert [label.split(", ")[1] for label in study.runs["run"]] == ["a.csv", "b.csv"]
+    assert [label.count(name) for label, name in zip(study.runs["run"], ("a.csv", "b.csv"), strict=True)] == [
+        1,
+        1,
+    ]
     elsewhere = shutil.move(study.path, tmp_path / "elsewhere")
     (tmp_path / "a.csv").unlink()
     pd.testing.assert_frame_equal(open_study(elsewhere).runs, study.runs)
+
+
+def test_a_study_that_is_not_there_is_answered_with_the_nearest(
+    tiny_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for asked in (tiny_study.with_name("tinny"), tiny_study.parent):
+        with pytest.raises(slsim.errors.StudyError, match=f'did you mean "{tiny_study}"'):
+            open_study(asked)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(slsim.errors.StudyError, match='did you mean "results/tiny"'):
+        open_study("tiny")
+    with pytest.raises(slsim.errors.StudyError, match="is no study: it has no scenario.toml; make one"):
+        open_study(tmp_path / "nothing" / "like")

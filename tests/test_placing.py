@@ -47,7 +47,7 @@ def test_other_settings_have_a_folder_of_their_own_and_reuse_what_is_the_same(sh
     before, log = tables(home), Log()
     other = run(short, results, overrides={"network.uplink": "1 Mbps"}, tell=log)
     assert other.path.name.startswith("tiny@network.uplink=1-Mbps-")
-    assert log.reused == ["identity", "qu 3"]
+    assert log.reused == ["identity", "QU (3 bits)"]
     assert log.notices == [f"{home} has other settings; these go to {other.path}"]
     assert all(check.passed for check in other.check())
     assert {path.name for path in (other.path / "trainings").iterdir()} == {
@@ -63,7 +63,7 @@ def test_other_settings_have_a_folder_of_their_own_and_reuse_what_is_the_same(sh
 def test_other_settings_leave_an_interrupted_study_to_be_resumed(short: Path) -> None:
     results = short.parent / "results"
     with pytest.raises(Interrupted):
-        run(short, results, tell=CtrlC(1, "qu 3"))
+        run(short, results, tell=CtrlC(1, "QU (3 bits)"))
     (results / "tiny" / "runs.csv").unlink()  # as where not even the first training was finished
     other = run(short, results, overrides={"training.max_rounds": 1}).path
     assert other.name.startswith("tiny@training.max-rounds=1-")
@@ -140,7 +140,7 @@ def test_another_file_with_the_name_of_a_study_has_a_folder_of_its_own(
     (short.parent / "other").mkdir()
     other = run(write(tiny, "other/scenario.toml"), results, tell=log).path
     assert other.name.startswith("tiny@scenario-")
-    assert log.reused == ["identity", "qu 3"]
+    assert log.reused == ["identity", "QU (3 bits)"]
     tiny["network"] = {"uplink": "2 Mbps"}
     assert run(write(tiny, "other/scenario.toml"), results).path == other  # edited: renewed
     assert run(short, results).path == home
@@ -179,7 +179,7 @@ def test_a_study_has_the_name_that_it_is_given_and_shares_trainings(short: Path)
     before = tables(home)
     mine = run(short, results, name="mine", overrides={"network.uplink": "1 Mbps"}, tell=log)
     assert mine.path == results / "mine"
-    assert log.reused == ["identity", "qu 3"]
+    assert log.reused == ["identity", "QU (3 bits)"]
     assert 'name = "mine"' in (mine.path / "scenario.toml").read_text()
     assert run(short, results, name="mine").path.name.startswith("mine@")
     assert tables(home) == before

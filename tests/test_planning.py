@@ -91,7 +91,7 @@ def test_it_says_what_is_there_and_what_was_begun(tiny: dict[str, Any], tmp_path
     assert [one.state for one in before.trainings] == ["to do"] * 3
     assert list(tmp_path.iterdir()) == []  # nothing is written
     with pytest.raises(Interrupted):
-        conduct(asked, tmp_path, tell=CtrlC(30, "qu 3"), staffing=slsim.study.Staffing(workers=1))
+        conduct(asked, tmp_path, tell=CtrlC(30, "QU (3 bits)"), staffing=slsim.study.Staffing(workers=1))
     half = foresee(asked, tmp_path, measured=False)
     assert [(one.state, one.done) for one in half.trainings] == [("finished", 0), ("begun", 24), ("to do", 0)]
     run(asked, tmp_path)
@@ -176,7 +176,7 @@ def test_one_training_is_done_and_before_it_what_its_target_is_taken_from(
     tiny["training"] |= {"target_accuracy": "baseline - 10%", "stop": {"target": True}}
     asked = planned(tiny)
     done = conduct_only(asked, tmp_path, 3)
-    assert (done.label, done.state, done.planned, done.there) == ("ms 0.9 2", "trained", 3, 2)
+    assert (done.label, done.state, done.planned, done.there) == ("MS (90 %, 2 bits)", "trained", 3, 2)
     states = [one.state for one in foresee(asked, tmp_path, measured=False).trainings]
     assert states == ["finished", "to do", "finished"]
     assert conduct_only(asked, tmp_path, 1).state == "found"
@@ -246,4 +246,4 @@ def test_an_uncompressed_run_that_another_process_does_is_waited_for(
 
         assert conduct_only(asked, tmp_path, 2, tell=tell).there == 2
     assert [one.label for one in log.events if isinstance(one, Waiting)] == ["identity"]
-    assert log.trained == ["identity", "qu 3"]
+    assert log.trained == ["identity", "QU (3 bits)"]

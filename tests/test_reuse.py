@@ -24,7 +24,7 @@ from slsim.study.reuse import finished
 from slsim.study.training import Training
 
 Write = Callable[[dict[str, Any]], Path]
-CODECS = ["identity", "qu 3", "ms 0.9 2"]
+CODECS = ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
 
 
 class Trainings:
@@ -150,14 +150,14 @@ def test_a_fresh_run_that_is_interrupted_is_done_to_its_end_by_the_next_one(
 ) -> None:
     path = write(tiny)
     assert trained(trainings, path) == CODECS
-    trainings.interrupted_at = "qu 3"
+    trainings.interrupted_at = "QU (3 bits)"
     with pytest.raises(Interrupted, match="1 of 3 .*; run the same command again without --fresh"):
         trained(trainings, path, fresh=True)
     folder = StudyFolder.of(path.parent / "results" / "tiny")
     there = sorted(path.parent.name for path in folder.trainings.glob("*/recording.json"))
     assert [finished(folder, name) for name in there] == [True, False, False]  # and nothing is lost
     trainings.interrupted_at = None
-    assert trained(trainings, path) == ["qu 3", "ms 0.9 2"]
+    assert trained(trainings, path) == ["QU (3 bits)", "MS (90 %, 2 bits)"]
     assert trained(trainings, path) == []
     assert not list(folder.trainings.glob("*/superseded"))
 

@@ -36,9 +36,9 @@ def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Pat
     assert study.path == tmp_path / "results" / "tiny"
     found = files(study.path)
     figures = {
-        f"figures/accuracy_over_{what}.{kind}" for what in ("time", "bytes") for kind in ("png", "svg")
+        f"figures/{name}.{kind}" for name in ("accuracy_over_time", "gantt") for kind in ("png", "svg")
     }
-    assert {"scenario.toml", "manifest.json", "runs.csv", "curves.csv", *figures} <= found
+    assert {"scenario.toml", "manifest.json", "runs.csv", "curves.csv", "round.csv", *figures} <= found
     trainings = sorted((study.path / "trainings").iterdir())
     assert [folder.name.rpartition("-")[0] for folder in trainings] == ["identity", "ms-0.9-2", "qu-3"]
     for folder in trainings:
@@ -58,7 +58,7 @@ def test_a_run_leaves_a_folder_with_everything(study: slsim.Study, tmp_path: Pat
 
 def test_the_summary_has_a_row_a_run_and_its_arithmetic_holds(study: slsim.Study) -> None:
     summary = study.runs.set_index("run")
-    assert list(summary.index) == ["identity", "qu", "ms"]
+    assert list(summary.index) == ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
     identity = summary.loc["identity"]
     assert identity["traffic_multiplier"] == 1.0
     assert identity["held_accuracy"] >= 0.8
@@ -68,7 +68,7 @@ def test_the_summary_has_a_row_a_run_and_its_arithmetic_holds(study: slsim.Study
     header = 10  # 8 fixed bytes and two dimensions
     assert identity["uplink_bytes"] == 36 * 4 * (5 * 16 * 4 + header + 5)
     assert identity["downlink_bytes"] == 36 * 4 * (5 * 16 * 4 + header)
-    assert summary.loc["ms", "compression_ratio"] == pytest.approx(
+    assert summary.loc["MS (90 %, 2 bits)", "compression_ratio"] == pytest.approx(
         320 / (math.ceil(2 * 80 / 8) + 4 * 8 + header)
     )
     for _, row in summary.iterrows():
@@ -87,10 +87,10 @@ def test_running_again_reuses_what_is_finished_and_fresh_does_not(
 ) -> None:
     again, fresh = Log(), Log()
     second = run(write(tiny), tmp_path / "results", tell=again)
-    assert (again.trained, again.reused) == ([], ["identity", "qu 3", "ms 0.9 2"])
+    assert (again.trained, again.reused) == ([], ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"])
     pd.testing.assert_frame_equal(second.runs, study.runs)
     run(write(tiny), tmp_path / "results", fresh=True, tell=fresh)
-    assert (fresh.trained, fresh.reused) == (["identity", "qu 3", "ms 0.9 2"], [])
+    assert (fresh.trained, fresh.reused) == (["identity", "QU (3 bits)", "MS (90 %, 2 bits)"], [])
 
 
 def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
@@ -105,7 +105,7 @@ def test_a_recording_of_another_version_can_be_opened_but_is_trained_again(
     pd.testing.assert_frame_equal(slsim.open_study(study.path).runs, study.runs)
     log = Log()
     run(write(tiny), tmp_path / "results", tell=log)
-    assert log.trained == ["identity", "qu 3", "ms 0.9 2"]
+    assert log.trained == ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
 
 
 def test_only_what_changes_learning_trains_again(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
@@ -116,7 +116,8 @@ def test_only_what_changes_learning_trains_again(tiny: dict[str, Any], write: Wr
     assert len(study.played) == 12
     assert len(log.trained) == 3
     times = study.runs.set_index("run")["makespan_s"]
-    assert times["ms, 1 Mbps, atlas-200-dk"] > times["ms, 10 Mbps, atlas-200-dk"]
+    ms = "MS (90 %, 2 bits)"
+    assert times[f"{ms}, 1 Mbps, device atlas-200-dk"] > times[f"{ms}, 10 Mbps, device atlas-200-dk"]
 
 
 def test_the_same_seed_gives_the_same_and_another_seed_other_results(
@@ -140,7 +141,7 @@ def test_a_baseline_target_trains_the_baseline_first_even_when_it_is_not_asked_f
     tiny["sweep"] = {"codec.uplink": [{"name": "ms", "sparsity": 0.9}]}
     log = Log()
     study = run(write(tiny), tmp_path / "results", tell=log)
-    assert log.trained == ["identity", "ms 0.9 2"]
+    assert log.trained == ["identity", "MS (90 %, 2 bits)"]
     (row,) = study.runs.to_dict("records")
     (one,) = study.played
     baseline, its_time = one.baseline, one.baseline_timeline
@@ -159,7 +160,7 @@ def test_a_target_never_reached_has_no_costs_and_says_why(
 ) -> None:
     tiny["sweep"] = {"codec.uplink": ["identity", {"name": "sp", "sparsity": 1.0}]}
     study = run(write(tiny), tmp_path / "results")
-    row = study.runs.set_index("run").loc["sp"]
+    row = study.runs.set_index("run").loc["SP (100 %)"]
     assert (row["target_state"], row["target_reason"]) == ("not reached", "below it at all 6 evaluations")
     costs = ["time_to_target_s", "bytes_to_target", "rounds_to_target", "traffic_multiplier", "speed_up"]
     assert row[costs].isna().all()
@@ -176,8 +177,10 @@ def test_one_baseline_whatever_the_downlinks_codec(
     codecs = ["identity", {"name": "qu", "bits": 4}]
     tiny["sweep"] = {"codec.uplink": codecs, "codec.downlink": codecs}
     summary = run(write(tiny), tmp_path / "results").runs.set_index("run")
-    assert list(summary.index) == ["identity, identity", "identity, qu", "qu, identity", "qu, qu"]
-    baseline = summary.loc["identity, identity"]
+    assert list(summary.index) == [
+        f"{up}, downlink {down}" for up in ("identity", "QU (4 bits)") for down in ("identity", "QU (4 bits)")
+    ]
+    baseline = summary.loc["identity, downlink identity"]
     assert set(summary["baseline"]) == {baseline["training"]}
     assert summary["target_accuracy"].nunique() == 1
     for _, row in summary.iterrows():
@@ -207,9 +210,9 @@ def test_a_diverged_baseline_gives_no_target(tiny: dict[str, Any], write: Write,
 
 def test_rates_are_told_with_what_other_device_costs_would_make_of_them(study: slsim.Study) -> None:
     runs = study.replay({"network.uplink": ["1 Mbps", "10 Gbps"]}).runs.set_index("run")
-    assert list(runs["uplink_bps_series"].unique()) == ["identity", "qu", "ms"]
+    assert list(runs["uplink_bps_series"].unique()) == ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
     assert set(runs["uplink_bps"]) == {1e6, 1e10}
-    slow = runs.loc["qu, 1 Mbps"]
+    slow = runs.loc["QU (3 bits), 1 Mbps"]
     assert slow["speed_up_if_cheap"] > slow["speed_up"] > slow["speed_up_if_dear"]
     identity = runs[runs["uplink_bps_series"] == "identity"]
     assert (identity[["speed_up", "speed_up_if_cheap", "speed_up_if_dear"]] == 1).all(axis=None)
@@ -255,20 +258,20 @@ def test_trainings_of_one_codec_are_told_apart(tiny: dict[str, Any], write: Writ
     tiny["sweep"] = {"training.learning_rate": [0.01, 0.05], "seed": [0]}
     log = Log()
     run(write(tiny), tmp_path / "results", tell=log)
-    assert sorted(log.trained) == ["identity, learning_rate 0.01", "identity, learning_rate 0.05"]
+    assert sorted(log.trained) == ["identity, learning rate 0.01", "identity, learning rate 0.05"]
 
 
 def test_ctrl_c_keeps_what_is_finished_and_running_again_does_the_rest(
     tiny: dict[str, Any], write: Write, tmp_path: Path
 ) -> None:
     with pytest.raises(Interrupted, match="1 of 3 trainings are finished and kept in .*tiny; run the same"):
-        run(write(tiny), tmp_path / "results", tell=CtrlC(5, "qu 3"))
+        run(write(tiny), tmp_path / "results", tell=CtrlC(5, "QU (3 bits)"))
     path = tmp_path / "results" / "tiny"
     assert list(slsim.open_study(path).runs["run"]) == ["identity"]
     assert [folder.name.partition("-")[0] for folder in (path / "trainings").iterdir()] == ["identity"]
     log = Log()
     study = run(write(tiny), tmp_path / "results", tell=log)
-    assert (log.reused, log.trained) == (["identity"], ["qu 3", "ms 0.9 2"])
+    assert (log.reused, log.trained) == (["identity"], ["QU (3 bits)", "MS (90 %, 2 bits)"])
     assert len(study.played) == 3
 
 
@@ -285,13 +288,13 @@ def test_a_damaged_recording_is_named_and_nothing_else_is_lost(
     (damaged,) = (study.path / "trainings").glob("qu-3-*")
     (damaged / "steps.parquet").write_bytes(b"PAR1 nonsense")
     opened = slsim.open_study(study.path)
-    assert list(opened.runs["run"]) == ["identity", "ms"]
+    assert list(opened.runs["run"]) == ["identity", "MS (90 %, 2 bits)"]
     assert [check.subject for check in opened.check() if not check.passed] == ["recordings"]
     (error,) = opened.replay({"network.uplink": "1 Mbps"}).damaged
     assert f"{damaged.name} cannot be read (steps.parquet: its hash" in str(error)
     log = Log()
     run(write(tiny), study.path.parent, tell=log)
-    assert (log.trained, log.reused) == (["qu 3"], ["identity", "ms 0.9 2"])
+    assert (log.trained, log.reused) == (["QU (3 bits)"], ["identity", "MS (90 %, 2 bits)"])
     (notice,) = log.notices
     assert notice.startswith(str(error))
     assert notice.endswith(f"it is kept as {damaged.name}.damaged")
@@ -314,7 +317,7 @@ def test_a_full_disk_is_one_clear_error(
 
 def test_replaying_answers_for_other_links_without_training(study: slsim.Study) -> None:
     faster = study.replay({"network.uplink": "20 Mbps"})
-    assert list(faster.runs["run"]) == ["identity", "qu", "ms"]
+    assert list(faster.runs["run"]) == ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
     assert (faster.runs["makespan_s"] > study.runs["makespan_s"]).all()
     unchanged = ["held_accuracy", "rounds_to_target", "bytes_to_target", "traffic_multiplier"]
     pd.testing.assert_frame_equal(faster.runs[unchanged], study.runs[unchanged])
@@ -352,7 +355,7 @@ def test_a_replay_refuses_what_only_training_can_answer(study: slsim.Study, chan
 
 def test_a_replay_may_pick_a_codec_that_was_trained(study: slsim.Study) -> None:
     picked = study.replay({"codec.uplink": {"name": "qu", "bits": 3}, "training.target_accuracy": 0.5})
-    assert list(picked.runs["run"]) == ["qu"]
+    assert list(picked.runs["run"]) == ["QU (3 bits)"]
 
 
 def test_a_replays_mistakes_are_told_like_a_scenarios(study: slsim.Study) -> None:
@@ -374,7 +377,7 @@ def test_codecs_of_one_name_are_told_apart_by_their_parameters(
 ) -> None:
     tiny["sweep"] = {"codec.uplink": [{"name": "qu", "bits": 2}, {"name": "qu", "bits": 4}, "identity"]}
     tiny["training"]["epochs"] = 1
-    assert labels(run(write(tiny), tmp_path / "results").played) == ["qu 2", "qu 4", "identity"]
+    assert labels(run(write(tiny), tmp_path / "results").played) == ["QU (2 bits)", "QU (4 bits)", "identity"]
 
 
 OWN_CODEC = '''
@@ -442,7 +445,7 @@ def test_a_device_that_fails_over_a_whole_training_costs_its_own_run_alone(
     tiny["sweep"] = {"clients.device": ["atlas-200-dk", "tired.py:Tired"]}
     with pytest.warns(UserWarning, match=r"device tired\.py:Tired, in piece_seconds: RuntimeError: tired"):
         study = run(write(tiny), tmp_path / "results")
-    assert [run.label for run in study.played] == ["identity, atlas-200-dk"]
+    assert [run.label for run in study.played] == ["identity, device atlas-200-dk"]
     assert list(study.runs["status"]) == ["finished", "failed"]
     assert list(study.summary["target_state"]) == ["reached", "failed"]
     assert "RuntimeError: tired" in study.runs["failure"].iloc[1]

@@ -26,8 +26,12 @@ def test_every_table_is_a_data_frame_that_is_computed_once(study: slsim.Study) -
         table = getattr(study, name)
         assert isinstance(table, pd.DataFrame), name
         assert getattr(study, name) is table, name
-    assert list(study.summary["setting"]) == list(study.runs["run"]) == ["identity", "qu", "ms"]
-    assert [run.label for run in study.played] == ["identity", "qu", "ms"]
+    assert (
+        list(study.summary["setting"])
+        == list(study.runs["run"])
+        == ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
+    )
+    assert [run.label for run in study.played] == ["identity", "QU (3 bits)", "MS (90 %, 2 bits)"]
 
 
 def test_a_timeline_has_a_row_a_round_whose_phases_add_up(study: slsim.Study) -> None:
@@ -80,10 +84,10 @@ def test_seeds_of_one_setting_are_one_row(study: slsim.Study, tiny: dict, write,
     tiny |= {"seeds": 3}
     tiny["sweep"]["codec.uplink"] = tiny["sweep"]["codec.uplink"][:2]
     seeded = slsim.run(write(tiny), tmp_path / "results")
-    assert list(seeded.summary["setting"]) == ["identity", "qu"]
+    assert list(seeded.summary["setting"]) == ["identity", "QU (3 bits)"]
     assert list(seeded.summary["seeds"]) == [3, 3]
     assert list(seeded.runs["seed"]) == [0, 1, 2, 0, 1, 2]
-    own = seeded.runs[seeded.runs["setting"] == "qu"]
+    own = seeded.runs[seeded.runs["setting"] == "QU (3 bits)"]
     assert seeded.summary.loc[1, "held_accuracy"] == pytest.approx(own["held_accuracy"].mean())
     assert seeded.summary.loc[1, "time_to_target_s"] == np.median(own["time_to_target_s"].fillna(np.inf))
     assert (own["baseline"].nunique(), own["training"].nunique()) == (3, 3)  # each seed has its own

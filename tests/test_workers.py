@@ -60,7 +60,7 @@ def test_a_codec_that_raises_and_one_that_kills_its_process_leave_the_others(
     monkeypatch.setattr("slsim.study.scheduling.MOST_DEATHS", 2)
     with pytest.warns(UserWarning, match="a training failed"):
         study = run(write(tiny), tmp_path / "results", workers=2, tell=log)
-    assert sorted(log.trained) == ["identity", "qu 3"]
+    assert sorted(log.trained) == ["identity", "QU (3 bits)"]
     reasons = {failure.label.rpartition(":")[2]: failure.reason for failure in study.failures}
     assert "no number" in reasons["Raises"]
     assert "killed by SIGKILL, 2 times in all" in reasons["Dies"]
@@ -85,7 +85,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(
     assert children() <= before
     log = Log()
     assert not run(path, tmp_path / "results", tell=log).failures
-    assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
+    assert sorted(log.trained + log.reused) == ["MS (90 %, 2 bits)", "QU (3 bits)", "identity"]
 
 
 def children() -> set[int]:
@@ -106,11 +106,15 @@ def test_two_runs_of_one_study_at_once_do_each_training_once(
     study = run(path, results, tell=log)
     told, _ = other.communicate(timeout=120)
     assert other.returncode == 0
-    done_there = {label for label in ("identity", "qu 3", "ms 0.9 2") if f"{label}: finished after" in told}
+    done_there = {
+        label
+        for label in ("identity", "QU (3 bits)", "MS (90 %, 2 bits)")
+        if f"{label}: finished after" in told
+    }
     assert done_there
-    assert done_there | set(log.trained) == {"identity", "qu 3", "ms 0.9 2"}
+    assert done_there | set(log.trained) == {"identity", "QU (3 bits)", "MS (90 %, 2 bits)"}
     assert not done_there & set(log.trained)
-    assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
+    assert sorted(log.trained + log.reused) == ["MS (90 %, 2 bits)", "QU (3 bits)", "identity"]
     assert not study.failures
     assert not list(results.rglob(".lock-*"))
 
@@ -141,5 +145,5 @@ def test_a_disk_that_fills_up_is_one_clear_error_and_after_making_room_the_same_
     ballast.unlink()
     log = Log()
     study = run(path, small_disk, workers=workers, tell=log)
-    assert sorted(log.trained + log.reused) == ["identity", "ms 0.9 2", "qu 3"]
+    assert sorted(log.trained + log.reused) == ["MS (90 %, 2 bits)", "QU (3 bits)", "identity"]
     assert recorded(study.path) == recorded(undisturbed.path)

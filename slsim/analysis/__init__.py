@@ -6,10 +6,22 @@ Nothing here trains or simulates; the tables are what is saved and what every fi
 
 from slsim.analysis.breakdown import breakdown
 from slsim.analysis.crossovers import AS_STATED, crossovers
+from slsim.analysis.frontier import (
+    COUNTED,
+    Staircase,
+    accuracy_at,
+    bd_rate,
+    bd_rates_over,
+    staircase,
+    staircases,
+)
+from slsim.analysis.network_use import links
+from slsim.analysis.one_round import one_round
 from slsim.analysis.per_run import (
+    ACCOUNTINGS,
     FAILED,
     compression_ratio,
-    rounds_of_both,
+    outcomes_of_both,
     runs_table,
     speed_up,
     traffic_multiplier,
@@ -40,8 +52,10 @@ from slsim.analysis.target import (
 )
 
 __all__ = [
+    "ACCOUNTINGS",
     "AS_STATED",
     "CONFIDENCE",
+    "COUNTED",
     "ELSEWHERE",
     "FAILED",
     "FASTER_BY",
@@ -52,8 +66,12 @@ __all__ = [
     "Lost",
     "Outcome",
     "Run",
+    "Staircase",
     "Target",
     "Timed",
+    "accuracy_at",
+    "bd_rate",
+    "bd_rates_over",
     "breakdown",
     "compression_ratio",
     "crossovers",
@@ -64,12 +82,16 @@ __all__ = [
     "held",
     "in_words",
     "intervals",
+    "links",
     "measurements",
+    "one_round",
+    "outcomes_of_both",
     "ratio_intervals",
-    "rounds_of_both",
     "runs_table",
     "seconds_at",
     "speed_up",
+    "staircase",
+    "staircases",
     "summarise",
     "target_of",
     "timeline",

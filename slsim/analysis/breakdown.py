@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from slsim.analysis.network_use import fairness, round_spread
 from slsim.analysis.runs import Run, named
 from slsim.clock import by_group
 from slsim.recording import Phase
@@ -18,7 +19,8 @@ def breakdown(runs: Sequence[Run]) -> pd.DataFrame:
 
     Each phase has a column (of the average client; they add up to `round_s`), and each group of phases one
     such as `in_devices_s`. The bottleneck is the group on which the client that the round waited for, the
-    last at the barrier, spent most of its time; its share is that of the round.
+    last at the barrier, spent most of its time; its share is that of the round. Then how long rounds took,
+    and Jain's index of the clients' transfer rates (see `network_use`).
     """
     phases = dict.fromkeys(phase for run in runs for phase in run.timeline.phases)
     ordered = sorted(phases, key=lambda phase: not phase.group)  # the barrier's wait is the last
@@ -34,4 +36,6 @@ def _breakdown_row(run: Run, phases: Sequence[Phase]) -> dict[str, Any]:
         **{f"in_{group}_s": seconds for group, seconds in by_group(average, phases).items()},
         "bottleneck": most,
         "bottleneck_share": share,
+        **round_spread(run),
+        "fairness": fairness(run),
     }

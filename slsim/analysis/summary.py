@@ -9,6 +9,7 @@ Everything is computed from the table of runs. No number is the best of several:
   of the seeds or more never got there;
 - multipliers and speed-ups are those of each seed over the same seed's baseline: geometric means with their
   intervals, over the seeds in which both reached the target; none where half of the seeds or more lack one.
+  BD-rates (see `frontier`), which are ratios less one, are treated alike.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slsim.analysis.per_run import FAILED
+from slsim.analysis.per_run import ACCOUNTINGS, BD_RATES, FAILED
 from slsim.analysis.statistics import intervals, is_less, ratio_intervals, ratio_of
 from slsim.analysis.target import NO_TARGET, NOT_REACHED, REACHED
 from slsim.saved import SERIES
@@ -38,8 +39,8 @@ MEDIANS = (
     *("uplink_bytes_to_target", "downlink_bytes_to_target"),
 )
 STEPS = ("evaluation_step_rounds", "evaluation_step_s", "evaluation_step_bytes")
-OVER_BASELINE = ("traffic_multiplier", "speed_up", "speed_up_if_cheap", "speed_up_if_dear")
-SHARED = ("codec", "conditions", "uplink_bps", "downlink_bps")  # by all seeds of a setting
+OVER_BASELINE = (*ACCOUNTINGS, "speed_up", "speed_up_if_cheap", "speed_up_if_dear")
+SHARED = ("codec", "codec_name", "conditions", "uplink_bps", "downlink_bps")  # by all seeds of a setting
 COMPARED = {"best_time": "time_to_target_s", "best_bytes": "bytes_to_target"}
 STEP_OF = {"time_to_target_s": "evaluation_step_s", "bytes_to_target": "evaluation_step_bytes"}
 
@@ -59,7 +60,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     columns |= _costs_of_target(runs, over, np.isin(columns["target_state"], (REACHED, NOT_REACHED)))
     columns["baseline"] = _baselines(runs, over)
     columns |= _ratios(runs, over)
-    columns |= {name: runs[name].to_numpy()[over.first] for name in SHARED[2:] if name not in columns}
+    columns |= {name: runs[name].to_numpy()[over.first] for name in SHARED[3:] if name not in columns}
     columns["training"] = [" ".join(rows) for rows in over.of(runs["training"])]
     summary = pd.DataFrame(columns)
     summary["pays"] = [_pays(row) for row in _rows(summary)]
@@ -72,7 +73,7 @@ def _shared(runs: pd.DataFrame, over: _Seeds) -> Columns:
     """What all seeds of a setting share: its codec, its conditions, and what is swept."""
     names = list(map(str, runs))
     swept = [name for name in names if "." in name or name.endswith(SERIES) or f"{name}{SERIES}" in names]
-    shared = [name for name in dict.fromkeys((*SHARED[:2], *swept)) if name in names]
+    shared = [name for name in dict.fromkeys((*SHARED[:3], *swept)) if name in names]
     return {name: runs[name].to_numpy()[over.first] for name in shared}
 
 
@@ -89,7 +90,7 @@ def _counts(runs: pd.DataFrame, over: _Seeds) -> Columns:
         "target_state": list(map(_state, states)),
         "target_reason": [_told(rows) for rows in over.of(runs["target_reason"])],
         "failure": [_told(rows) for rows in over.of(runs["failure"])],
-        "target_window": runs["target_window"].to_numpy()[over.first],
+        **{name: runs[name].to_numpy()[over.first] for name in ("target_window", "target_method")},
     }
 
 
@@ -116,6 +117,11 @@ def _ratios(runs: pd.DataFrame, over: _Seeds) -> Columns:
         if name in OVER_BASELINE:
             ratios[2 * there <= over.counts] = np.nan
         found |= _ends(name, ratio_intervals(ratios))
+    for name in BD_RATES:
+        if name in runs:
+            ratios = 1 + over.table(runs[name])
+            ratios[2 * (~np.isnan(ratios)).sum(axis=1) <= over.counts] = np.nan
+            found |= {key: values - 1 for key, values in _ends(name, ratio_intervals(ratios)).items()}
     return found
 
 

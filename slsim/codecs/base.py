@@ -60,8 +60,12 @@ class Codec(Component, ABC):
     accepts_non_finite: ClassVar[bool] = False
     checks_finite: ClassVar[bool] = False  # True: the codec refuses NaN and infinity by itself, both ways
 
-    lossless: Literal["zstd"] | None = Field(None, description="zstd over the content, or nothing")
-    zstd_level: int | None = Field(None, strict=True, ge=1, le=19, description="1 when left out")
+    lossless: Literal["zstd"] | None = Field(
+        None, description="A lossless stage behind the codec: zstd, or nothing."
+    )
+    zstd_level: int | None = Field(
+        None, strict=True, ge=1, le=19, description="The level of zstd, which is 1 where this is left out."
+    )
 
     @model_validator(mode="after")
     def _level_needs_zstd(self) -> Codec:

@@ -26,7 +26,7 @@ class Cast(Codec):
     """
 
     dtype: Literal["float16", "bfloat16", "float8_e4m3", "float8_e5m2"] = Field(
-        "float16", description="the type that travels"
+        "float16", description="The type that travels."
     )
 
     @property

@@ -24,8 +24,10 @@ class KMeans(Codec):
 
     checks_finite = True
 
-    bits: int = Field(3, strict=True, ge=1, le=8, description="bits an element")
-    iterations: int = Field(10, strict=True, ge=0, le=1000, description="of Lloyd's algorithm")
+    bits: int = Field(3, strict=True, ge=1, le=8, description="The number of bits an element.")
+    iterations: int = Field(
+        10, strict=True, ge=0, le=1000, description="The number of iterations of Lloyd's algorithm."
+    )
 
     @property
     def draws(self) -> bool:

@@ -41,11 +41,13 @@ class MS(TopK):
     """
 
     sparsity: float = Field(
-        0.99, strict=True, ge=0, le=1, description="share of the elements sent as a level only"
+        0.99, strict=True, ge=0, le=1, description="The share of the elements that are sent as a level only."
     )
-    bits: int = Field(2, strict=True, ge=1, le=8, description="bits of mask an element; 1 is plain top-k")
+    bits: int = Field(
+        2, strict=True, ge=1, le=8, description="The bits of mask an element. With 1 it is plain top-k."
+    )
     rounding: Literal["floor", "nearest", "centroid"] = Field(
-        "floor", description="which level a value takes"
+        "floor", description="Which level a value between two levels takes."
     )
 
     @property

@@ -27,8 +27,10 @@ class QSGD(Codec):
 
     checks_finite = True
 
-    bits: int = Field(4, strict=True, ge=2, le=8, description="bits an element, the sign included")
-    bucket_size: int = Field(512, strict=True, ge=1, description="elements that share one norm")
+    bits: int = Field(4, strict=True, ge=2, le=8, description="The number of bits an element, with the sign.")
+    bucket_size: int = Field(
+        512, strict=True, ge=1, description="The number of elements that share one norm."
+    )
 
     def encode_values(self, values: Values, shape: Shape, rng: Rng) -> bytes:
         del shape

@@ -34,9 +34,13 @@ class QU(Codec):
 
     checks_finite = True
 
-    bits: int = Field(3, strict=True, ge=1, le=8, description="bits an element")
-    rounding: Literal["nearest", "stochastic"] = Field("nearest", description="of values between two levels")
-    scope: Literal["tensor", "sample", "channel"] = Field("tensor", description="what has one range")
+    bits: int = Field(3, strict=True, ge=1, le=8, description="The number of bits an element.")
+    rounding: Literal["nearest", "stochastic"] = Field(
+        "nearest", description="How values between two levels are rounded."
+    )
+    scope: Literal["tensor", "sample", "channel"] = Field(
+        "tensor", description="What shares one range: the tensor, each sample, or each channel."
+    )
 
     @property
     def draws(self) -> bool:

@@ -26,7 +26,9 @@ class RT(MaskedK):
     masked.
     """
 
-    alpha: float = Field(0.1, strict=True, ge=0, le=1, description="probability that a draw leaves the top k")
+    alpha: float = Field(
+        0.1, strict=True, ge=0, le=1, description="The probability that a draw takes none of the top k."
+    )
 
     def keep(self, values: Values, k: int, rng: Rng) -> tuple[Values, Positions]:
         top = kernels.select(values, k, True)

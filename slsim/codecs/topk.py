@@ -44,9 +44,11 @@ class TopK(Codec):
     checks_finite = True
 
     sparsity: float = Field(
-        0.95875, strict=True, ge=0, le=1, description="share of the elements that is dropped"
+        0.95875, strict=True, ge=0, le=1, description="The share of the elements that is dropped."
     )
-    scope: Scope = Field("tensor", description="the top of the whole tensor, or of each sample")
+    scope: Scope = Field(
+        "tensor", description="Whether the top is that of the whole tensor, or of each sample."
+    )
 
     @property
     def mask_bits(self) -> int:

@@ -92,7 +92,7 @@ class Device(Component, ABC):
     overhead: Duration = Field(
         default="0 s",
         validate_default=True,
-        description="fixed cost of each time that the device is set to work",
+        description="The fixed time that it takes to set the device to work, each time.",
     )
 
     def seconds(self, work: Work) -> Floats:

@@ -17,18 +17,29 @@ class Rated(Device):
     known). What is not known to run on an accelerator, a lossless stage among it, runs on a core beside it.
     """
 
-    peak: Compute = Field(description="peak speed in FLOP/s")
+    peak: Compute = Field(description="The peak speed.")
     efficiency: float = Field(
-        0.3, strict=True, gt=0, le=1, description="share of the peak that training reaches"
+        0.3, strict=True, gt=0, le=1, description="The share of the peak that training reaches."
     )
     backward_efficiency: float | None = Field(
-        None, strict=True, gt=0, le=1, description="of backward passes; left out: the same"
+        None,
+        strict=True,
+        gt=0,
+        le=1,
+        description="The share of the peak that backward passes reach. It is the same where "
+        "this is left out.",
     )
-    memory: MemoryRate = Field(description="memory bandwidth in bytes/s")
+    memory: MemoryRate = Field(description="The memory bandwidth.")
     core: float = Field(
-        1.0, strict=True, gt=0, description="how fast one of its cores is; that of reference is 1"
+        1.0,
+        strict=True,
+        gt=0,
+        description="How fast one of its cores is. The core of reference, on which codecs were "
+        "measured, is 1.",
     )
-    accelerator: bool = Field(False, strict=True, description="codecs run on it, not on a core")
+    accelerator: bool = Field(
+        False, strict=True, description="Whether codecs run on the accelerator and not on a core."
+    )
 
     def piece_seconds(self, work: Work) -> Floats:
         backward = work.part.endswith("backward") and self.backward_efficiency

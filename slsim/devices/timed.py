@@ -20,14 +20,16 @@ class Timed(Device):
     `head_backward` too. A time that is needed and not given is an error, never 0.
     """
 
-    client_forward: Duration | None = Field(None, description="per sample")
-    client_backward: Duration | None = Field(None, description="per sample")
-    server_forward: Duration | None = Field(None, description="per sample")
-    server_backward: Duration | None = Field(None, description="per sample")
-    head_forward: Duration | None = Field(None, description="per sample, of u-shaped's head on the client")
-    head_backward: Duration | None = Field(None, description="per sample")
-    encode: Duration | None = Field(None, description="per element, whatever the codec")
-    decode: Duration | None = Field(None, description="per element, whatever the codec")
+    client_forward: Duration | None = Field(None, description="The time per sample.")
+    client_backward: Duration | None = Field(None, description="The time per sample.")
+    server_forward: Duration | None = Field(None, description="The time per sample.")
+    server_backward: Duration | None = Field(None, description="The time per sample.")
+    head_forward: Duration | None = Field(
+        None, description='The time per sample in the head on the client, of the protocol "u-shaped".'
+    )
+    head_backward: Duration | None = Field(None, description="The time per sample.")
+    encode: Duration | None = Field(None, description="The time per element, whatever the codec.")
+    decode: Duration | None = Field(None, description="The time per element, whatever the codec.")
 
     def piece_seconds(self, work: Work) -> Floats:
         each_s = self._each_s(work.part)

@@ -96,9 +96,11 @@ class Tcp(Transport):
     acknowledgements and the reset of an idle connection's window are not modelled.
     """
 
-    window: int = Field(10, strict=True, ge=1, description="segments that a fresh connection sends at once")
+    window: int = Field(
+        10, strict=True, ge=1, description="The number of segments that a fresh connection sends at once."
+    )
     connections: Literal["persistent", "fresh"] = Field(
-        "persistent", description="whether a client keeps its window, or connects anew for each message"
+        "persistent", description="Whether a client keeps its window, or connects anew for each message."
     )
 
     @property

@@ -28,7 +28,9 @@ class FedAvg(LocalTraining):
     crosses_cut: ClassVar[bool] = False
     computing: ClassVar[tuple[tuple[Half, ...], tuple[Half, ...]]] = ((*CLIENT_HALVES, *SERVER_HALVES), ())
 
-    local_epochs: int = Field(1, strict=True, ge=1, description="between two averages")
+    local_epochs: int = Field(
+        1, strict=True, ge=1, description="The number of local epochs between two averages."
+    )
 
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)

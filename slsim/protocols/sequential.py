@@ -27,7 +27,9 @@ class Sequential(Protocol):
     next. The client's optimizer starts anew with each client, the server's is kept.
     """
 
-    local_epochs: int = Field(1, strict=True, ge=1, description="of a client before it hands on")
+    local_epochs: int = Field(
+        1, strict=True, ge=1, description="The number of epochs of a client before it hands on."
+    )
 
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)

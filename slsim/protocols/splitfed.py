@@ -30,7 +30,11 @@ class SplitFed(LocalTraining):
     """
 
     local_epochs: int | None = Field(
-        None, strict=True, ge=1, description="between two averages; left out: averaged every step"
+        None,
+        strict=True,
+        ge=1,
+        description="The number of local epochs between two averages. Left out, weights are "
+        "averaged every step.",
     )
 
     @property

@@ -27,7 +27,12 @@ class SplitFedV2(Protocol):
     server's is kept.
     """
 
-    local_epochs: int = Field(1, strict=True, ge=1, description="between two averages of the clients' halves")
+    local_epochs: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        description="The number of local epochs between two averages of the clients' halves.",
+    )
 
     def rounds_per_epoch(self, sampler: Sampler) -> float:
         return sampler.rounds_of_passes(self.local_epochs)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,8 +14,9 @@ from rich.text import Text
 
 from slsim.analysis import AS_STATED, FAILED, NOT_REACHED, SUPPOSED
 from slsim.report import notes
+from slsim.report.scales import Scale
 from slsim.report.swept import Swept, chosen, spread, swept_in
-from slsim.report.terminal import between, duration, table, three_figures, times
+from slsim.report.terminal import between, table, three_figures, times
 from slsim.units import DURATION, SIZE
 
 if TYPE_CHECKING:
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 30  # of a table; summary.csv has all
 EDGES = 3  # characters of a column beside its content
-NARROWEST, WIDEST = 8, 13  # characters of a name, and of a range in one line
+NARROWEST, WIDEST = 8, 11  # characters of a name, and of a range in one line
+ROOMY = 92  # characters of a terminal that has room for another column
+UNIT_NAMES = {
+    "ns": "nanoseconds",
+    "us": "microseconds",
+    "ms": "milliseconds",
+    "s": "seconds",
+    "min": "minutes",
+    "h": "hours",
+}
+MULTIPLIERS = ("traffic_multiplier", "total_multiplier")
+NOT_REACHED_CELL = NOT_REACHED.replace(" ", "\n")
 
 Row = Mapping[Any, Any]
 
@@ -40,22 +53,42 @@ def print_answers(console: Console, summary: pd.DataFrame, crossovers: pd.DataFr
 
 
 def print_summary(console: Console, summary: pd.DataFrame) -> None:
-    """Accuracy, time and bytes to the target, traffic multiplier and compression ratio, a row a setting."""
+    """Accuracy, time and bytes to the target, and traffic multipliers, a row a setting; where there is room,
+    compression ratios too."""
     several = notes.most_seeds(summary) > 1
+    scales = _Scales.of(summary)
+    roomy = console.width >= ROOMY
     shown = table(notes.target(summary))
     shown.add_column("codec\nreached" if several else "codec", overflow="fold", min_width=NARROWEST)
     for heading in (
-        "accuracy\n%, held,\nlast" if several else "accuracy, %\nheld, last",
-        "time to\ntarget",
-        "bytes to\ntarget,\nup + down",
-        "uplink\nmultiplier",
-        "compr.\nratio",
+        "best test\naccuracy,\nlast, %",
+        f"time to\ntarget, {scales.time.unit}",
+        f"bytes to\ntarget, {scales.size.unit},\nup+down",
+        "traffic\nmultipl.,\nup",
+        "traffic\nmultipl.,\nboth ways",
+        *(["compr.\nratio"] if roomy else []),
     ):
         shown.add_column(heading, justify="right", no_wrap=True)
-    for row in _some(summary, summary["codec"].to_list()):
-        shown.add_row(*(_of_seeds(row) if several else _of_one(row)))
+    rows = _some(summary, summary["codec"].to_list())
+    for row in rows:
+        ratio = [Text(times(row["compression_ratio"]))] if roomy else []
+        shown.add_row(*(_of_seeds(row, scales) if several else _of_one(row, scales)), *ratio)
     console.print(shown)
-    _print_notes(console, [*notes.of(summary), *_more(len(summary), "settings")])
+    _print_notes(console, [*notes.of(summary), *_more(len(summary), len(rows), "settings")])
+
+
+@dataclass(frozen=True)
+class _Scales:
+    """The units of a table's seconds and bytes."""
+
+    time: Scale
+    size: Scale
+
+    @classmethod
+    def of(cls, summary: pd.DataFrame) -> _Scales:
+        links = [f"{link}_bytes_to_target" for link in ("uplink", "downlink")]
+        sizes = summary[[*links, "bytes_to_target"]].to_numpy().ravel().tolist()
+        return cls(Scale.of(summary["time_to_target_s"], DURATION), Scale.of(sizes, SIZE))
 
 
 def _some(rows: pd.DataFrame, groups: Sequence[str]) -> list[Row]:
@@ -63,42 +96,45 @@ def _some(rows: pd.DataFrame, groups: Sequence[str]) -> list[Row]:
     return list(rows.iloc[chosen(groups, MOST_ROWS)].to_dict("records"))
 
 
-def _more(count: int, what: str) -> list[str]:
-    if count <= MOST_ROWS:
+def _more(count: int, shown: int, what: str) -> list[str]:
+    if count <= shown:
         return []
     some = "of each codec the first, the last and others between"
-    return [f"Some of {count:,} {what}, {some}: all are in summary.csv."]
+    return [f"{shown} of {count:,} {what} shown, {some}: all are in summary.csv."]
 
 
-def _of_one(row: Row) -> list[Text]:
+def _of_one(row: Row, scales: _Scales) -> list[Text]:
     """A setting of one seed."""
     return [
         Text(str(row["setting"])),
         Text(f"{_percent(row['held_accuracy'])}, {_percent(row['final_accuracy'])}"),
-        Text(_cost(row, duration(row["time_to_target_s"]))),
-        Text(_cost(row, _bytes(row))),
-        Text(_cost(row, times(row["traffic_multiplier"]))),
-        Text(times(row["compression_ratio"])),
+        Text(_cost(row, scales.time.text(row["time_to_target_s"]))),
+        Text(_cost(row, _bytes(row, scales.size))),
+        *(Text(_cost(row, times(row.get(name, math.nan)))) for name in MULTIPLIERS),
     ]
 
 
-def _of_seeds(row: Row) -> list[Text]:
+def _of_seeds(row: Row, scales: _Scales) -> list[Text]:
     """A setting of several seeds: means with their intervals, medians with their ranges."""
-    time = _with_range(row, "time_to_target_s", duration(row["time_to_target_s"]), DURATION.pretty)
-    size = _with_range(row, "bytes_to_target", _bytes(row), SIZE.pretty)
-    multiplier = times(row["traffic_multiplier"])
-    if not math.isnan(row["traffic_multiplier_low"]):
-        multiplier += (
-            f"\n{between(row['traffic_multiplier_low'], row['traffic_multiplier_high'], three_figures)}"
-        )
+    time = _with_range(row, "time_to_target_s", scales.time.text(row["time_to_target_s"]), scales.time)
+    size = _with_range(row, "bytes_to_target", _bytes(row, scales.size), scales.size)
     return [
         Text(f"{row['setting']}\n{row['reached']:.0f} of {row['seeds']:.0f}"),
         Text("\n".join(_with_interval(row, name) for name in ("held_accuracy", "final_accuracy"))),
         _in_bold(time, row["best_time"]),
         _in_bold(size, row["best_bytes"]),
-        Text(_cost(row, multiplier)),
-        Text(times(row["compression_ratio"])),
+        *(Text(_cost(row, _multiplier(row, name))) for name in MULTIPLIERS),
     ]
+
+
+def _multiplier(row: Row, name: str) -> str:
+    """A geometric mean and its interval."""
+    low = row.get(f"{name}_low", math.nan)
+    mean = times(row.get(name, math.nan))
+    if math.isnan(low):
+        return mean
+    ends = [three_figures(end) for end in (low, row[f"{name}_high"])]
+    return mean if ends[0] == ends[1] else f"{mean}\n{'–'.join(ends)}"
 
 
 def _in_bold(text: str, is_best: bool) -> Text:
@@ -106,21 +142,20 @@ def _in_bold(text: str, is_best: bool) -> Text:
 
 
 def _cost(row: Row, text: str) -> str:
-    """What the target cost; or that it was not reached, by one seed, or by most of several."""
+    """What the target cost; or that it was not reached, by one seed, or by half of several or more."""
     if row["target_state"] == FAILED:
         return FAILED
-    if row["target_state"] != NOT_REACHED:
-        return text
-    return NOT_REACHED if row["seeds"] == 1 else "INF"
+    return NOT_REACHED_CELL if row["target_state"] == NOT_REACHED else text
 
 
-def _with_range(row: Row, name: str, middle: str, pretty: Any) -> str:
-    """A median and its range, such as "5.2 s" and "4.8 … 5.6 s"."""
+def _with_range(row: Row, name: str, middle: str, scale: Scale) -> str:
+    """A median and its range, such as "5.20" and "4.80–5.60"."""
     text, ends = _cost(row, middle), (row[f"{name}_least"], row[f"{name}_most"])
     if text in (FAILED, "–") or any(map(math.isnan, ends)) or ends[0] == math.inf:
         return text
-    shown = between(*ends, pretty)
-    return "\n".join([text, shown if len(shown) <= WIDEST else shown.replace("… ", "…\n")])
+    shown = scale.between(*ends)
+    shown = shown if len(shown) <= WIDEST else shown.replace("–", "–\n")
+    return text if shown == text else f"{text}\n{shown}"
 
 
 def _with_interval(row: Row, name: str) -> str:
@@ -133,13 +168,10 @@ def _percent(share: float) -> str:
     return "–" if math.isnan(share) else f"{100 * share:.1f}"
 
 
-def _bytes(row: Row) -> str:
-    """Up and down: "1.24 + 3 MB", or each with its unit where these differ."""
-    columns = ("uplink_bytes_to_target", "downlink_bytes_to_target")
-    if not math.isfinite(row[columns[0]]):
-        return "–"
-    (up, up_unit), (down, unit) = (SIZE.pretty(row[column]).split() for column in columns)
-    return f"{up} + {down} {unit}" if up_unit == unit else f"{up} {up_unit}\n+ {down} {unit}"
+def _bytes(row: Row, scale: Scale) -> str:
+    """Up and down: "1.24+3.00"."""
+    both = [row[f"{link}_bytes_to_target"] for link in ("uplink", "downlink")]
+    return "+".join(map(scale.text, both)) if all(map(math.isfinite, both)) else "–"
 
 
 def print_axis(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame, axis: Swept) -> None:
@@ -149,15 +181,17 @@ def print_axis(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame
     codecs = [rows["codec"].iloc[0] for rows in series.values()]
     shown = [list(series)[place] for place in chosen(codecs, MOST_ROWS)]
     by_value = {name: _by_value(series[name], axis) for name in shown}
+    scale = Scale.of(summary["time_to_target_s"], DURATION)
     ends = {name: _paying(crossovers, axis, name) for name in shown}
     values = sorted(summary[axis.column].unique().tolist())
-    some = _fitting(console.width, by_value, ends, values, axis)
-    printed = table(f"Time to target by {axis.title}")
-    printed.add_column("codec", overflow="fold")
-    for heading in (*(axis.pretty(value) for value in some), "stops\npaying at"):
+    some = _fitting(console.width, _Cells(by_value, scale), ends, values, axis)
+    printed = table(f"Time to target, in {UNIT_NAMES.get(scale.unit, scale.unit)}, by {axis.title}")
+    printed.add_column("codec", overflow="fold", min_width=NARROWEST)
+    for heading in (*(axis.pretty(value) for value in some), "pays"):
         printed.add_column(heading, justify="right", no_wrap=True)
     for name in shown:
-        cells = [_timed(by_value[name][value]) if value in by_value[name] else Text() for value in some]
+        rows = by_value[name]
+        cells = [_timed(rows[value], scale) if value in rows else Text() for value in some]
         printed.add_row(Text(name), *cells, Text(ends[name]))
     console.print(printed)
     lines = [
@@ -165,11 +199,11 @@ def print_axis(console: Console, summary: pd.DataFrame, crossovers: pd.DataFrame
         *([notes.pays(summary)] if summary["speed_up"].notna().any() else []),
         *_sensitivity(crossovers, axis),
         *notes.of(summary, axis),
-        *_more(len(series), "rows"),
+        *_more(len(series), len(shown), "rows"),
     ]
     if len(some) < len(values):
         lines.append(
-            f"{len(some)} of {len(values)} values of {axis.title}: all are in runs.csv and summary.csv."
+            f"{len(some)} of {len(values)} values of {axis.title} shown: all are in runs.csv and summary.csv."
         )
     _print_notes(console, lines)
 
@@ -180,9 +214,21 @@ def _by_value(rows: pd.DataFrame, axis: Swept) -> dict[float, Row]:
     return found
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """The rows of a table over a swept number, by series and number."""
+
+    rows: Mapping[str, Mapping[float, Row]]
+    scale: Scale
+
+    def at(self, value: float) -> Iterator[str]:
+        """What stands in the column of a number."""
+        return (_timed(row[value], self.scale).plain for row in self.rows.values() if value in row)
+
+
 def _fitting(
     width: int,
-    rows: Mapping[str, Mapping[float, Row]],
+    cells: _Cells,
     ends: Mapping[str, str],
     values: Sequence[float],
     axis: Swept,
@@ -192,14 +238,9 @@ def _fitting(
     def wide(texts: Iterable[str]) -> int:
         return EDGES + max((len(line) for text in texts for line in text.split("\n")), default=0)
 
-    widths = {
-        value: wide(
-            [axis.pretty(value), *(_timed(row[value]).plain for row in rows.values() if value in row)]
-        )
-        for value in values
-    }
-    names = min(wide(rows), EDGES + 16)  # longer ones are folded
-    left = width - 1 - names - wide(["paying at", *ends.values()])
+    widths = {value: wide([axis.pretty(value), *cells.at(value)]) for value in values}
+    names = min(wide(cells.rows), EDGES + 13)  # longer ones are folded
+    left = width - 1 - names - wide(["pays", *ends.values()])
     for count in range(len(values), 2, -1):
         some = [values[place] for place in spread(len(values), count)]
         if sum(widths[value] for value in some) <= left:
@@ -207,11 +248,11 @@ def _fitting(
     return [values[place] for place in spread(len(values), 2)]
 
 
-def _timed(row: Row) -> Text:
+def _timed(row: Row, scale: Scale) -> Text:
     """Time to the target and, below it, the speed-up, with a question mark where that may be chance."""
-    text = _cost(row, duration(row["time_to_target_s"]))
-    if text in (NOT_REACHED, FAILED, "INF"):
-        return Text(text.replace(" ", "\n"))
+    text = _cost(row, scale.text(row["time_to_target_s"]))
+    if text in (NOT_REACHED_CELL, FAILED):
+        return Text(text)
     ratio = row["speed_up"]
     below = "" if math.isnan(ratio) else f"\n{times(ratio)}{'?' if row['pays'] == 'unclear' else ''}"
     return _in_bold(text + below, row["best_time"])
@@ -228,20 +269,18 @@ def _paying(crossovers: pd.DataFrame, axis: Swept, series: str, assuming: str = 
 
 
 def crossing(row: Row, axis: Swept) -> str:
-    """A row of the crossovers for a reader: "287 Mbps", or, of several seeds, "287 Mbps" with the interval
-    below it; "unclear" where it may be chance."""
+    """A row of the crossovers for a reader: "up to 287 Mbps" or "from 20 Mbps", or, of several seeds, with
+    the interval below it; "unclear" where it may be chance."""
     if row["seeds"] > 1 and not row["significant"] and row["assuming"] == AS_STATED:
         return "unclear"
-    if row["direction"] == "never":
-        return "never"
-    if row["direction"] == "always":
-        return "always"
-    begins = "pays from\n" if row["direction"] == "begins" else ""
+    if row["direction"] in ("never", "always"):
+        return str(row["direction"])
+    until = "from" if row["direction"] == "begins" else "up to"
     if math.isnan(row["value"]):
-        return f"{begins}{between(row['after'], row['before'], axis.pretty)}"
+        return f"{until}\n{between(row['after'], row['before'], axis.pretty)}"
     value = axis.pretty(row["value"])
     interval = value if math.isnan(row["low"]) else between(row["low"], row["high"], axis.pretty)
-    return f"{begins}{value}" if interval == value else f"{begins}{value}\n{interval}"
+    return f"{until}\n{value}" if interval == value else f"{until}\n{value}\n{interval}"
 
 
 def _sensitivity(crossovers: pd.DataFrame, axis: Swept) -> Iterator[str]:

@@ -17,6 +17,11 @@ from slsim.report.terminal import add_row, milliseconds, say, table
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN = {"server wait": "waits for server", "barrier wait": "waits for other clients"}  # phases, for readers
+SPREAD = {"round_median_s": "  median", "round_p95_s": "  95th percentile", "round_longest_s": "  longest"}
+SAME = 1.005  # times the median: a longest round below that is no other to a reader
+UNFAIR = 0.995  # Jain's index below which it is told
+WORD = 8  # characters of a setting's column at least: "downlink"
 ABREAST, MOST_LINES = 5, 30  # settings of a table; the file has all
 
 
@@ -27,12 +32,13 @@ def print_breakdown(
     a setting for more, of each of `codecs` some."""
     settings = by_setting(breakdown)
     if len(settings) <= ABREAST:
-        console.print(_phases_table(settings))
+        console.print(_phases_table(settings, console.width))
         return
     groups = [(codecs or {}).get(name, "") for name in settings["setting"]]
-    console.print(_groups_table(settings.iloc[chosen(groups, MOST_LINES)]))
-    more = f", of all {len(settings)} settings" if len(settings) > MOST_LINES else ""
-    say(console, f"Phase by phase: breakdown.csv{more}")
+    places = chosen(groups, MOST_LINES)
+    console.print(_groups_table(settings.iloc[places]))
+    more = f"{len(places)} of {len(settings):,} settings shown. " if len(places) < len(settings) else ""
+    say(console, f"{more}Phase by phase, of every run: breakdown.csv")
 
 
 def by_setting(breakdown: pd.DataFrame) -> pd.DataFrame:
@@ -50,18 +56,33 @@ def _named(bottlenecks: pd.Series) -> str:
     return " or ".join(name for name, _ in Counter(bottlenecks).most_common())
 
 
-def _phases_table(settings: pd.DataFrame) -> Table:
+def _phases_table(settings: pd.DataFrame, width: int) -> Table:
     shown = table("An average round, in ms")
-    shown.add_column("", no_wrap=True)
+    wide = max(map(len, SHOWN.values()))
+    first = wide if (width - wide - 4) // len(settings) >= wide - 3 else wide - 5  # or its last word below
+    shown.add_column("", width=first)
+    each = max(WORD, (width - first - 4) // len(settings) - 3)  # beside blanks and lines
     for name in settings["setting"]:
-        shown.add_column(Text(str(name)), justify="right", overflow="fold")
+        shown.add_column(Text(str(name)), justify="right", overflow="fold", max_width=each)
     for phase, column in phases_in(settings).items():
-        add_row(shown, phase, *map(milliseconds, settings[column]))
+        add_row(shown, SHOWN.get(phase, phase), *map(milliseconds, settings[column]))
     shown.add_section()
     add_row(shown, "round", *map(milliseconds, settings["round_s"]))
+    for column, called in _spread_in(settings).items():
+        add_row(shown, called, *map(milliseconds, settings[column]))
+    if "fairness" in settings and (settings["fairness"] < UNFAIR).any():
+        add_row(shown, "fairness", *(f"{value:.2f}" for value in settings["fairness"]))
     add_row(shown, "bottleneck", *settings["bottleneck"])
     add_row(shown, "its share", *(f"{100 * share:.0f} %" for share in settings["bottleneck_share"]))
     return shown
+
+
+def _spread_in(settings: pd.DataFrame) -> dict[str, str]:
+    """The columns of how long rounds took, and what they are called, where rounds differ."""
+    if any(column not in settings for column in SPREAD):
+        return {}
+    differ = settings["round_longest_s"] > SAME * settings["round_median_s"]
+    return SPREAD if differ.any() else {}
 
 
 def phases_in(breakdown: pd.DataFrame) -> dict[str, str]:

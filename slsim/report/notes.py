@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from slsim.analysis import CONFIDENCE, ELSEWHERE, FAILED, FASTER_BY, NO_TARGET, NOT_REACHED, REACHED, in_words
 from slsim.own_code import without_folder
 from slsim.recording import CODEC_OF
+from slsim.report.frontiers import interval, signed
 from slsim.report.swept import Swept
 from slsim.report.terminal import accuracy, listed
 from slsim.units import DURATION
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 BASELINE = "identity both ways"
 PERCENT = f"{100 * CONFIDENCE:.0f}"  # of intervals
-IF_OTHERWISE = "Stops paying, if devices had no fixed costs and codecs took half … if both were doubled:"
+IF_OTHERWISE = "Pays, if devices had no fixed costs and codecs took half … if both were doubled:"
 EXPLAINED = 1.01  # times the compression ratio: mini-batches of several sizes spread bytes unevenly
 EQUAL = 1e-9  # accuracies that differ by less are the same
-MOST_TARGETS, MOST_REASONS = 3, 8  # told; summary.csv has all
+MOST_TARGETS, MOST_REASONS, MOST_RATES = 3, 8, 12  # told; summary.csv has all
 
 
 def most_seeds(summary: pd.DataFrame) -> int:
@@ -40,6 +41,8 @@ def target(summary: pd.DataFrame) -> str:
         return "No target"
     windows = sorted(int(window) for window in there["target_window"].unique())
     held = f", at {' or '.join(map(in_words, windows))}" if windows != [1] else ""
+    if "target_method" in there and (there["target_method"] == "interpolated").any():
+        held += ", interpolated between evaluations"
     differs = there["target_accuracy_high"] - there["target_accuracy_low"] > EQUAL
     own = " (each seed's own, the mean)" if differs.any() else ""
     if len(targets) > MOST_TARGETS:
@@ -72,10 +75,13 @@ def of(summary: pd.DataFrame, axis: Swept | None = None) -> Iterator[str]:
     yield from _reasons(called, partly, "target_reason", "Not reached with every seed by {}: {}.")
     yield from _method(called, axis)
     yield from _diverged(called)
+    if axis is None and (called["target_state"] == REACHED).any():
+        yield "Multipliers count the activations up, as published ones mostly do, and all bytes both ways."
     yield from _baseline(called, "Multipliers" if axis is None else "Speed-ups, under the times,")
     yield from _grain(called, axis)
     if axis is None:
         yield from _above_format(called)
+        yield from _bd_rates(called)
 
 
 def _certainty(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
@@ -105,12 +111,15 @@ def _method(called: pd.DataFrame, axis: Swept | None) -> Iterator[str]:
     if not seeds:
         return
     over = f"over {' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds"
-    never = "INF: half of the seeds or more never reached the target"
+    never = "not reached: by half of the seeds or more"
     if axis is not None:
         yield f"Times are medians {over}, speed-ups geometric means; {never}."
         return
     yield f"Accuracies and multipliers are means {over} with {PERCENT} % intervals by Student's t."
-    yield f"Times and bytes are medians with their range, of bytes up and down together; {never}."
+    yield (
+        f"Times and bytes are medians with their range, of bytes up and down together; {never}; ∞: a seed "
+        "that did not."
+    )
 
 
 def _paying(called: pd.DataFrame) -> Iterator[str]:
@@ -213,6 +222,23 @@ def _above_format(called: pd.DataFrame) -> Iterator[str]:
     for seeds, group in called[above & ~proven].groupby("seeds"):
         prove = "one seed does not prove" if seeds == 1 else f"{seeds} seeds do not prove"
         yield f"The multiplier of {_names(group)} is {fewer}, which {prove} of a codec."
+
+
+def _bd_rates(called: pd.DataFrame) -> Iterator[str]:
+    """How many more bytes than the baseline each setting needed for the same accuracy."""
+    if "bd_rate" not in called:
+        return
+    rows = called[called["bd_rate"].notna() & (called["baseline"] != called["setting"])]
+    found = [
+        f"{row['called']} {signed(row['bd_rate'])}{interval(row['bd_rate_low'], row['bd_rate_high'])}"
+        for row in rows.to_dict("records")
+    ]
+    if found:
+        some = [*found[:MOST_RATES], f"{len(found) - MOST_RATES} more"] if len(found) > MOST_RATES else found
+        yield (
+            f"Bytes both ways for the same accuracy, on average over accuracies (BD-rate over {BASELINE}): "
+            f"{'; '.join(some)}."
+        )
 
 
 def _closer_than(rows: pd.DataFrame, cost: str, step: str) -> Iterator[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from slsim.report.answers import print_answers
 from slsim.report.breakdowns import print_breakdown
+from slsim.report.network_use import print_shared_links
 from slsim.report.terminal import say
 from slsim.results import StudyFolder
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-PRINTED = ("summary", "breakdown", "crossovers")
+PRINTED = ("summary", "breakdown", "crossovers", "links")
+LATER = ("links",)  # studies of older versions have none
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Tables:
     summary: pd.DataFrame | None
     breakdown: pd.DataFrame | None
     crossovers: pd.DataFrame | None
+    links: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
     path: Path | None = None
 
@@ -36,9 +39,10 @@ class Tables:
     def of(cls, folder: StudyFolder, tables: Mapping[str, pd.DataFrame] | None = None) -> Tables:
         """Those that a study saved: of `tables` those that are there, by name, or else all. Raises
         `StudyError` where one that is due is missing or damaged."""
-        found = {name: folder.load_table(name) for name in PRINTED} if tables is None else tables
-        summary, breakdown, crossovers = map(found.get, PRINTED)
-        return cls(summary, breakdown, crossovers, _notes(folder.load_manifest()), folder.path)
+        due = [name for name in PRINTED if name not in LATER or folder.has_table(name)]
+        found = {name: folder.load_table(name) for name in due} if tables is None else tables
+        summary, breakdown, crossovers, links = map(found.get, PRINTED)
+        return cls(summary, breakdown, crossovers, links, _notes(folder.load_manifest()), folder.path)
 
 
 def _notes(manifest: Mapping[str, Any]) -> tuple[str, ...]:
@@ -59,6 +63,8 @@ def print_study(console: Console, tables: Tables, *, brief: bool = False) -> Non
     if not brief:
         if tables.breakdown is not None:
             print_breakdown(console, tables.breakdown, codecs)
+        if tables.links is not None:
+            print_shared_links(console, tables.links)
         for note in tables.notes:
             say(console, note)
     if tables.path is not None:

@@ -44,8 +44,8 @@ class Swept:
 
     @property
     def title(self) -> str:
-        """For a reader: "uplink", "clients count"."""
-        return self.name.replace("_", " ")
+        """For a reader: "uplink", "clients count", "target accuracy"."""
+        return self.name.removeprefix("training_").replace("_", " ")
 
     def pretty(self, value: float) -> str:
         """A number for a reader: "287 Mbps", "0.05"."""

@@ -1,4 +1,4 @@
-"""Tables on the terminal: codecs' errors, components, models, checks."""
+"""Tables on the terminal: codecs' errors, components, models, leftovers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
-from rich.text import Text
 
 from slsim.errors import SlsimError
 from slsim.registry import Registry
@@ -16,8 +15,6 @@ from slsim.units import SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from slsim.checks import Check
 
 
 class Leftover(Protocol):
@@ -115,14 +112,3 @@ def print_models(console: Console, registry: Registry[Any]) -> None:
 def shape_text(shape: Sequence[int]) -> str:
     """`(64, 16, 16)` as "64×16×16"."""
     return "×".join(map(str, shape))
-
-
-def print_checks(console: Console, checks: Sequence[Check]) -> None:
-    """Each check's verdict, its arithmetic, and its note."""
-    for check in checks:
-        verdict = Text("ok  ", "green") if check.passed else Text("FAIL", "red")
-        console.print(verdict, Text(check.subject), soft_wrap=True)
-        for line in f"{check.arithmetic}\n{check.note}".strip().splitlines():
-            say(console, f"       {line}")
-    failed = sum(not check.passed for check in checks)
-    say(console, f"{len(checks)} checks, {failed} failed")

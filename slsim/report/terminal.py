@@ -7,6 +7,7 @@ read as markup.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from slsim.units import DURATION
+
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
 
 
 def say(console: Console, line: str) -> None:
@@ -33,8 +36,8 @@ def add_row(shown: Table, *cells: str) -> None:
 
 def listed(words: Sequence[str], most: int = 10) -> str:
     """ "qu", "qu and ms", "sp, qu and ms"; of more than `most`, the first and how many more. Words with a
-    comma of their own are quoted."""
-    words = [f'"{word}"' if "," in word else word for word in words]
+    comma of their own, outside brackets, are quoted."""
+    words = [f'"{word}"' if "," in _IN_BRACKETS.sub("", word) else word for word in words]
     if len(words) > most:
         words = [*words[: most - 1], f"{len(words) - most + 1} more"]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

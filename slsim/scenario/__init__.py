@@ -5,7 +5,7 @@
 
 from slsim.scenario.axes import Axis, axes
 from slsim.scenario.choice import Augmentation, Choice, Partition
-from slsim.scenario.labels import full_label, run_labels, setting_labels, training_labels
+from slsim.scenario.labels import codec_labels, full_label, run_labels, setting_labels, training_labels
 from slsim.scenario.network import NetworkTable
 from slsim.scenario.plan import Case, Plan, load, override, plan, read
 from slsim.scenario.rates import LinkClass, RateTable, only_rates, rewrite_traces
@@ -23,6 +23,7 @@ __all__ = [
     "RateTable",
     "Scenario",
     "axes",
+    "codec_labels",
     "full_label",
     "load",
     "only_rates",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -30,8 +30,13 @@ from slsim import boundary
 from slsim.errors import Fault, FaultsError
 from slsim.own_code import is_data, is_own_code, kept_as_text
 from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
+from slsim.scenario.titles import UNTOLD, title
 
 LEARNED_WITH = ("codec", "data", "hook", "model", "protocol")  # kinds that no clock needs
+LABEL, LONGEST_LABEL = (
+    "label",
+    60,
+)  # the key of what a codec is called by, and how many characters it may have
 MOST = 10**9  # of clients, samples, epochs and rounds: beyond every study, and within every counter
 
 
@@ -66,15 +71,21 @@ def copied(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Choice:
-    """A component of a kind by name, with every one of its parameters as JSON-safe values."""
+    """A component of a kind by name, with every one of its parameters as JSON-safe values. `called` is what
+    the scenario wants a codec to be called by (its key `label`); nothing depends on it."""
 
     kind: str
     name: str
     params: Mapping[str, Any]
+    called: str = ""
 
     def table(self) -> dict[str, Any]:
-        """As the file writes it: `{ name = …, … }`."""
+        """What it is: `{ name = …, … }`."""
         return {"name": self.name, **self.params}
+
+    def written(self) -> dict[str, Any]:
+        """As the file writes it, with its label if it has one."""
+        return {**self.table(), **({LABEL: self.called} if self.called else {})}
 
     def create(self) -> Any:
         """The component itself: a `Codec`, `Model`, `DataSource`, `Device` or `Protocol`, by kind."""
@@ -88,14 +99,31 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """Short, for tables and folders: the name, its numbers, and what else is not as by default, such
+        """Short, for folders and messages: the name, its numbers, and what else is not as by default, such
         as "ms 0.99 2" or "qu 3 stochastic"."""
-        shown = (
-            str(value)
+        return " ".join([self.name.rpartition(":")[2], *map(str, self._told.values())])
+
+    @property
+    def title(self) -> str:
+        """For tables and figures: what the scenario calls it, or else what it is, such as "MS (99 %, 2 bits)"
+        or "QU (3 bits, stochastic)"."""
+        if self.called:
+            return self.called
+        defaults = self._defaults
+        told = {
+            key: value for key, value in self._told.items() if key not in UNTOLD or value != defaults.get(key)
+        }
+        return title(self.name, told)
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        """The parameters that a label tells: numbers, and what else is not as by default."""
+        defaults = self._defaults
+        return {
+            key: value
             for key, value in self.params.items()
-            if isinstance(value, (int, float)) or value != self._defaults.get(key)
-        )
-        return " ".join([self.name.rpartition(":")[2], *shown])
+            if isinstance(value, (int, float)) or value != defaults.get(key)
+        }
 
     @property
     def _defaults(self) -> Mapping[str, Any]:
@@ -201,10 +229,28 @@ def _choose_field(kind: str, value: object, info: ValidationInfo) -> Choice:
     return choose(kind, value, info)
 
 
+def _choose_codec(value: object, info: ValidationInfo) -> Choice:
+    """A codec, which may have a label beside its parameters."""
+    if not isinstance(value, Mapping) or LABEL not in value:
+        return choose("codec", value, info)
+    called = value[LABEL]
+    if (
+        not isinstance(called, str)
+        or not called.strip()
+        or len(called) > LONGEST_LABEL
+        or not called.isprintable()
+    ):
+        what = f"must be a line of 1 to {LONGEST_LABEL} characters, found {called!r}"
+        raise FaultsError([Fault(LABEL, what)])
+    rest = {key: item for key, item in value.items() if key != LABEL}
+    return replace(choose("codec", rest, info, (LABEL,)), called=called.strip())
+
+
 def _field(kind: str) -> tuple[Any, ...]:
     """What makes a `Choice` a field: checked on the way in, a table on the way out, marked in the schema."""
     schema = WithJsonSchema({COMPONENT_MARK: kind})
-    return (BeforeValidator(partial(_choose_field, kind)), PlainSerializer(Choice.table), schema)
+    check = _choose_codec if kind == "codec" else partial(_choose_field, kind)
+    return (BeforeValidator(check), PlainSerializer(Choice.written), schema)
 
 
 CodecChoice = Annotated[Choice, *_field("codec")]
@@ -301,6 +347,9 @@ class Augmentation(Table):
         strict=True,
         ge=1,
         le=10_000,
-        description="pixels of black around, of which as many are cut off again",
+        description="Images get so many black pixels around, and are cropped at a random place "
+        "to their former size.",
     )
-    flip: bool = Field(False, strict=True, description="left to right, every other image on average")
+    flip: bool = Field(
+        False, strict=True, description="Every other image, on average, is flipped left to right."
+    )

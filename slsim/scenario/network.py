@@ -27,29 +27,44 @@ class TreeLevel(Table):
     """One level of a tree between the clients and the server: access points, or what is behind them."""
 
     count: int = Field(
-        strict=True, ge=1, le=100_000, description="how many; those below are dealt out to them in turn"
+        strict=True,
+        ge=1,
+        le=100_000,
+        description="How many there are. Those below are dealt out to them in turn.",
     )
-    rate: RateOrTrace = Field(description="of each, to the level above, or of its medium; or a trace")
-    latency: Latency = Field(default="0 s", validate_default=True, description="one way")
+    rate: RateOrTrace = Field(
+        description="The rate of each, to the level above or of its medium, or a trace."
+    )
+    latency: Latency = Field(
+        default="0 s", validate_default=True, description="The latency of every access link, one way."
+    )
     duplex: Literal["full", "half"] = Field(
-        "full", description="both directions at once, or one medium for both, as Wi-Fi is"
+        "full", description="Whether both directions are served at once, or by one medium, as in Wi-Fi."
     )
 
 
 class FramingTable(Table):
     """Every `segment` bytes of a payload travel with `header` bytes; "none" is a header of 0."""
 
-    segment: int = Field(1448, strict=True, ge=1, le=65_535, description="bytes of a payload in one packet")
+    segment: int = Field(
+        1448, strict=True, ge=1, le=65_535, description="The number of bytes of a payload in one packet."
+    )
     header: int = Field(
-        66, strict=True, ge=0, le=65_535, description="bytes of Ethernet, IP and TCP header on each"
+        66,
+        strict=True,
+        ge=0,
+        le=65_535,
+        description="The number of bytes of the headers of Ethernet, IP and TCP on each packet.",
     )
 
 
 class JitterTable(Table):
     """Access links' rates vary: every `every` each is drawn anew, evenly from rate × (1 ± `spread`)."""
 
-    spread: float = Field(strict=True, gt=0, lt=1, description="0.2: between 80 % and 120 % of the rate")
-    every: Duration = Field(description="how often")
+    spread: float = Field(
+        strict=True, gt=0, lt=1, description="How far rates vary: 0.2 is from 80 % to 120 % of the rate."
+    )
+    every: Duration = Field(description="How often rates are drawn anew.")
 
     @model_validator(mode="after")
     def _takes_time(self) -> JitterTable:
@@ -76,39 +91,53 @@ class NetworkTable(Table):
     """[network]: the links between the clients and the server, and what runs over them."""
 
     uplink: AccessRate = Field(
-        default="100 Mbps", validate_default=True, description="client → server: a rate, a trace, or classes"
+        default="100 Mbps",
+        validate_default=True,
+        description="The links from each client to the server: a rate, a trace, or classes.",
     )
-    downlink: AccessRate = Field(default="100 Mbps", validate_default=True, description="server → client")
-    latency: Latency = Field(default="2 ms", validate_default=True, description="one way")
+    downlink: AccessRate = Field(
+        default="100 Mbps", validate_default=True, description="The links from the server to each client."
+    )
+    latency: Latency = Field(
+        default="2 ms", validate_default=True, description="The latency of every access link, one way."
+    )
     sharing: Literal["dedicated", "shared", "fifo"] = Field(
         "dedicated",
-        description="an uplink and a downlink for each client; or one of each for all, shared fairly, or by "
-        "one transfer at a time",
+        description="Whether each client has an uplink and a downlink of its own, or all share "
+        "one of each, fairly or by one transfer at a time.",
     )
     medium: RateOrTrace | None = Field(
         None,
-        description="one half-duplex medium that every transfer crosses, up or down, as in a Wi-Fi cell: a "
-        "rate or a trace",
+        description="A half-duplex medium that every transfer crosses, up or down, as in a "
+        "Wi-Fi cell: a rate or a trace.",
     )
     access_points: Annotated[tuple[TreeLevel, ...], BeforeValidator(_tree)] = Field(
-        (), description="a tree between clients and server: its levels, from the clients upward"
+        (), description="A tree between clients and server: its levels, from the clients upward."
     )
-    ingress: RateOrTrace | None = Field(None, description="of the server, shared by all uploads")
-    egress: RateOrTrace | None = Field(None, description="of the server, shared by all downloads")
+    ingress: RateOrTrace | None = Field(
+        None, description="The rate of the server's own link that all uploads share."
+    )
+    egress: RateOrTrace | None = Field(
+        None, description="The rate of the server's own link that all downloads share."
+    )
     transport: TransportChoice = Field(
-        default="fluid", validate_default=True, description="what the links are used by"
+        default="fluid", validate_default=True, description="The transport that uses the links."
     )
     framing: Annotated[FramingTable, BeforeValidator(_framing)] = Field(
-        default_factory=dict, validate_default=True, description='headers on the wire, or "none"'
+        default_factory=dict, validate_default=True, description='The headers on the wire, or "none".'
     )
     burst: Size = Field(
         default="0 B",
         validate_default=True,
-        description="what an access link lets pass at once after it was idle, as a shaper's bucket does",
+        description="The bytes that an access link lets pass at once after it was idle, as a "
+        "shaper's bucket does.",
     )
-    jitter: JitterTable | None = Field(None, description="seeded variation of the access links' rates")
+    jitter: JitterTable | None = Field(None, description="A seeded variation of the access links' rates.")
     loss: float = Field(
-        0.0, strict=True, ge=0, description="share of packets lost, up to 0.1: caps each transfer's rate"
+        0.0,
+        strict=True,
+        ge=0,
+        description="The share of packets that are lost, up to 0.1. It limits each transfer's rate.",
     )
 
     @field_validator("loss")

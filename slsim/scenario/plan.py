@@ -20,7 +20,14 @@ from slsim.scenario.choice import Table
 from slsim.scenario.keys import with_key
 from slsim.scenario.normal_form import normal_form, text, written
 from slsim.scenario.seed_keys import set_seeds, split_seeds
-from slsim.scenario.sweep import Combination, combinations, grids, stands_for_several, swept_around
+from slsim.scenario.sweep import (
+    Combination,
+    combinations,
+    grids,
+    stands_for_several,
+    swept_around,
+    with_targets_swept,
+)
 from slsim.scenario.tables import Scenario
 
 
@@ -131,7 +138,8 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     if bad := list(bound_faults(document)):
         raise ScenarioError(bad, source)
     base, seeds, bad = split_seeds(document)
-    faults = dict.fromkeys(bad)
+    base, clash = with_targets_swept(base)
+    faults = dict.fromkeys([*bad, *clash])
     sweep = base.pop("sweep", {})
     try:
         swept = grids(sweep, len(seeds) or 1)

@@ -43,25 +43,33 @@ Latency = Annotated[Duration, AfterValidator(_a_latency)]
 class RateTable(Table):
     """The rate of a link: the same at all times, or from a trace."""
 
-    rate: Rate | None = Field(None, description="the same at all times; or a trace:")
+    rate: Rate | None = Field(
+        None, description="A rate that is the same at all times. A trace may stand instead."
+    )
     trace: str | None = Field(
         None,
-        description="a file of rates over time, or a folder of such files, sorted by name and dealt out: "
-        "client (or access point) k gets file k mod their number",
+        description="A file of rates over time, or a folder of such files, sorted by name and "
+        "dealt out: client (or access point) k gets file k mod their number.",
     )
     format: Literal["csv", "seconds-mbps", "mahimahi"] | None = Field(
-        None, description="of the trace; left out: told by its content"
+        None, description="The format of the trace. Left out, its content tells it."
     )
-    column: str | None = Field(None, description="of a table with several rates: the name of the one to use")
-    unit: str | None = Field(None, description='of rates in a table that does not say it, such as "kbps"')
-    time: str | None = Field(None, description="the name of the column of times, where it is not plain")
-    time_unit: str | None = Field(None, description='of times in a table that does not say it, such as "ms"')
+    column: str | None = Field(
+        None, description="The name of the column to use, of a table with several rates."
+    )
+    unit: str | None = Field(
+        None, description='The unit of rates in a table that does not say it, such as "kbps".'
+    )
+    time: str | None = Field(None, description="The name of the column of times, where it is not plain.")
+    time_unit: str | None = Field(
+        None, description='The unit of times in a table that does not say it, such as "ms".'
+    )
     where: dict[str, str | int | float] | None = Field(
-        None, description="only lines with these values in these columns, such as { run_num = 1 }"
+        None, description="Only lines with these values in these columns count, such as { run_num = 1 }."
     )
-    period: Duration | None = Field(None, description="after which a trace of rates starts again")
+    period: Duration | None = Field(None, description="The time after which a trace of rates starts again.")
     shift: Duration | None = Field(
-        None, description="client (or access point) k starts k times that into the trace"
+        None, description="Client (or access point) k starts k times this into the trace."
     )
     _traces: tuple[Trace | Opportunities, ...] = PrivateAttr(())
 
@@ -103,7 +111,9 @@ class RateTable(Table):
 class LinkClass(RateTable):
     """The access links of a share of the clients, in one direction."""
 
-    latency: Latency | None = Field(None, description="one way; left out: the network's")
+    latency: Latency | None = Field(
+        None, description="The latency one way. It is the network's where this is left out."
+    )
     share: float | None = Field(None, strict=True, gt=0, le=1, description=shares.MEANING)
 
 

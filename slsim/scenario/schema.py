@@ -6,19 +6,25 @@ from typing import Any
 
 from slsim.registry import HIDDEN, registry_of
 from slsim.scenario.bounds import MOST_CASES
-from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK
+from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK, LABEL, LONGEST_LABEL
 from slsim.scenario.tables import Scenario
 
 _RANGE = {"type": "string", "pattern": r"\.\..*/\s*[0-9]+(\s+(log|linear))?\s*$"}
 _VALUES = {"anyOf": [{"type": "array", "minItems": 1}, _RANGE]}
+_LABEL = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_LABEL,
+    "description": "What tables and figures call this codec, instead of what it is.",
+}
 _POINT = {
     "type": "object",
     "properties": {"seed": False, "seeds": False, "name": False},
     "minProperties": 1,
 }
 _SWEEP = {
-    "description": "dotted keys, each with the values to run, or with a range of them; or several such "
-    "tables, whose cases are joined",
+    "description": "Dotted keys, each with the values to run, or with a range of them. Several such tables "
+    "may stand, whose cases are joined.",
     "anyOf": [
         {
             "type": "object",
@@ -63,7 +69,7 @@ def _seeds(properties: dict[str, Any]) -> None:
     kept = {key: seed[key] for key in ("default", "description", "title") if key in seed}
     properties["seed"] = {**kept, "anyOf": [_bare(seed), several]}
     count = {"type": "integer", "minimum": 1, "maximum": MOST_CASES}
-    what = "each setting is run with so many seeds, from seed on; or let seed be a list"
+    what = "Each setting is run with so many seeds, from seed on. A list as seed says the same."
     properties["seeds"] = {**count, "description": what}
 
 
@@ -84,9 +90,10 @@ def _unnest(definition: dict[str, Any]) -> None:
 
 
 def _choice(kind: str, rest: dict[str, Any]) -> dict[str, Any]:
-    """A component by name, or as a table of its name and parameters."""
-    tables = [_component(kind, name, {}, []) for name in registry_of(kind).names()]
-    return {**rest, "anyOf": [*_short(kind), *tables, _own(kind, {}, [])]}
+    """A component by name, or as a table of its name and parameters; a codec may have a label there."""
+    own = {LABEL: _LABEL} if kind == "codec" else {}
+    tables = [_component(kind, name, own, []) for name in registry_of(kind).names()]
+    return {**rest, "anyOf": [*_short(kind), *tables, _own(kind, own, [])]}
 
 
 def _one_or_list(kind: str, rest: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 TOLERANCE = 0.01  # of the sum of shares
-MEANING = "of the clients; all add up to 1 (within 1 %), or all are left out and equal"
+MEANING = "The share of the clients. All shares add up to 1 (within 1 %), or all are left out and equal."
 
 
 def check(shares: Sequence[float | None]) -> None:

@@ -14,6 +14,7 @@ from slsim.scenario.bounds import MOST_CASES
 from slsim.scenario.ranges import is_range, points
 
 CLASS_KEYS = {"share", "device"}  # by which a table is a class of clients
+TARGET = "target_accuracy"  # of [training]: a list of targets is a sweep over them
 _LISTS = ("network.access_points", "training.schedule.milestones", "training.hooks")  # their values are lists
 
 
@@ -40,6 +41,23 @@ def is_value(key: str, values: Sequence[Any]) -> bool:
 def stands_for_several(key: str, value: object) -> bool:
     """Whether a value that is set for `key` is a sweep: a list of values, or a range."""
     return is_range(value) or (isinstance(value, list) and not is_value(key, value))
+
+
+def with_targets_swept(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """`document` with a list of targets in [training] as a sweep over them; and what is wrong with that."""
+    training, sweep = document.get("training"), document.get("sweep") or {}
+    given = training.get(TARGET) if isinstance(training, Mapping) else None
+    if not isinstance(training, Mapping) or not isinstance(given, list):
+        return dict(document), []
+    tables = sweep if isinstance(sweep, list) else [sweep]
+    if not given or not all(isinstance(table, Mapping) for table in tables):
+        return dict(document), []  # the fault is told where the value is checked
+    key = f"training.{TARGET}"
+    rest = {**document, "training": {name: value for name, value in training.items() if name != TARGET}}
+    if any(one in (key, "training") for table in tables for one in table):
+        return rest, [Fault(key, "is a list, and swept too; say the targets once")]
+    with_targets = [{**table, key: given} for table in tables]
+    return {**rest, "sweep": with_targets if isinstance(sweep, list) else with_targets[0]}, []
 
 
 def grids(sweep: object, seeds: int) -> list[Grid]:

@@ -50,9 +50,9 @@ class DataTable(ComponentTable):
         BeforeValidator(Partition.parse),
         PlainSerializer(Partition.table),
         WithJsonSchema(PARTITION_SCHEMA),
-    ] = Field(Partition("iid"), description="which client holds which training samples")
+    ] = Field(Partition("iid"), description="Which client holds which training samples.")
     augment: Augmentation | None = Field(
-        None, description="random changes of training images; none if left out"
+        None, description="Random changes of training images. There are none where this is left out."
     )
 
     @field_validator("component", mode="before")
@@ -66,7 +66,7 @@ class ModelTable(ComponentTable):
     has a head on the clients."""
 
     component: Annotated[NestedChoice, WithJsonSchema({COMPONENT_MARK: "model"})]
-    cut: str | int = Field(description="a named cut of the model, or the number of layers on the client")
+    cut: str | int = Field(description="A named cut of the model, or the number of layers on the client.")
 
     @field_validator("component", mode="before")
     @classmethod
@@ -74,7 +74,8 @@ class ModelTable(ComponentTable):
         return choose("model", value, info, cls.own_keys())
 
     head_cut: str | int | None = Field(
-        None, description='after which layer the head on the clients begins ("u-shaped"), as cut is told'
+        None,
+        description='The layer after which the head on the clients begins ("u-shaped"), told as the cut is.',
     )
 
     @field_validator("cut", "head_cut", mode="before")
@@ -100,7 +101,7 @@ class ModelTable(ComponentTable):
 class DeviceShare(Table):
     """One class of client devices and the share of the clients that have it."""
 
-    device: DeviceChoice = Field(description="a device")
+    device: DeviceChoice = Field(description="The device.")
     share: float | None = Field(None, strict=True, gt=0, le=1, description=shares.MEANING)
 
 
@@ -121,21 +122,24 @@ def _device_table(shares: tuple[DeviceShare, ...]) -> Any:
 class ClientsTable(Table):
     """[clients]: how many, their mini-batches, and their devices."""
 
-    count: int = Field(10, strict=True, ge=1, le=10**6, description="clients")
+    count: int = Field(10, strict=True, ge=1, le=10**6, description="The number of clients.")
     per_round: int | None = Field(
         None,
         strict=True,
         ge=1,
         le=MOST,
-        description="of them take part in a round, drawn anew; left out: all",
+        description="How many clients take part in a round, drawn anew each time. All do where "
+        "it is left out.",
     )
-    batch_size: int = Field(10, strict=True, ge=1, le=MOST, description="samples of a client's mini-batch")
+    batch_size: int = Field(
+        10, strict=True, ge=1, le=MOST, description="The number of samples in a client's mini-batch."
+    )
     device: Annotated[
         tuple[DeviceShare, ...], BeforeValidator(_device_shares), PlainSerializer(_device_table)
     ] = Field(
         default="atlas-200-dk",
         validate_default=True,
-        description="a device, or a list of { device, share }",
+        description="The device of every client, or a list of { device, share }.",
         json_schema_extra={ALTERNATIVE_MARK: "device"},
     )
 
@@ -149,9 +153,13 @@ class ClientsTable(Table):
 class ServerTable(Table):
     """[server]: its device, and how many clients it can compute for at a time."""
 
-    device: DeviceChoice = Field(default="rtx-3090", validate_default=True, description="a device")
+    device: DeviceChoice = Field(default="rtx-3090", validate_default=True, description="The device.")
     parallel: int = Field(
-        1, strict=True, ge=1, le=MOST, description="clients served at a time; the others queue"
+        1,
+        strict=True,
+        ge=1,
+        le=MOST,
+        description="The number of clients that the server computes for at a time. The others queue.",
     )
 
 
@@ -162,18 +170,25 @@ class CodecTable(Table):
     """[codec]: what encodes the activations on their way up and their gradients on their way down; and, where
     a head is on the clients, its features on their way down and their gradients on their way up."""
 
-    uplink: CodecChoice = Field(default="identity", validate_default=True, description="of the activations")
-    downlink: CodecChoice = Field(default="identity", validate_default=True, description="of the gradients")
+    uplink: CodecChoice = Field(
+        default="identity", validate_default=True, description="The codec of the activations."
+    )
+    downlink: CodecChoice = Field(
+        default="identity", validate_default=True, description="The codec of the activations' gradients."
+    )
     weights: CodecChoice = Field(
-        default="identity", validate_default=True, description="of model weights, where a protocol sends them"
+        default="identity",
+        validate_default=True,
+        description="The codec of model weights, where a protocol sends them.",
     )
 
     head_downlink: CodecChoice | None = Field(
         None,
-        description='of the features that a head on the clients receives ("u-shaped"); left out: identity',
+        description="The codec of the features that a head on the clients receives "
+        '("u-shaped"). It is identity where this is left out.',
     )
     head_uplink: CodecChoice | None = Field(
-        None, description="of these features' gradients; left out: identity"
+        None, description="The codec of these features' gradients. It is identity where this is left out."
     )
 
     @field_validator("uplink", "downlink", "weights", "head_downlink", "head_uplink")
@@ -192,9 +207,13 @@ class Scenario(Table):
     """One setting, whole: everything that a run depends on."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200, description="also the results folder's name"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=200,
+        description="The study's name, which is that of its results folder too.",
     )
-    seed: int = Field(0, strict=True, ge=0, lt=2**63, description="every random draw derives from it")
+    seed: int = Field(
+        0, strict=True, ge=0, lt=2**63, description="The seed that every random draw derives from."
+    )
     data: DataTable
     model: ModelTable
     clients: ClientsTable = Field(default_factory=dict, validate_default=True)
@@ -303,9 +322,9 @@ class Scenario(Table):
             self.clients.table(),
         )
         codec = {
-            key: value
-            for key, value in self.codec.table().items()
-            if not key.startswith("head_") or value != IDENTITY.table()  # left out, it is the same
+            key: choice.table()
+            for key, choice in self.codec.choices().items()
+            if not key.startswith("head_") or choice.table() != IDENTITY.table()  # left out, it is the same
         }
         tables = {"seed": self.seed, "data": self.data.table(), "model": self.model.table()}
         if by_time:

@@ -19,6 +19,8 @@ from slsim.scenario.schedule import SCHEDULE_SCHEMA, Schedule
 from slsim.units import Duration, Size
 
 MOST_THREADS = 1024
+Method = Literal["stepped", "interpolated"]
+STEPPED: Method = "stepped"
 _BASELINE = re.compile(r"baseline(?:\s*-\s*([0-9]+(?:\.[0-9]+)?)\s*%)?")
 
 
@@ -30,14 +32,21 @@ def _listed(hooks: object) -> object:
 class StopTable(Table):
     """What ends a training before its epochs do, whichever comes first; looked at after each round."""
 
-    uplink: Size | None = Field(None, description="bytes that all clients sent")
-    downlink: Size | None = Field(None, description="bytes that all clients received")
-    bytes: Size | None = Field(None, description="bytes that clients sent and received together")
+    uplink: Size | None = Field(None, description="Stop once all clients together have sent so many bytes.")
+    downlink: Size | None = Field(
+        None, description="Stop once all clients together have received so many bytes."
+    )
+    bytes: Size | None = Field(
+        None, description="Stop once clients have sent and received so many bytes together."
+    )
     time: Duration | None = Field(
-        None, description="simulated time; what is learned then depends on links and devices"
+        None,
+        description="Stop after so much simulated time. What is learned then depends on links and devices.",
     )
     target: bool = Field(
-        False, strict=True, description="target_accuracy, once target_window has confirmed it"
+        False,
+        strict=True,
+        description="Stop once target_accuracy is reached and target_window has confirmed it.",
     )
 
     @model_validator(mode="after")
@@ -57,14 +66,18 @@ class TrainingTable(Table):
     """[training]: the protocol, the optimizer (SGD), how long, and what accuracy is aimed at."""
 
     protocol: ProtocolChoice = Field(
-        default="splitfed", validate_default=True, description="who does what when"
+        default="splitfed", validate_default=True, description="The protocol: who does what when."
     )
-    epochs: int = Field(6, strict=True, ge=1, le=MOST, description="passes over the training data")
+    epochs: int = Field(
+        6, strict=True, ge=1, le=MOST, description="The number of passes over the training data."
+    )
     learning_rate: float = Field(
-        0.05, strict=True, gt=0, le=1e30, description="of stochastic gradient descent"
+        0.05, strict=True, gt=0, le=1e30, description="The learning rate of stochastic gradient descent."
     )
-    momentum: float = Field(0.9, strict=True, ge=0, lt=1, description="Nesterov's is not used")
-    weight_decay: float = Field(0.0, strict=True, ge=0, le=1e30, description="L2 penalty")
+    momentum: float = Field(0.9, strict=True, ge=0, lt=1, description="The momentum, not Nesterov's.")
+    weight_decay: float = Field(
+        0.0, strict=True, ge=0, le=1e30, description="The weight decay, an L2 penalty."
+    )
     schedule: Annotated[
         Schedule,
         BeforeValidator(Schedule.parse),
@@ -72,56 +85,70 @@ class TrainingTable(Table):
         WithJsonSchema(SCHEDULE_SCHEMA),
     ] = Field(
         Schedule("constant"),
-        description='of the learning rate: "constant", "cosine" (0 after the last epoch), or '
-        "{ milestones = [60, 120], factor = 0.2 } (in epochs)",
+        description='The schedule of the learning rate: "constant", "cosine" (0 after the last epoch), or '
+        "{ milestones = [60, 120], factor = 0.2 } (in epochs).",
     )
-    max_rounds: int | None = Field(None, strict=True, ge=1, le=MOST, description="end after so many rounds")
+    max_rounds: int | None = Field(
+        None, strict=True, ge=1, le=MOST, description="The training ends after so many rounds."
+    )
     stop: StopTable | None = Field(
         None,
-        description='end early, beside epochs: { uplink = "500 MB" }, { time = "1 h" }, { target = true }, …',
+        description="What ends a training early, beside epochs: "
+        '{ uplink = "500 MB" }, { time = "1 h" }, { target = true }, ….',
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the arithmetic inside the model; what crosses the cut is float32"
+        "float32",
+        description="The precision of the arithmetic inside the model. What crosses the cut is float32.",
     )
     channels_last: bool = Field(
-        True, strict=True, description="lay images out with their channels last, for convolutions"
+        True,
+        strict=True,
+        description="Whether images are laid out with their channels last, which speeds convolutions up.",
     )
     threads: int = Field(
         1,
         strict=True,
         ge=1,
         le=MOST_THREADS,
-        description="threads that torch computes a training with; part of what is learned, because sums of "
-        "floats depend on it",
+        description="The number of threads that torch computes a training with. It is part of what is "
+        "learned, because sums of floats depend on it.",
     )
     evaluate_every: int | None = Field(
         None,
         strict=True,
         ge=1,
         le=MOST,
-        description="rounds between two test evaluations; left out: once an epoch",
+        description="The number of rounds between two test evaluations. Left out, there is one an epoch.",
     )
     weighting: Literal["samples", "clients"] = Field(
-        "samples", description="how much a client counts in averages: by its samples, or all alike"
+        "samples", description="How much a client counts in averages: by its samples, or all alike."
     )
     aggregation: Literal["free", "server", "all-reduce"] = Field(
         "free",
-        description="how clients that are averaged every step exchange their own gradients: free of charge "
-        "as in the paper, up to the server and their mean down, or in a ring among the clients",
+        description="How clients that are averaged every step exchange their own gradients: free of charge "
+        "as in the paper, up to the server and their mean down, or in a ring among the clients.",
     )
     hooks: Annotated[tuple[HookChoice, ...], BeforeValidator(_listed)] = Field(
-        (), description="what is measured after rounds, beside the accuracy"
+        (), description="What is measured after rounds, beside the accuracy."
     )
     target_accuracy: float | str = Field(
         "baseline",
-        description='test accuracy aimed at: a number up to 1, "baseline" (what the uncompressed run held), '
-        'or "baseline - 1%" (a percentage point below that)',
+        description="The test accuracy that is aimed at: a number up to 1, "
+        '"baseline" (what the uncompressed run held), or "baseline - 1%" (a percentage point below '
+        "that). A list of these is a target each.",
     )
     target_window: int = Field(
         3,
         strict=True,
         ge=1,
-        description="evaluations in a row; the first and more than half must be at or above the target",
+        description="The number of evaluations in a row of which the first and more than half "
+        "must be at or above the target.",
+    )
+
+    target_method: Method = Field(
+        STEPPED,
+        description="Where rounds, time and bytes to the target are read: at the evaluation that reached it, "
+        "or interpolated between that one and the one before.",
     )
 
     @model_validator(mode="before")

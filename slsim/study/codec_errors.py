@@ -63,7 +63,7 @@ def codec_errors(asked: Plan, results: Path, tell: Tell = silent) -> tuple[pd.Da
     rows = [
         {
             "series": series,
-            "codec": Choice("codec", name, params).label,
+            "codec": Choice("codec", name, params).title,
             "lossless": bool(stage),
             **_measure(codecs.create(name, **params, **stage), batches),
         }
@@ -75,7 +75,7 @@ def codec_errors(asked: Plan, results: Path, tell: Tell = silent) -> tuple[pd.Da
         folder.save_scenario(*localised(asked.document()))
     table = pd.DataFrame(rows)
     folder.save_table("errors", table)
-    figures.draw_errors(folder)
+    figures.draw(folder, only=["errors_over_ratio"])
     return table, folder
 
 

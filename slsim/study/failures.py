@@ -75,3 +75,14 @@ def _own_place(error: BaseException, scenario: Scenario) -> str:
     file = Path(own[-1].filename).name
     who = f"{choice.kind} {file}:{choice.name.rpartition(':')[2]}" if choice else file
     return f"{who}, in {own[-1].name}, line {own[-1].lineno}: "
+
+
+def failed_before(folder: StudyFolder) -> tuple[Failure, ...]:
+    """The trainings that failed when a study was run, as its manifest has them."""
+    listed = StudyFolder.of(folder.trainings.parent).load_manifest().get("failed", {})
+    known = listed.items() if isinstance(listed, dict) else ()
+    return tuple(
+        Failure(label, str(one["reason"]), folder.error_file(str(one["training"])), str(one["training"]))
+        for label, one in known
+        if isinstance(one, dict) and one.keys() >= {"training", "reason"}
+    )

@@ -35,5 +35,5 @@ def share_out(asked: Plan, results: Path) -> tuple[pd.DataFrame, StudyFolder]:
     if not folder.scenario_file.exists():
         folder.save_scenario(*localised(asked.document()))
     folder.save_table("partition", table)
-    figures.draw_partition(folder)
+    figures.draw(folder, only=["partition"])
     return table, folder

@@ -10,29 +10,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
 from slsim import analysis
 from slsim.analysis import Run
-from slsim.checks import Check, check_runs
+from slsim.checks import check_runs
 from slsim.circumstances import circumstances
-from slsim.errors import RecordingError, ReplayError
+from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
+from slsim.report.plots import Plots
 from slsim.report.study_tables import Tables, print_study
 from slsim.results import StudyFolder, environment
 from slsim.scenario import Case, Plan, load, override, plan, read
+from slsim.scenario.axes import Axis
 from slsim.study import tracing
 from slsim.study.clocks import Clocks
-from slsim.study.failures import Failure
+from slsim.study.failures import Failure, failed_before
 from slsim.study.inputs import localised
 from slsim.study.integrity import faults
 from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
+from slsim.study.plotting import TablesOf
+from slsim.units import nearest
+from slsim.verdict import Check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,12 +53,15 @@ class Study:
     - `curves`: one row an evaluation and run; `timeline`: one row a round and run;
     - `breakdown`: one row a run: where the seconds of an average round go;
     - `crossovers`: where each setting stops paying, over each swept number;
+    - `round`: one round of each setting, step by step in time;
+    - `links`: one row a link and run: what it carried, and how busy it was;
+    - `frontier`: one row a setting and budget of bytes: the accuracy held within it;
     - `measurements`: what hooks measured.
 
-    All are pandas DataFrames, computed when first asked for. `played` are the runs themselves, with their
-    recordings and timelines. `failures` are the trainings that a run could not do, `damaged` has an error for
-    each training that is there and cannot be read; `trust` says whether a replay may run code of the study's
-    own.
+    All are pandas DataFrames, computed when first asked for; `plot` draws them. `played` are the runs
+    themselves, with their recordings and timelines. `failures` are the trainings that a run could not do,
+    `damaged` has an error for each training that is there and cannot be read; `trust` says whether a replay
+    may run code of the study's own.
     """
 
     def __init__(
@@ -99,6 +107,16 @@ class Study:
         """The runs: each with its recording, its timeline and its scenario."""
         return self._played.runs
 
+    @property
+    def cases(self) -> list[Case]:
+        """The settings with their seeds, those that failed too."""
+        return [Case(case.values, case.scenario) for case in self._played.cases]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The numbers that are swept."""
+        return self._played.axes
+
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row a run, those that failed too."""
@@ -130,9 +148,55 @@ class Study:
         return analysis.crossovers(self.summary, self._played.axes, self._played.speed_ups)
 
     @cached_property
+    def round(self) -> pd.DataFrame:
+        """One round of each setting, step by step: what each client and the server did, and when."""
+        return analysis.one_round(self.played)
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """One row a run and link: what it carried, how busy it was; clients' own links together."""
+        return analysis.links(self.played)
+
+    @cached_property
+    def frontier(self) -> pd.DataFrame:
+        """One row a setting and budget of bytes, up and down together: the accuracy held within it."""
+        return analysis.accuracy_at(analysis.staircases(self.played, "total"))
+
+    def bd_rate(self, against: str, counted: Literal["total", "uplink"] = "total") -> pd.DataFrame:
+        """Bjøntegaard's difference in bytes of every setting over the setting `against`, seed by seed: -0.5
+        says that half of the bytes were needed for the same accuracy, on average over accuracies.
+
+        Args:
+            against: A setting, as `summary["setting"]` has it.
+            counted: Bytes up and down together, or those up alone.
+
+        Returns:
+            One row a setting: `setting`, `seeds` (those in which both have accuracies in common), `bd_rate`
+            (of the geometric mean), and the ends of its 95 % interval, `bd_rate_low` and `bd_rate_high`.
+
+        Raises:
+            StudyError: If there is no such setting.
+
+        Example:
+            >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
+            >>> study.bd_rate("QU (3 bits)")  # doctest: +SKIP
+        """
+        settings = [run.setting for run in self.played]
+        if against not in settings:
+            hint = nearest(against, settings)
+            listed = ", ".join(dict.fromkeys(settings))
+            raise StudyError(f'{self.path} has no setting "{against}"; {hint}there are: {listed}')
+        return analysis.bd_rates_over(analysis.staircases(self.played, counted), against)
+
+    @cached_property
     def measurements(self) -> pd.DataFrame:
         """What hooks measured, one row a number."""
         return analysis.measurements(self.played)
+
+    @property
+    def plot(self) -> Plots:
+        """Its figures, drawn from these tables."""
+        return Plots(TablesOf(self, self._folder))
 
     @property
     def tables(self) -> Tables:
@@ -141,6 +205,7 @@ class Study:
             self.summary,
             self.breakdown,
             self.crossovers,
+            self.links,
             self.notes,
             self.path if self._is_saved else None,
         )
@@ -158,13 +223,10 @@ class Study:
     @uncollected()
     def save(self, manifest: Mapping[str, Any]) -> None:
         """Write the tables and the manifest, and last the figures drawn from the tables."""
-        tables = {
-            name: getattr(self, name) for name in ("runs", "summary", "curves", "breakdown", "crossovers")
-        }
-        if len(self.measurements):
-            tables["measurements"] = self.measurements
-        for name, table in tables.items():
-            self._folder.save_table(name, table)
+        for name in SAVED:
+            table = getattr(self, name)
+            if len(table) or name != "measurements":
+                self._folder.save_table(name, table)
         seeds = list(dict.fromkeys(case.scenario.seed for case in self._played.cases))
         seed = seeds[0] if len(seeds) == 1 else seeds
         self._folder.save_manifest({**environment(), "seed": seed, **manifest, **self._remarks()})
@@ -179,13 +241,16 @@ class Study:
     def check(self) -> list[Check]:
         """Whether bytes, multipliers, times and the saved tables follow from the recordings, whether these
         can be read, and whether the clock contradicts itself."""
-        wrong = [Check("recordings", False, str(error)) for error in self.damaged]
-        wrong += [Check(f"clock of {label}", False, alarm) for label, alarm in self.alarms.items()]
+        wrong = [Check("recordings", False, str(error), group="recordings") for error in self.damaged]
+        wrong += [
+            Check(f"clock of {label}", False, alarm, group="clock") for label, alarm in self.alarms.items()
+        ]
         damaged = faults(self._folder)
-        wrong += [Check(file, False, why) for file, why in damaged.items()]
-        computed = {"runs": self.runs, "summary": self.summary}
-        saved = {name: self._folder.load_table(name) for name in computed if f"{name}.csv" not in damaged}
+        wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
+        there = [name for name in SAVED if self._folder.has_table(name) and f"{name}.csv" not in damaged]
         with own_code("never"):
+            computed = {name: getattr(self, name) for name in there}
+            saved = {name: self._folder.load_table(name) for name in there}
             return wrong + check_runs(self.played, computed, saved)
 
     def replay(self, overrides: Mapping[str, Any], *, save: bool = True) -> Study:
@@ -203,7 +268,42 @@ class Study:
         "0:3", "5:", "5". `study.trace("ms, seed 0", "0:3", "trace.json")`."""
         return tracing.trace(self.played, run, rounds, output)
 
+    def report(
+        self, path: str | Path | None = None, *, over: str | None = None, rates: str | None = None
+    ) -> Path:
+        """Write one HTML file that opens without a network: tables, curves, and a slider that times every
+        curve again and shows who is fastest.
 
+        Args:
+            path: The file; left out, report.html in the study's folder.
+            over: The number that the slider moves through, as a scenario calls it; left out, network.uplink.
+            rates: Its values, as --set takes them; left out, those that the study sweeps, or else 20 from
+                1 Mbps to 1 Gbps and the study's own.
+
+        Returns:
+            Where the file is.
+
+        Raises:
+            StudyError: If Plotly is not installed, the slider that is asked for cannot be, or a replay that
+                was not saved is given no path.
+
+        Example:
+            >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
+            >>> study.report("report.html", rates="10 Mbps .. 100 Mbps / 10")  # doctest: +SKIP
+        """
+        if path is None and not self._is_saved:
+            raise StudyError("this replay was not saved, so it has no folder: give the report a path")
+        from slsim.study import reporting  # which opens studies itself
+
+        made = reporting.material_of(self, self._folder, reporting.Asked(over, rates))
+        return reporting.write(made, self.path / reporting.FILE if path is None else Path(path))
+
+
+# The tables that are saved, the last where a scenario has hooks.
+SAVED = (
+    *("runs", "summary", "curves", "breakdown", "crossovers", "links", "frontier"),
+    *("round", "measurements"),
+)
 SHOWN = (
     *("setting", "seeds", "reached", "held_accuracy", "held_accuracy_low", "held_accuracy_high"),
     *("time_to_target_s", "time_to_target_s_least", "time_to_target_s_most", "bytes_to_target"),
@@ -242,7 +342,7 @@ class _Source:
     def of(cls, folder: StudyFolder) -> _Source:
         """A study as it lies in its folder."""
         cases = load(folder.scenario_file).cases
-        return cls(folder, read(folder.scenario_file), cases, Stored(folder, cases), _failed_before(folder))
+        return cls(folder, read(folder.scenario_file), cases, Stored(folder, cases), failed_before(folder))
 
     def replayed(self, overrides: Mapping[str, Any], *, trust: bool, save: bool = True) -> Study:
         """The study with these changes, saved below its replays; as it is, without any."""
@@ -287,14 +387,3 @@ class _Source:
         if not played.runs:
             raise stored.nothing()
         return Study(folder, played, failures=failures, damaged=stored.damaged, **told)
-
-
-def _failed_before(folder: StudyFolder) -> tuple[Failure, ...]:
-    """The trainings that failed when the study was run, as its manifest has them."""
-    listed = StudyFolder.of(folder.trainings.parent).load_manifest().get("failed", {})
-    known = listed.items() if isinstance(listed, dict) else ()
-    return tuple(
-        Failure(label, str(one["reason"]), folder.error_file(str(one["training"])), str(one["training"]))
-        for label, one in known
-        if isinstance(one, dict) and one.keys() >= {"training", "reason"}
-    )

@@ -9,7 +9,7 @@ import pytest
 
 from slsim import analysis
 from slsim.clock import Timeline
-from slsim.recording import Phase
+from slsim.recording import Phase, Steps, Vocabulary
 from slsim.recording.kinds import BARRIER_WAIT, PHASES, phase_column
 
 SHUFFLE, PEERS = Phase("shuffle data", "disks"), Phase("all-reduce", "peers")
@@ -30,7 +30,9 @@ def run_of(
         offsets.append(len(seconds))
     clients, table = np.zeros(len(seconds), int), np.array(seconds).reshape(-1, len(phases))
     timeline = Timeline(phases, np.cumsum(ends), np.array(offsets), clients, table, {})
-    return SimpleNamespace(label=label, setting=label, seed=0, timeline=timeline)
+    steps = Steps.of([[] for _ in rounds], Vocabulary())
+    recording = SimpleNamespace(steps=steps, rounds=np.arange(len(rounds)))
+    return SimpleNamespace(label=label, setting=label, seed=0, timeline=timeline, recording=recording)
 
 
 def test_phases_are_averaged_over_clients_and_then_over_rounds() -> None:
@@ -86,6 +88,7 @@ def test_a_phase_of_ones_own_has_a_column_of_its_own_and_a_group_may_too() -> No
         *groups,
         "bottleneck",
         "bottleneck_share",
+        *("round_median_s", "round_p95_s", "round_longest_s", "fairness"),
     ]
     first, second = table.iloc[0], table.iloc[1]
     assert (first["shuffle_data_s"], first["in_disks_s"], first["bottleneck"]) == (0.0, 0.0, "uplink")

@@ -149,3 +149,23 @@ def test_there_is_no_target_from_a_baseline_that_is_missing_or_hardly_evaluated(
     )
     assert from_baseline("baseline", recording([0.5]))[1] == reason
     assert from_baseline("baseline", recording([0.5]), window=1) == (0.5, "")
+
+
+def test_interpolated_it_is_read_on_the_line_between_two_evaluations() -> None:
+    """70 % lies a quarter of the way from 65 % after 40 rounds to 85 % after 60; what it cost follows."""
+    run = recording([0.5, 0.65, 0.85, 0.86])
+    asked = TrainingTable(target_accuracy=0.7, target_method="interpolated")
+    found = target_of(asked, run.test_set, None).outcome(run)
+    assert (found.round, found.round_before) == (60, 40)
+    assert found.rounds == pytest.approx(45)
+    assert found.cost(lambda round_: round_**2) == pytest.approx(0.75 * 40**2 + 0.25 * 60**2)
+    stepped = target_of(aim(0.7), run.test_set, None).outcome(run)
+    assert stepped.rounds == stepped.cost(float) == 60
+
+
+@pytest.mark.parametrize("accuracies", [[0.7, 0.9], [0.8, 0.5, 0.5, 0.75, 0.8], [0.75, 0.6, 0.69, 0.7, 0.72]])
+def test_interpolated_is_never_more_than_stepped(accuracies: list[float]) -> None:
+    run = recording(accuracies)
+    asked = TrainingTable(target_accuracy=0.7, target_method="interpolated")
+    found = target_of(asked, run.test_set, None).outcome(run)
+    assert found.round_before < found.rounds <= found.round

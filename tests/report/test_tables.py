@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from slsim.checks import Check
 from slsim.recording.kinds import PHASES, phase_column
 from slsim.report.breakdowns import print_breakdown
+from slsim.report.network_use import print_shared_links
 from slsim.report.study_tables import Tables, print_study
-from slsim.report.tables import print_checks
 from slsim.report.terminal import duration, listed, milliseconds, say
 from slsim.results import StudyFolder
 
@@ -63,26 +62,49 @@ def test_paths_and_runs_with_brackets_are_printed_as_they_are(tmp_path: Path) ->
     assert text.endswith("/r[/b]:x:\n")
 
 
-def test_checks_with_brackets_are_printed_as_they_are() -> None:
-    output = console()
-    print_checks(output, [Check("bytes of [/b]", False, "[bold] = 1", "[/]")])
-    assert isinstance(output.file, io.StringIO)
-    assert output.file.getvalue().splitlines()[:3] == [
-        "FAIL bytes of [/b]",
-        "       [bold] = 1",
-        "       [/]",
-    ]
-
-
 def test_a_breakdown_is_in_milliseconds_and_names_the_bottleneck() -> None:
     output = console()
     print_breakdown(output, pd.DataFrame([round_of("ms"), round_of("identity", 0.61)]))
     rows = {name: cells for name, *cells in printed(output)}
-    assert list(rows) == [*(phase.name for phase in PHASES), "round", "bottleneck", "its share"]
+    called = {"server wait": "waits for server", "barrier wait": "waits for other clients"}
+    phases = [called.get(phase.name, phase.name) for phase in PHASES]
+    assert list(rows) == [*phases, "round", "bottleneck", "its share"]
     assert rows["uplink"] == ["52.1", "610"]
-    assert rows["server wait"] == rows["round"] == ["1.00", "1.00"]
+    assert rows["waits for server"] == rows["round"] == ["1.00", "1.00"]
     assert rows["bottleneck"] == ["uplink", "uplink"]
     assert rows["its share"] == ["88 %", "88 %"]
+
+
+def test_rounds_that_differ_and_clients_that_are_served_unevenly_are_told() -> None:
+    output = console()
+    alike = {"round_median_s": 0.001, "round_p95_s": 0.001, "round_longest_s": 0.001, "fairness": 1.0}
+    own = {"round_median_s": 0.001, "round_p95_s": 0.0012, "round_longest_s": 0.2, "fairness": 0.875}
+    print_breakdown(output, pd.DataFrame([round_of("ms") | alike, round_of("identity") | own]))
+    rows = {name: cells for name, *cells in printed(output)}
+    assert [rows[name] for name in ("median", "95th percentile", "longest", "fairness")] == [
+        ["1.00", "1.00"],
+        ["1.00", "1.20"],
+        ["1.00", "200"],
+        ["1.00", "0.88"],
+    ]
+    output = console()
+    print_breakdown(output, pd.DataFrame([round_of("ms") | alike]))
+    assert not {"median", "fairness"} & {name for name, *_ in printed(output)}
+
+
+def test_shared_links_are_told_with_how_much_of_them_was_used() -> None:
+    def link(setting: str, name: str, share: float, seed: int = 0) -> dict[str, object]:
+        own = {"links": 1, "shared": name == "medium", "wire_bytes": 2e8 * share, "utilisation": share}
+        return {"setting": setting, "seed": seed, "link": name, **own}
+
+    output = console()
+    rows = [link("identity", "medium", 0.9), link("identity", "medium", 0.8, 1), link("ms", "medium", 0.1)]
+    print_shared_links(output, pd.DataFrame([*rows, link("ms", "uplinks", 0.2)]))
+    assert printed(output) == [["identity", "medium", "85 %", "170.0"], ["ms", "medium", "10 %", "20.0"]]
+    output = console()
+    print_shared_links(output, pd.DataFrame([link("ms", "uplinks", 0.2)]))
+    assert isinstance(output.file, io.StringIO)
+    assert output.file.getvalue() == ""
 
 
 def test_a_breakdown_of_many_runs_has_a_line_a_run() -> None:
@@ -93,7 +115,11 @@ def test_a_breakdown_of_many_runs_has_a_line_a_run() -> None:
     assert [rows[0][0], rows[-1][0]] == ["run 0", "run 34"]
     assert rows[7] == ["run 8", "1.00", "4.00", "52.1", "2.00", "1.00", "uplink"]
     assert isinstance(output.file, io.StringIO)
-    assert output.file.getvalue().rstrip().endswith("Phase by phase: breakdown.csv, of all 35 settings")
+    assert (
+        output.file.getvalue()
+        .rstrip()
+        .endswith("30 of 35 settings shown. Phase by phase, of every run: breakdown.csv")
+    )
 
 
 def test_of_several_seeds_the_means_are_shown_and_every_bottleneck() -> None:
@@ -124,8 +150,8 @@ def test_a_phase_of_ones_own_has_a_line_before_the_wait_at_the_barrier() -> None
     rows = [round_of("one", shuffle_data_s=0.002), round_of("two", shuffle_data_s=0.0)]
     print_breakdown(output, pd.DataFrame(rows))
     shown = [row[:3] for row in printed(output)]
-    usual = [phase.name for phase in PHASES[:-1]]
-    ends = ["barrier wait", "round", "bottleneck", "its share"]
+    usual = [phase.name.replace("server wait", "waits for server") for phase in PHASES[:-1]]
+    ends = ["waits for other clients", "round", "bottleneck", "its share"]
     assert [name for name, *_ in shown] == [*usual, "shuffle data", *ends]
     assert ["shuffle data", "2.00", "0.00"] in shown
 

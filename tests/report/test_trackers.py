@@ -50,12 +50,18 @@ def test_tensorboard_has_each_evaluation_and_the_parameters(tiny: dict[str, Any]
     pytest.importorskip("tensorboard")
     with tracking(Log(), TensorBoard(tmp_path / "board")) as tell:
         study = conduct(plan(tiny, "test", Path()), tmp_path, tell=tell, staffing=HERE)
-    assert sorted(one.name for one in (tmp_path / "board").iterdir()) == ["identity", "ms-0.9-2", "qu-3"]
-    events = read(tmp_path / "board" / "qu-3")
+    assert sorted(one.name for one in (tmp_path / "board").iterdir()) == [
+        "MS-90-2-bits",
+        "QU-3-bits",
+        "identity",
+    ]
+    events = read(tmp_path / "board" / "QU-3-bits")
     assert set(events.Tags()["scalars"]) == METRICS | {"final accuracy"}
     for column in ("accuracy", "uplink_bytes", "downlink_bytes"):
         shown = [(one.step, one.value) for one in events.Scalars(column)]
-        assert shown == [(step, pytest.approx(value)) for step, value in expected(study, column, "qu")]
+        assert shown == [
+            (step, pytest.approx(value)) for step, value in expected(study, column, "QU (3 bits)")
+        ]
     (parameters,) = events.Tensors("scenario/text_summary")
     assert '"bits": 3' in parameters.tensor_proto.string_val[0].decode()
 
@@ -89,13 +95,13 @@ def test_mlflow_has_a_run_for_each_training(
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("tiny")
     runs = {one.info.run_name: one for one in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"identity", "qu 3", "ms 0.9 2"}
-    (qu,) = (one for name, one in runs.items() if name == "qu 3")
+    assert set(runs) == {"identity", "QU (3 bits)", "MS (90 %, 2 bits)"}
+    (qu,) = (one for name, one in runs.items() if name == "QU (3 bits)")
     assert qu.info.status == "FINISHED"
     assert (qu.data.params["codec.uplink.bits"], qu.data.params["rounds"]) == ("3", "36")
     assert set(qu.data.metrics) == METRICS | {"wall_s"}
     history = [(one.step, one.value) for one in client.get_metric_history(qu.info.run_id, "uplink_bytes")]
-    assert history == expected(study, "uplink_bytes", "qu")
+    assert history == expected(study, "uplink_bytes", "QU (3 bits)")
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,8 @@ def test_trainings_are_called_by_what_differs_in_what_is_learned() -> None:
     cases = cases_of(LEARNED, seed=[0, 1])
     labels = training_labels([case.scenario for case in cases])
     assert len(set(labels)) == 8
-    assert labels[0] == "ms 0.99 2, cut shallow, seed 0"
-    assert labels[-1] == "qu 3, cut deep, seed 1"
+    assert labels[0] == "MS (99 %, 2 bits), cut shallow, seed 0"
+    assert labels[-1] == "QU (3 bits), cut deep, seed 1"
     by_learning = {
         str(case.scenario.learning_table()): label for case, label in zip(cases, labels, strict=True)
     }
@@ -133,7 +133,7 @@ def test_trainings_are_called_by_what_differs_in_what_is_learned() -> None:
 @pytest.mark.parametrize(
     ("sweep", "labels"),
     [
-        ({"codec.uplink": ["ms", "qu"]}, ["ms 0.99 2", "qu 3"]),
+        ({"codec.uplink": ["ms", "qu"]}, ["MS (99 %, 2 bits)", "QU (3 bits)"]),
         (
             {"model.name": ["cnn", "mlp"]},
             ["identity, model cnn", "identity, model mlp"],
@@ -147,7 +147,7 @@ def test_trainings_are_called_by_what_differs_in_what_is_learned() -> None:
             {"codec.downlink": ["qu", "ms"]},
             ["identity, downlink qu", "identity, downlink ms"],
         ),
-        ({"clients.per_round": [2, 3]}, ["identity, per_round 2", "identity, per_round 3"]),
+        ({"clients.per_round": [2, 3]}, ["identity, per round 2", "identity, per round 3"]),
     ],
 )
 def test_a_training_is_called_by_the_last_part_of_a_key(sweep: dict[str, Any], labels: list[str]) -> None:
@@ -157,4 +157,4 @@ def test_a_training_is_called_by_the_last_part_of_a_key(sweep: dict[str, Any], l
 def test_a_baseline_is_told_apart_by_its_codecs() -> None:
     (case,) = cases_of({}, codec={"uplink": "qu", "downlink": "qu"})
     labels = training_labels([case.scenario.baseline(), case.scenario])
-    assert labels == ["identity, downlink identity", "qu 3, downlink qu"]
+    assert labels == ["identity, downlink identity", "QU (3 bits), downlink qu"]

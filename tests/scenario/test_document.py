@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from slsim.scenario import Plan, Scenario, override, plan
 from slsim.scenario.choice import Table
 from slsim.scenario.ranges import points
+from slsim.scenario.schema import json_schema
 from slsim.scenario.settings import parse_settings
 from slsim.study.training import trainings_of
 
@@ -78,3 +80,21 @@ def test_every_key_has_a_line() -> None:
         else:
             keys.add(name)
     assert told == keys
+
+
+def test_the_schema_speaks_in_sentences() -> None:
+    def described(value: object) -> Iterator[str]:
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for item in items:
+            yield from described(item)
+        if isinstance(value, dict) and isinstance(text := value.get("description"), str):
+            yield text
+
+    found = set(described(json_schema()))
+    assert len(found) > 100
+    named = [text for text in found if not text[0].isupper() and text[0] != "[" and not text[0].isdigit()]
+    assert named == []
+    # A device's is its name and its figures.
+    assert [
+        text for text in found if text[-1] not in ".…" and not re.search(r"[0-9] (.B/s|GFLOPS)", text)
+    ] == []

@@ -149,9 +149,11 @@ def test_what_is_written_reads_back_as_the_same_cases() -> None:
 
 def test_runs_are_called_by_their_seeds_only_where_there_are_several() -> None:
     one, two = planned({"sweep": CODECS}), planned({"seeds": 2, "sweep": CODECS})
-    assert run_labels(one.cases) == ["identity", "ms"]
-    assert run_labels(two.cases) == ["identity, seed 0", "identity, seed 1", "ms, seed 0", "ms, seed 1"]
-    assert setting_labels(two.cases) == ["identity", "identity", "ms", "ms"]
+    assert run_labels(one.cases) == ["identity", "MS (99 %, 2 bits)"]
+    assert run_labels(two.cases) == [
+        f"{codec}, seed {seed}" for codec in ("identity", "MS (99 %, 2 bits)") for seed in (0, 1)
+    ]
+    assert setting_labels(two.cases) == ["identity"] * 2 + ["MS (99 %, 2 bits)"] * 2
     assert run_labels(planned({"seeds": 2}).cases) == ["identity, seed 0", "identity, seed 1"]
 
 

@@ -39,27 +39,30 @@ DEVICE = '[device]\nname = "mine"\nformat = 1\n'
 @pytest.mark.parametrize(
     ("sweep", "labels"),
     [
-        ({"model.name": ["mlp", "cnn"]}, ["identity, mlp", "identity, cnn"]),
+        ({"model.name": ["mlp", "cnn"]}, ["identity, model mlp", "identity, model cnn"]),
         (
             {"model.name": ["mlp", "cnn"], "model.cut": ["shallow", 2]},
             [
-                "identity, mlp 128 shallow",
-                "identity, mlp 128 2",
-                "identity, cnn 16 shallow",
-                "identity, cnn 16 2",
+                "identity, model mlp 128 shallow",
+                "identity, model mlp 128 2",
+                "identity, model cnn 16 shallow",
+                "identity, model cnn 16 2",
             ],
         ),
-        ({"codec.uplink.name": ["qu", "ms"]}, ["qu", "ms"]),
+        ({"codec.uplink.name": ["qu", "ms"]}, ["QU (3 bits)", "MS (99 %, 2 bits)"]),
         ({"codec.uplink.name": ["qu", "identity"], "seed": [0, 1]}, None),
-        ({"training.protocol.name": ["splitfed", "fedavg"]}, ["identity, splitfed", "identity, fedavg"]),
+        (
+            {"training.protocol.name": ["splitfed", "fedavg"]},
+            ["identity, protocol splitfed", "identity, protocol fedavg"],
+        ),
         ({"data.partition": [{"dirichlet": 0.5}, {"power_law": 0.5}]}, None),
-        ({"data.partition.dirichlet": [0.5, 1.0]}, ["identity, 0.5", "identity, 1.0"]),
-        ({"clients.device.efficiency": [0.3, 0.5]}, ["identity, 0.3", "identity, 0.5"]),
+        ({"data.partition.dirichlet": [0.5, 1.0]}, ["identity, dirichlet 0.5", "identity, dirichlet 1.0"]),
+        ({"clients.device.efficiency": [0.3, 0.5]}, ["identity, efficiency 0.3", "identity, efficiency 0.5"]),
         ({"clients.device.name": ["atlas-200-dk", "raspberry-pi-4"]}, None),
-        ({"server.device.efficiency": [0.3, 0.5]}, ["identity, 0.3", "identity, 0.5"]),
+        ({"server.device.efficiency": [0.3, 0.5]}, ["identity, efficiency 0.3", "identity, efficiency 0.5"]),
         ({"network.uplink.rate": ["1 Mbps", "2 Mbps"]}, ["identity, 1 Mbps", "identity, 2 Mbps"]),
         ({"network.uplink.latency": ["1 ms", "2 ms"]}, ["identity, 1 ms", "identity, 2 ms"]),
-        ({"network.framing.header": [0, 66]}, ["identity, 0", "identity, 66"]),
+        ({"network.framing.header": [0, 66]}, ["identity, header 0", "identity, header 66"]),
         (
             {"network.access_points": [{"count": 1, "rate": "1 Gbps"}, {"count": 2, "rate": "1 Gbps"}]},
             None,
@@ -67,12 +70,12 @@ DEVICE = '[device]\nname = "mine"\nformat = 1\n'
         ({"training.schedule": ["cosine", {"milestones": [1], "factor": 0.5}]}, None),
         (
             {"training.hooks": ["leakage", [], ["leakage", {"name": "theory", "every": 2}]]},
-            ["identity, leakage", "identity, none", "identity, leakage + theory"],
+            ["identity, hooks leakage", "identity, hooks none", "identity, hooks leakage + theory"],
         ),
         ({"training.hooks": [{"name": "leakage", "every": 2}, "leakage"]}, None),
         (
             {"training.aggregation": ["free", "server", "all-reduce"]},
-            ["identity, free", "identity, server", "identity, all-reduce"],
+            [f"identity, aggregation {name}" for name in ("free", "server", "all-reduce")],
         ),
         ({"codec": [{"uplink": "qu"}, {"uplink": "qu", "downlink": "qu"}]}, None),
         ({"seed": [0, 1], "model.name": ["mlp", "cnn"], "clients.count": [2, 3], "model.cut": [1, 2]}, None),
@@ -95,7 +98,7 @@ def test_what_is_written_reads_back_as_the_same_cases_and_labels(
 @pytest.mark.parametrize(
     ("sweep", "labels"),
     [
-        ({"model.head_cut": [3, 4]}, ["identity, 3", "identity, 4"]),
+        ({"model.head_cut": [3, 4]}, ["identity, head cut 3", "identity, head cut 4"]),
         ({"codec.head_uplink": ["qu", "ms"], "codec.head_downlink.bits": [2, 4]}, None),
         ({"codec": [{"head_uplink": "ms"}, {}]}, None),
     ],
@@ -160,7 +163,9 @@ def test_components_of_one_name_in_two_files_have_labels_of_their_own(tmp_path: 
 
 def test_a_value_that_looks_like_another_ones_longer_label_has_a_label_of_its_own(tmp_path: Path) -> None:
     first = swept({"data.partition": [{"dirichlet": 0.5}, {"power_law": 0.5}, {"power_law": 1.0}]})
-    assert run_labels(first.cases) == ["identity, dirichlet 0.5", "identity, power_law 0.5", "identity, 1.0"]
+    assert run_labels(first.cases) == [
+        f"identity, partition {name}" for name in ("dirichlet 0.5", "power_law 0.5", "power_law 1.0")
+    ]
 
 
 def test_a_sweep_is_counted_before_it_is_made() -> None:

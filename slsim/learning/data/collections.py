@@ -40,9 +40,12 @@ class Collection(DataSource, ABC):
     testing: ClassVar[int] = 10_000
 
     root: Path = Field(
-        Path("data"), description="the folder it is in, beside the scenario or in the working directory"
+        Path("data"),
+        description="The folder of the data set, beside the scenario or in the working directory.",
     )
-    download: bool = Field(False, strict=True, description="whether to fetch it into `root` if it is missing")
+    download: bool = Field(
+        False, strict=True, description="Whether to fetch it into `root` where it is missing."
+    )
 
     def check_there(self) -> None:
         if not self.download and (missing := self._missing()):

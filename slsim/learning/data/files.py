@@ -31,9 +31,9 @@ class FashionMini(DataSource):
 class Npz(DataSource):
     """Images and labels from a numpy file: x_train, y_train, x_test, y_test, or as docs/data.md says."""
 
-    path: Path = Field(description="the .npz file, beside the scenario or in the working directory")
+    path: Path = Field(description="The .npz file, beside the scenario or in the working directory.")
     channels: Channels | None = Field(
-        None, description="which axis of an image holds its channels; left out: as its shape says"
+        None, description="Which axis of an image holds its channels. Left out, its shape says it."
     )
 
     def load(self) -> Dataset:

@@ -25,10 +25,13 @@ class ImageTree(DataSource, ABC):
 
     layout: ClassVar[str]
 
-    root: Path = Field(description="the folder, beside the scenario or in the working directory")
-    size: int = Field(224, strict=True, ge=1, le=4096, description="height and width of every image")
+    root: Path = Field(
+        description="The folder of the images, beside the scenario or in the working directory."
+    )
+    size: int = Field(224, strict=True, ge=1, le=4096, description="The height and width of every image.")
     cache: Path | None = Field(
-        None, description="folder for decoded images; left out: they are in memory, above 4 GB in `root`"
+        None,
+        description="The folder for decoded images. Left out, they are in memory, or above 4 GB in `root`.",
     )
 
     def reads(self) -> list[Path]:

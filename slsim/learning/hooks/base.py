@@ -31,7 +31,9 @@ class Hook(Component, ABC):
 
     needs_shared_weights: ClassVar[bool] = False
 
-    every: int = Field(1, strict=True, ge=1, le=10**9, description="rounds from one measurement to the next")
+    every: int = Field(
+        1, strict=True, ge=1, le=10**9, description="The number of rounds from one measurement to the next."
+    )
 
     @abstractmethod
     def measure(self, look: Look) -> Iterable[Row | Any]:

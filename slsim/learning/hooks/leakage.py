@@ -27,7 +27,7 @@ class Leakage(Hook):
     bias (Székely and Rizzo, Journal of Multivariate Analysis 117, 2013), which may be below 0.
     """
 
-    samples: int = Field(256, strict=True, ge=4, le=10_000, description="test images")
+    samples: int = Field(256, strict=True, ge=4, le=10_000, description="The number of test images.")
 
     def measure(self, look: Look) -> Iterator[Row]:
         from slsim.learning.hooks.distances import corrected_distance_correlation, distance_correlation

@@ -22,7 +22,13 @@ class Theory(Hook):
 
     needs_shared_weights: ClassVar[bool] = True
 
-    draws: int = Field(64, strict=True, ge=8, le=10**6, description="of the codec, for biases")
+    draws: int = Field(
+        64,
+        strict=True,
+        ge=8,
+        le=10**6,
+        description="The number of draws of the codec that biases are estimated from.",
+    )
 
     def measure(self, look: Look) -> Iterator[Row]:
         from slsim.learning.hooks.gradient_errors import quantities

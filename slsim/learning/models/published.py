@@ -32,9 +32,13 @@ class Published(Model):
     optional: ClassVar[Sequence[Sequence[str]]] = ()
     ignored: ClassVar[Sequence[str]] = ()
 
-    width: float = Field(1.0, strict=True, gt=0, le=4, description="scales the channels of every layer")
+    width: float = Field(
+        1.0, strict=True, gt=0, le=4, description="A factor that scales the channels of every layer."
+    )
     weights: Path | None = Field(
-        None, description="a torchvision file to start from, beside the scenario or in the working directory"
+        None,
+        description="A file of torchvision's weights to start from, beside the scenario or in "
+        "the working directory.",
     )
 
     @field_validator("weights")

@@ -27,7 +27,11 @@ class Cnn(Model):
     image_shape = (1, 28, 28)
 
     channels: int = Field(
-        16, strict=True, ge=1, le=1024, description="of the first block; each block doubles it"
+        16,
+        strict=True,
+        ge=1,
+        le=1024,
+        description="The number of channels of the first block. Each block doubles it.",
     )
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
@@ -68,7 +72,9 @@ class Mlp(Model):
     num_layers = 3
     image_shape = (1, 28, 28)
 
-    hidden: int = Field(128, strict=True, ge=1, le=65536, description="units of each hidden layer")
+    hidden: int = Field(
+        128, strict=True, ge=1, le=65536, description="The number of units of each hidden layer."
+    )
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
         from torch import nn
