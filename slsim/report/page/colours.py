@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Those of Okabe and Ito, and a grey and two of Paul Tol's: colour-blind readers tell them apart.
-COLOURS = {
-    "identity": "#000000",
-    "cast": "#6A6A6A",
-    "qu": "#E69F00",
-    "qsgd": "#882255",
-    "sp": "#56B4E9",
-    "randk": "#0072B2",
-    "rt": "#009E73",
-    "kmeans": "#CC79A7",
-    "ms": "#D55E00",
-}
+from slsim.report.figures.palette import ink
+
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 LEAST_LIGHT = 0.4  # of a colour on black
 
@@ -37,18 +26,10 @@ def pens(codecs: Sequence[str]) -> list[Pen]:
     before: Counter[str] = Counter()
     found = []
     for codec in codecs:
-        colour = colour_of(codec)
+        colour = ink(codec).colour
         found.append(Pen(colour, on_black(colour), DASHES[before[colour] % len(DASHES)]))
         before[colour] += 1
     return found
-
-
-def colour_of(codec: str) -> str:
-    """The colour of a codec, by the name that a scenario calls it; of an unknown one, by a hash."""
-    if codec in COLOURS:
-        return COLOURS[codec]
-    rest = list(COLOURS.values())[1:]
-    return rest[int.from_bytes(hashlib.sha256(codec.encode()).digest()[:8], "big") % len(rest)]
 
 
 def on_black(colour: str) -> str:

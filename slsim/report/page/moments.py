@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from slsim.report.curves import over_seeds
+from slsim.report.figures.data import over_seeds
 from slsim.report.page.material import Material, Slider
 from slsim.report.scales import Scale
 from slsim.report.swept import QUANTITIES
