@@ -1,26 +1,15 @@
-"""Which colours lines have, on white and on black: a codec has one colour, whatever else is shown."""
+"""How lines look on a page, on white and on black: as in every figure, a codec has one colour."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Those of Okabe and Ito, and a grey and two of Paul Tol's: colour-blind readers tell them apart.
-COLOURS = {
-    "identity": "#000000",
-    "cast": "#6A6A6A",
-    "qu": "#E69F00",
-    "qsgd": "#882255",
-    "sp": "#56B4E9",
-    "randk": "#0072B2",
-    "rt": "#009E73",
-    "kmeans": "#CC79A7",
-    "ms": "#D55E00",
-}
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-LEAST_LIGHT = 0.4  # of a colour on black
+from slsim.report.figures.looks import Dash, looks
+
+WIDTH = 2  # pixels of a line
+DARKEST, RISE = 0.42, 0.5  # lightness on black: of black, and how much of a colour's own is added
+WHITE = "#F2F2F2"  # on black, of what is black on white
 
 
 @dataclass(frozen=True)
@@ -33,29 +22,20 @@ class Pen:
 
 
 def pens(codecs: Sequence[str]) -> list[Pen]:
-    """A pen for each line, by the plain names of their codecs; lines of one codec differ in their dashes."""
-    before: Counter[str] = Counter()
-    found = []
-    for codec in codecs:
-        colour = colour_of(codec)
-        found.append(Pen(colour, on_black(colour), DASHES[before[colour] % len(DASHES)]))
-        before[colour] += 1
-    return found
+    """A pen for each line, by the plain names of their codecs; no two alike."""
+    return [Pen(look.colour, on_black(look.colour), plotly_dash(look.dash)) for look in looks(codecs)]
 
 
-def colour_of(codec: str) -> str:
-    """The colour of a codec, by the name that a scenario calls it; of an unknown one, by a hash."""
-    if codec in COLOURS:
-        return COLOURS[codec]
-    rest = list(COLOURS.values())[1:]
-    return rest[int.from_bytes(hashlib.sha256(codec.encode()).digest()[:8], "big") % len(rest)]
+def plotly_dash(dash: Dash) -> str:
+    """A dash as Plotly has it: "solid", or lengths in pixels."""
+    return "solid" if isinstance(dash, str) else ",".join(f"{WIDTH * part:g}px" for part in dash[1])
 
 
 def on_black(colour: str) -> str:
-    """A colour that can be seen on black: as it is, or mixed with white; black itself becomes white."""
+    """A colour mixed with white, so that it is seen on black, and shades stay apart; black becomes white."""
     parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     own = sum(weight * part for weight, part in zip((0.299, 0.587, 0.114), parts, strict=True))
-    if own < 0.02:
-        return "#F2F2F2"
-    white = max(0.0, (LEAST_LIGHT - own) / (1 - own))
+    if not own:
+        return WHITE
+    white = max(0.0, (DARKEST + RISE * own - own) / (1 - own)) if own < 1 else 0.0
     return "#" + "".join(f"{round(255 * (part + (1 - part) * white)):02X}" for part in parts)
