@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 
 class SlsimError(Exception):
-    """Base of every error a user can cause and mend."""
+    """Base of every error a user can cause and mend.
+
+    Example:
+        >>> import slsim
+        >>> try:
+        ...     slsim.open_study("nowhere")
+        ... except SlsimError as error:
+        ...     print(error)
+        nowhere is no study: it has no scenario.toml; make one with `slsim run SCENARIO`
+    """
 
 
 class UnitError(SlsimError, ValueError):
@@ -94,7 +103,16 @@ class FaultsError(SlsimError, ValueError):
 
 
 class ScenarioError(FaultsError):
-    """A scenario file that cannot be run; `faults` holds every fault found in it."""
+    """A scenario file that cannot be run; `faults` holds every fault found in it.
+
+    Example:
+        >>> import slsim
+        >>> try:
+        ...     slsim.plan("scenarios/quickstart.toml", overrides={"network.uplink": "20"})
+        ... except ScenarioError as error:
+        ...     print([fault.path for fault in error.faults])
+        ['network.uplink']
+    """
 
 
 class ClaimError(FaultsError):

@@ -24,7 +24,12 @@ LARGEST, TINIEST = 3.4028235e38, 1e-45
 
 def check_codec(codec: Codec) -> None:
     """Raises AssertionError unless `codec` keeps the contract of `Codec`: shapes, sizes, layouts, special
-    values, determinism, several clients in one call, the lossless stage, and damaged payloads."""
+    values, determinism, several clients in one call, the lossless stage, and damaged payloads.
+
+    Example:
+        >>> from slsim.codecs import create
+        >>> check_codec(create("cast"))
+    """
     for what, activations in awkward_tensors():
         for seed in (None, 0):
             try:

@@ -79,6 +79,10 @@ class Quantity:
         """The value of `text` in the base unit (bit/s, s, FLOP/s, byte/s, byte).
 
         Raises `UnitError` when the unit is missing, unknown or unclear, or the value is outside the bounds.
+
+        Example:
+            >>> RATE.parse("12.5 MB/s"), DURATION.parse("5 ms"), SIZE.parse("4 kB")
+            (100000000.0, 0.005, 4000.0)
         """
         if isinstance(text, str) and len(text) > _LONGEST:
             raise UnitError(

@@ -31,7 +31,16 @@ Ints = NDArray[np.int64]
 
 class Clock:
     """One stage, on which recordings are played. With `most_events` a round that takes more of SimPy's events
-    than that raises `ClockError`."""
+    than that raises `ClockError`.
+
+    Example:
+        >>> import slsim
+        >>> from slsim.devices import Assumptions
+        >>> run = slsim.open_study("results/quickstart").played[0]
+        >>> cheap = Clock.of(run.scenario, Assumptions(overhead=0.0)).play(run.recording)
+        >>> cheap.makespan_s < run.timeline.makespan_s
+        True
+    """
 
     def __init__(self, stage: Stage, most_events: int | None = None) -> None:
         self._stage = stage

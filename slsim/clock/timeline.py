@@ -22,6 +22,12 @@ class Timeline:
     how long each spent in each of `phases`; a turn's phases add up to its round's duration. `links` has what
     each link carried that carried anything, `roles` what each is ("uplink", "downlink", …). `alarm` says how
     these contradict one another, which a fault in slsim brings about; it is empty where they do not.
+
+    Example:
+        >>> import slsim
+        >>> timeline = slsim.open_study("results/quickstart").played[0].timeline
+        >>> len(timeline.round_ends_s), timeline.bottleneck()[0]
+        (360, 'uplink')
     """
 
     phases: tuple[Phase, ...]

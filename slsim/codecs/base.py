@@ -55,6 +55,17 @@ class Codec(Component, ABC):
     third party's codec cannot write to, and may trust them: dtype, finiteness and lengths are checked here.
     So is what they give: `CodecError` names the codec and the method that broke the contract. A codec must
     not seed or draw from global random generators; torch's is put back where one was seeded.
+
+    Example:
+        >>> import torch
+        >>> from slsim.codecs import Payload, create
+        >>> codec = create("ms", sparsity=0.99, bits=2)
+        >>> activations = torch.linspace(0, 1, 10_000).reshape(10, 1_000)
+        >>> payload = codec.encode(activations)
+        >>> payload.num_bytes, codec.num_bytes((10, 1_000))
+        (2911, 2911)
+        >>> codec.decode(Payload.from_bytes(payload.to_bytes())).shape
+        torch.Size([10, 1000])
     """
 
     accepts_non_finite: ClassVar[bool] = False

@@ -26,6 +26,13 @@ class Payload:
     The header (at most 32 bytes, the codec's side information included) is: "SL", the format version, the
     number of dimensions (plus 128 when the body is longer than nominal), the codec's fingerprint (uint32,
     little endian), and each dimension as an unsigned LEB128 integer. What follows is the codec's.
+
+    Example:
+        >>> import torch
+        >>> from slsim.codecs import create
+        >>> payload = create("qu", bits=3).encode(torch.zeros(4, 100))
+        >>> payload.shape, payload.num_bytes == len(payload.to_bytes())
+        ((4, 100), True)
     """
 
     data: bytes

@@ -71,7 +71,13 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Assumptions:
     """Factors on what rated devices assume, to see how far a result depends on it: on the fixed cost of
-    setting a device to work, and on what codecs cost."""
+    setting a device to work, and on what codecs cost.
+
+    Example:
+        >>> from slsim.devices import create
+        >>> create("rtx-3090").under(Assumptions(overhead=0.0)).overhead
+        0.0
+    """
 
     overhead: float = 1.0
     codecs: float = 1.0
@@ -87,6 +93,11 @@ class Device(Component, ABC):
     linear in the work's numbers; one number stands for all. A device that knows no time for some part of some
     scenario says so in `faults`, which is asked before anything runs; asked for such a time all the same,
     `piece_seconds` raises `FaultsError`.
+
+    Example:
+        >>> from slsim.devices import Work, create
+        >>> create("timed", client_forward="2 ms").seconds(Work.of("client forward", samples=[10.0, 5.0]))
+        array([0.02, 0.01])
     """
 
     overhead: Duration = Field(

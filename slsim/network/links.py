@@ -42,6 +42,10 @@ class Link:
 
     Raises NetworkError for a rate that is not > 0 and finite, a latency or a burst that is negative or not
     finite, an empty name, an unknown `sharing`, or opportunities with a burst or with `"per_flow"`.
+
+    Example:
+        >>> Link("cell", rate_bps=54e6, latency_s=0.002, sharing="fifo").role
+        ''
     """
 
     name: str
@@ -78,6 +82,10 @@ class Transfer:
 
     Raises NetworkError for an empty route, a link that occurs twice in it, a number of bytes that is not a
     whole number >= 0, a start that is negative or not finite, or a cap that is not > 0 and finite.
+
+    Example:
+        >>> Transfer(route=("client 3", "cell"), num_bytes=62_742, start_s=0.5).rate_cap_bps is None
+        True
     """
 
     route: tuple[str, ...]
@@ -111,6 +119,10 @@ class RateChange:
 
     A rate of 0 is an outage: transfers on the link stand still until its rate changes again. Raises
     NetworkError for a time that is negative or not finite, or a rate that is not >= 0 and finite.
+
+    Example:
+        >>> RateChange(time_s=12.5, link="cell", rate_bps=0.0)  # an outage
+        RateChange(time_s=12.5, link='cell', rate_bps=0.0)
     """
 
     time_s: float

@@ -26,6 +26,15 @@ class Network:
 
     Raises NetworkError for two links of one name, or a rate change of a link that is not in the network or
     that has opportunities. In a stream, it is found when the clock gets there.
+
+    Example:
+        >>> from slsim.network import Link, Network, RateChange, Transfer
+        >>> up = Link("up", rate_bps=8e6, latency_s=0.01)
+        >>> Network([up]).completion_times([Transfer(("up",), 1_000_000)])
+        [1.01]
+        >>> halved = RateChange(time_s=0.51, link="up", rate_bps=4e6)
+        >>> Network([up], [halved]).completion_times([Transfer(("up",), 1_000_000)])
+        [1.51]
     """
 
     def __init__(
@@ -62,6 +71,11 @@ class Network:
 
         Runs a clock of its own from 0. Raises NetworkError for an unknown link in a route, and for a
         transfer on a link that is down for ever.
+
+        Example:
+            >>> network = Network([Link("up", rate_bps=8e6)])
+            >>> network.completion_times([Transfer(("up",), 500_000), Transfer(("up",), 1_000_000)])
+            [1.0, 1.5]
         """
         transfers = list(transfers)
         for route in dict.fromkeys(transfer.route for transfer in transfers):

@@ -27,7 +27,12 @@ Sending: TypeAlias = "Generator[simpy.Event, Any, None]"
 
 
 class Transport(Component, ABC):
-    """What messages between a client and the server are sent with. A subclass is final."""
+    """What messages between a client and the server are sent with. A subclass is final.
+
+    Example:
+        >>> Tcp(connections="fresh").remembers, Tcp().remembers
+        (False, True)
+    """
 
     @property
     @abstractmethod

@@ -30,6 +30,11 @@ class Protocol(Component, ABC):
     server compute, for devices to say whether they know its time. `has_head` says that the last layers are on
     the clients too, so that the model is cut twice. `averages_gradients` says that clients hold the same
     weights after each step, so that their own gradients must be exchanged (`training.aggregation`).
+
+    Example:
+        >>> from slsim.protocols import create
+        >>> create("splitfed").averages_gradients, create("splitfed", local_epochs=1).averages_gradients
+        (True, False)
     """
 
     crosses_cut: ClassVar[bool] = True

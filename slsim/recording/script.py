@@ -49,6 +49,7 @@ class Message:
 class Script:
     """The steps of one round, as they are written.
 
+    >>> from slsim.recording.kinds import CLIENT_FORWARD
     >>> script = Script(Vocabulary())
     >>> lane = script.lane(0)
     >>> lane.work(0, CLIENT_FORWARD, Piece("client forward", samples=10, flops=1e6))

@@ -28,6 +28,7 @@ class Scale:
         be out of all proportion.
 
         Example:
+            >>> from slsim.units import DURATION
             >>> scale = Scale.of([14.14, 118.2], DURATION)
             >>> scale.unit, scale.text(14.14), scale.text(118.2)
             ('s', '14.1', '118.2')

@@ -74,7 +74,14 @@ class Plan:
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of the scenario file at `path`, with `overrides` (dotted key → value, or a list of values
-    to sweep over). Raises `ScenarioError` with every fault of the file."""
+    to sweep over). Raises `ScenarioError` with every fault of the file.
+
+    Example:
+        >>> from slsim.scenario import load
+        >>> asked = load("scenarios/quickstart.toml", {"network.uplink": ["1 Mbps", "20 Mbps"]})
+        >>> len(asked.settings), len(asked.cases)
+        (10, 30)
+    """
     changed = plan(override(read(path), overrides or {}), str(path), Path(path).parent)
     return replace(changed, overrides=dict(overrides or {}), path=Path(path))
 
@@ -102,7 +109,12 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
     """`document` with dotted keys set; a list of values or a range becomes a sweep over them, unless the
     key's value is such a list (see `sweep.is_value`). A table that is set replaces the whole table, and what
     was swept in it. Raises `ScenarioError` for a key of a table that is swept itself, whose values are whole
-    tables, and for the sweep as a whole."""
+    tables, and for the sweep as a whole.
+
+    Example:
+        >>> override({"network": {"latency": "1 ms"}}, {"network.latency": "5 ms"})["network"]
+        {'latency': '5 ms'}
+    """
     changed = copy.deepcopy(dict(document))
     sweep = changed.setdefault("sweep", {})
     tables = sweep if isinstance(sweep, list) and sweep else [sweep]
@@ -134,7 +146,14 @@ def override(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[
 
 def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     """Checks `document` and expands its sweep into cases that differ. Raises `ScenarioError` with every
-    fault, each once."""
+    fault, each once.
+
+    Example:
+        >>> document = {"name": "mine", "data": "fashion-mini", "model": {"name": "cnn", "cut": "medium"}}
+        >>> asked = plan({**document, "sweep": {"codec.uplink": ["identity", "ms"]}}, "mine", Path())
+        >>> [case.scenario.codec.uplink.title for case in asked.cases]
+        ['identity', 'MS (99 %, 2 bits)']
+    """
     if bad := list(bound_faults(document)):
         raise ScenarioError(bad, source)
     base, seeds, bad = split_seeds(document)

@@ -52,8 +52,11 @@ def plan(
 
     Raises `ScenarioError` for a scenario that cannot be run.
 
-        forecast = slsim.plan("scenarios/quickstart.toml", workers=4)
-        forecast.wall_s, [case.ratio for case in forecast.cases]
+    Example:
+        >>> import slsim
+        >>> forecast = slsim.plan("scenarios/quickstart.toml", measure=False)
+        >>> [(case.label, round(case.ratio, 1)) for case in forecast.cases[:2]]
+        [('identity', 1.0), ('QU (3 bits)', 10.6)]
     """
     asked = plan_of(scenario, overrides or {})
     return foresee(asked, Path(results), measured=measure, staffing=Staffing(workers=workers))

@@ -44,8 +44,12 @@ def run(
     anything is written; `AllFailed` when no training could be done; `Interrupted` on Ctrl-C, with everything
     that was finished saved; `StudyError` and `DataError` when disk or data do not play along.
 
-        study = slsim.run("scenarios/quickstart.toml", workers=4)
-        study = slsim.run({"name": "mine", "data": …}, overrides={"network.uplink": "20 Mbps"})
+    Example:
+        >>> import slsim
+        >>> document = {"name": "mine", "data": "fashion-mini", "model": {"name": "cnn", "cut": "medium"}}
+        >>> study = slsim.run(document, overrides={"training.max_rounds": 2})
+        >>> study.summary["rounds"].tolist()
+        [2.0]
     """
     asked = plan_of(scenario, {**(overrides or {}), **({} if name is None else {"name": name})})
     from slsim.study.conducting import conduct  # it needs pandas

@@ -240,7 +240,13 @@ class Study:
 
     def check(self) -> list[Check]:
         """Whether bytes, multipliers, times and the saved tables follow from the recordings, whether these
-        can be read, and whether the clock contradicts itself."""
+        can be read, and whether the clock contradicts itself.
+
+        Example:
+            >>> import slsim
+            >>> all(check.passed for check in slsim.open_study("results/quickstart").check())
+            True
+        """
         wrong = [Check("recordings", False, str(error), group="recordings") for error in self.damaged]
         wrong += [
             Check(f"clock of {label}", False, alarm, group="clock") for label, alarm in self.alarms.items()
@@ -257,7 +263,15 @@ class Study:
         """The same trainings under other links, devices or targets, without training: `overrides` is dotted
         key → value, or a list of values to sweep over; without any it is the study as it is. Raises
         `ReplayError` when a change would need a training, `ScenarioError` when it makes no sense. Saved below
-        `replays/`; with `save=False` nothing is written, and it takes milliseconds."""
+        `replays/`; with `save=False` nothing is written, and it takes milliseconds.
+
+        Example:
+            >>> import slsim
+            >>> study = slsim.open_study("results/quickstart")
+            >>> slow = study.replay({"network.uplink": "5 Mbps"}, save=False)
+            >>> bool((slow.runs["makespan_s"] > study.runs["makespan_s"]).all())
+            True
+        """
         source = self._source or _Source.of(self._folder)
         self._source = source
         return source.replayed(overrides, trust=self._trust, save=save)
@@ -314,7 +328,14 @@ SHOWN = (
 def open_study(path: str | Path, *, trust: bool = False) -> Study:
     """The study in a results folder, played again from its recordings; nothing is written. Code that it names
     is not run, unless `trust`, and then only what the clock needs. Raises `StudyError` when there is none,
-    `OwnCodeError` when the clock needs code, `RecordingError` when all its recordings are damaged."""
+    `OwnCodeError` when the clock needs code, `RecordingError` when all its recordings are damaged.
+
+    Example:
+        >>> import slsim
+        >>> study = slsim.open_study("results/quickstart")
+        >>> study.summary.loc[study.summary["setting"] == "identity", "reached"].item()
+        3
+    """
     return replay(StudyFolder.open(Path(path)), {}, trust=trust)
 
 

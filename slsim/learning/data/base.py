@@ -27,6 +27,12 @@ class Dataset:
     Images may be a read-only `numpy.memmap`: take batches of them, and never copy all at once. `groups` says
     for each training sample whose it is, numbers or text [n] by the name of the grouping, such as "writer":
     `partition = { by = "writer" }` keeps together what belongs together.
+
+    Example:
+        >>> images, labels = np.zeros((60, 1, 8, 8), np.uint8), np.arange(60) % 3
+        >>> data = Dataset(images[:40], labels[:40], images[40:], labels[40:])
+        >>> data.image_shape, data.num_classes
+        ((1, 8, 8), 3)
     """
 
     x_train: NDArray[np.uint8]
@@ -101,7 +107,13 @@ def _labels_of(sizes: Sizes, classes: int) -> NDArray[np.int64]:
 
 
 class DataSource(Component, ABC):
-    """Provides a data set. A subclass is final; its fields are what a scenario's [data] may set."""
+    """Provides a data set. A subclass is final; its fields are what a scenario's [data] may set.
+
+    Example:
+        >>> from slsim.learning.data import registry
+        >>> registry.create("fashion-mini").load().x_train.shape
+        (6000, 1, 28, 28)
+    """
 
     @abstractmethod
     def load(self) -> Dataset:

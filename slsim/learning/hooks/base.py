@@ -24,9 +24,10 @@ class Hook(Component, ABC):
     value; values that are not finite are left out. `needs_shared_weights` says that clients must hold the
     same weights after each round's one step.
 
-    >>> class Spread(Hook):
-    ...     def measure(self, look):
-    ...         yield "activations", "deviation", float(look.activations.std())
+    Example:
+        >>> class Spread(Hook):
+        ...     def measure(self, look):
+        ...         yield "activations", "deviation", float(look.activations.std())
     """
 
     needs_shared_weights: ClassVar[bool] = False

@@ -29,6 +29,12 @@ class Model(Component, ABC):
     names some of the places where the model may be cut, as the number of layers on the client.
     `convolutions` says how many each layer has along its main path, so that a cut may be told by those as
     papers do ("conv 9"); left out, it may not.
+
+    Example:
+        >>> from slsim.learning.models import create
+        >>> vgg = create("vgg19", width=0.5)
+        >>> vgg.client_layers("medium"), vgg.client_layers("conv 8"), vgg.num_layers
+        (8, 8, 17)
     """
 
     cuts: ClassVar[Mapping[str, int]]
