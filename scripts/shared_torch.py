@@ -1,8 +1,8 @@
 """Whether the Python that runs this has a torch and a torchvision that slsim can use, for the Makefile.
 
     python scripts/shared_torch.py                 prints the option for `python -m venv`, or nothing
-    python scripts/shared_torch.py                 prints the option for `python -m venv`, or nothing
     .venv/bin/python scripts/shared_torch.py -c    prints constraints for pip, without those of such a torch
+
 Needs nothing but Python, since it runs before anything is installed.
 """
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import griffe
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 COPIES = "repository"  # the folder of these pages in the site
 LINK = re.compile(r"(?<=\]\()(\.\./[^)#\s]+)")  # the target of a link in Markdown that begins with ../
 PICTURES = {".png", ".svg"}
+LOADED = re.compile(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
 LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown", ".csv": "text", ".json": "json"}
 
 
@@ -46,6 +48,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return posixpath.relpath(_address(path), folder or ".") if path else match[1]
 
     return LINK.sub(inside, markdown)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Raise `PluginError` where a page would load something from elsewhere."""
+    del config
+    if found := LOADED.search(output):
+        raise PluginError(f"{page.file.src_uri} would load from elsewhere: {found[0]}")
+    return output
 
 
 def _targets(file: File) -> set[Path]:

@@ -13,6 +13,7 @@ from slsim.clock import Clock
 from slsim.learning.data import load_data
 from slsim.learning.partition import partition_samples
 from slsim.network import topology
+from slsim.results import StudyFolder
 from slsim.scenario import load, plan
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -72,3 +73,13 @@ def test_the_recipe_of_an_lte_cell_runs(tmp_path: Path, monkeypatch: pytest.Monk
     cell = timeline.links["tree1.0.down"]
     assert cell.num_bytes > 2 * 50 * 320_000
     assert timeline.makespan_s > 8 * cell.num_bytes / 75e6
+
+
+def test_the_first_page_has_numbers_of_the_reference_results() -> None:
+    text = (DOCS / "index.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)`, [^|]* \| ([\d.]+) s \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
+    summary = StudyFolder.open(DOCS.parent / "results" / "reference" / "quickstart").load_table("summary")
+    known = summary.set_index("codec_name")[["time_to_target_s", "traffic_multiplier", "total_multiplier"]]
+    assert len(rows) == 3
+    for codec, *shown in rows:
+        assert [float(one) for one in shown] == known.loc[codec].round(2).tolist()

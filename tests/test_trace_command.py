@@ -62,6 +62,13 @@ def test_parts_between_commas_are_looked_for_each() -> None:
     assert tracing.chosen_run(runs, "ms, seed 0") is runs[0]
 
 
+def test_whole_words_are_looked_for_before_parts_of_words() -> None:
+    runs = runs_called("ms, 1 Mbps, seed 1", "ms, 4.1 Mbps, seed 1", "ms, 1 Mbps, seed 10")
+    assert tracing.chosen_run(runs, "1 mbps, seed 1") is runs[0]
+    assert tracing.chosen_run(runs, "4.1") is runs[1]
+    assert tracing.chosen_run(runs, "eed 10") is runs[2]
+
+
 def test_several_runs_of_a_name_are_an_error_that_lists_them() -> None:
     message = '2 runs have "MS" in their names, and one can be traced: "ms, seed 0" and "ms, seed 1"$'
     with pytest.raises(StudyError, match=message):

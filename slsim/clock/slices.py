@@ -29,6 +29,7 @@ COLUMNS = (
     *("round", "section", "lane", "step", "what", "client", "who", "to", "phase", "work", "kind", "codec"),
     *("start_s", "end_s", "links", "num_bytes", "raw_bytes", "framed_bytes", "waits_for"),
 )
+SPAN = {"client": int, "phase_number": int, "start_s": float, "end_s": float, "at": int}
 SUMMED = ("num_bytes", "raw_bytes")
 Objects = NDArray[np.object_]
 
@@ -62,8 +63,8 @@ def slices(recording: Recording, stage: Stage, rounds: Collection[int]) -> pd.Da
         raise ClockError(f"no round {lacking[0]}: the recording has {recording.num_rounds}, counted from 0")
     program = Program.of(recording.steps, stage)
     parts = [_spans_table(*played) for played in _played(recording, program, stage, asked)]
-    spans = pd.concat([_NONE, *parts])
-    at = spans.pop("at").to_numpy()
+    spans = pd.concat(parts or [_spans_table(0, 0.0, 0.0, [])])
+    at = spans.pop("at").to_numpy(np.int64)
     steps = _steps_table(recording.steps, program, stage, np.unique(at[at != NO_STEP])).reindex(at)
     table = pd.concat([spans.reset_index(drop=True), steps.reset_index(drop=True)], axis=1)
     table = _with_waits(table)
@@ -108,12 +109,6 @@ def _played_apart(
         yield number, began_s, ended_s, moved
 
 
-_NONE = pd.DataFrame(
-    {name: np.zeros(0, int) for name in ("round", "client", "phase_number")}
-    | {"start_s": np.zeros(0), "end_s": np.zeros(0), "at": np.zeros(0, int)}
-)
-
-
 def _spans_table(number: int, began_s: float, ended_s: float, spans: list[Span]) -> pd.DataFrame:
     """A row a span of time of a round; whenever a client does nothing, it waits at a barrier."""
     told = list(spans)
@@ -122,7 +117,7 @@ def _spans_table(number: int, began_s: float, ended_s: float, spans: list[Span])
         told.append((client, AT_BARRIER, last_s.get(client, began_s), start_s, NO_STEP))
         last_s[client] = end_s
     told += [(client, AT_BARRIER, end_s, ended_s, NO_STEP) for client, end_s in last_s.items()]
-    table = pd.DataFrame(told, columns=["client", "phase_number", "start_s", "end_s", "at"])
+    table = pd.DataFrame(told, columns=list(SPAN)).astype(SPAN)
     table.insert(0, "round", number)
     return table[(table["phase_number"] >= 0) | (table["end_s"] > table["start_s"])]
 

@@ -47,9 +47,11 @@ def chosen_run(runs: Sequence[Run], asked: str) -> Run:
     all_runs = f"its runs are {listed(labels, most=20)}"
     if not asked and len(runs) > 1:
         raise StudyError(f"the study has {len(runs)} runs; name one: {all_runs}")
+    parts = [re.escape(part.strip()) for part in asked.casefold().split(",")]
     found = [run for run in runs if run.label == asked]
-    parts = [part.strip() for part in asked.casefold().split(",")]
-    found = found or [run for run in runs if all(part in run.label.casefold() for part in parts)]
+    for pattern in (r"(?<![\w.]){}(?![\w.])", "{}"):  # whole words before parts of words
+        there = [re.compile(pattern.format(part)) for part in parts]
+        found = found or [run for run in runs if all(one.search(run.label.casefold()) for one in there)]
     if len(found) > 1:
         several = listed([run.label for run in found], most=20)
         raise StudyError(f'{len(found)} runs have "{asked}" in their names, and one can be traced: {several}')

@@ -209,5 +209,9 @@ def test_a_round_that_is_not_there_is_an_error(case, number: int) -> None:
         slices(recording, stage, [number])
 
 
-def test_no_rounds_have_no_slices(case) -> None:
-    assert slices(*case("splitfed", "own"), []).empty
+def test_no_rounds_have_no_slices_whatever_is_asked_before_and_after(case) -> None:
+    recording, stage = case("splitfed", "own")
+    some, none, again = (slices(recording, stage, rounds) for rounds in ([0], [], [0]))
+    assert none.empty
+    assert list(none) == list(some)
+    pd.testing.assert_frame_equal(again, some)

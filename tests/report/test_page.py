@@ -17,8 +17,9 @@ import pytest
 from seeded import at_rates, failed, over_seeds, row, tables_of, with_baseline
 
 import slsim
+from slsim.report.figures.palette import INKS, ink
 from slsim.report.page import Material, Slider, render
-from slsim.report.page.colours import colour_of, on_black, pens
+from slsim.report.page.colours import pens
 from slsim.report.page.lines import MOST_TIMES, lines
 from slsim.report.page.rounds import bars
 from slsim.report.page.summary_table import summary_table
@@ -291,12 +292,17 @@ def test_figures_are_such_as_plotly_has(tiny_results: Path) -> None:
     assert sum(sum(one.x) for one in shown.data) == pytest.approx(1000 * breakdown["round_s"].sum(), rel=1e-3)
 
 
-def test_a_codec_has_one_colour_on_white_and_on_black() -> None:
-    assert [one.dash for one in pens(["qu", "ms", "qu"])] == ["solid", "solid", "dash"]
-    assert pens(["x", "qu"])[1].light == pens(["qu"])[0].light == colour_of("qu")
-    assert colour_of("own") == colour_of("own") != colour_of("identity")
-    assert on_black("#000000") == "#F2F2F2"
-    assert on_black("#E69F00") == "#E69F00"
+def test_a_codec_has_the_colour_of_every_figure_and_lines_of_one_codec_differ() -> None:
+    drawn = pens(["x", "qu", "identity", "qu"])
+    assert pens(["qu"])[0].light == ink("qu").colour
+    assert len({(one.light, one.dash) for one in drawn}) == len({(one.dark, one.dash) for one in drawn}) == 4
+    assert (drawn[2].light, drawn[2].dark) == ("#000000", "#F2F2F2")
+
+
+@pytest.mark.parametrize("codec", sorted(INKS))
+def test_every_colour_is_seen_on_black(codec: str) -> None:
+    parts = [int(pens([codec])[0].dark[place : place + 2], 16) for place in (1, 3, 5)]
+    assert sum(weight * part for weight, part in zip((0.299, 0.587, 0.114), parts, strict=True)) > 0.41 * 255
 
 
 # The study's side: which slider, where the file is, what is damaged.

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from slsim.report.figures.data import at_round
+from slsim.report.figures.looks import codec_names
 from slsim.report.page.cells import some
 from slsim.report.page.colours import pens
 from slsim.report.page.material import Material
@@ -64,7 +64,8 @@ def _series(material: Material, moments: Moments, scales: Scales) -> list[dict[s
     codecs = [str(row["codec"]) for row in first]
     most = max(LEAST_LINES, min(MOST_LINES, MOST_ANSWERS // len(moments.values)))
     kept = some(codecs, most)
-    drawn = pens([str(row.get("codec_name", row["codec"])) for row in first])
+    plain = dict(zip(moments.summary["setting"], codec_names(moments.summary), strict=True))
+    drawn = pens([plain[row["setting"]] for row in first])
     shown = set(some([codecs[place] for place in kept], MOST_SHOWN))
     return [
         {
@@ -94,47 +95,42 @@ def _curve(moments: Moments, name: str, scales: Scales, points: int) -> dict[str
     if there is None:
         return {"accuracy": [], "low": None, "high": None, "uplink": [], "both": [], "time": [], "mark": None}
     kept = spread(len(there), points)
-    first = next((row["setting"] for row in rows if row), "")
-    both = moments.all_bytes.get(first, there.iloc[:0])
     has_band = bool(there["low"].notna().any())
-    columns = {"uplink": (there, scales.size), "both": (both, scales.both)}
+    columns = {"uplink": ("uplink_bytes", scales.size), "both": ("all_bytes", scales.both)}
     return {
         "accuracy": rounded(100 * there["accuracy"].to_numpy()[kept], 5),
         "low": rounded(100 * there["low"].clip(0, 1).to_numpy()[kept]) if has_band else None,
         "high": rounded(100 * there["high"].clip(0, 1).to_numpy()[kept]) if has_band else None,
         **{
-            key: rounded(table["uplink_bytes"].to_numpy()[kept] / scale.size) if len(table) else []
-            for key, (table, scale) in columns.items()
+            key: rounded(there[column].to_numpy()[kept] / scale.size) if column in there else []
+            for key, (column, scale) in columns.items()
         },
         "time": [
             [] if one is None else rounded(one["sim_s"].to_numpy()[kept] / scales.time.size) for one in curves
         ],
-        "mark": _mark(rows, curves, both, scales),
+        "mark": _mark(rows, curves, scales),
     }
 
 
 def _mark(
-    rows: Sequence[Row | None],
-    curves: Sequence[pd.DataFrame | None],
-    both: pd.DataFrame,
-    scales: Scales,
+    rows: Sequence[Row | None], curves: Sequence[pd.DataFrame | None], scales: Scales
 ) -> dict[str, Any] | None:
     """Where a series reached its target, at the median round; None where it did not."""
-    row, there = next((pair for pair in zip(rows, curves, strict=True) if pair[1] is not None), (None, None))
-    if row is None or there is None or not math.isfinite(rounds := row["rounds_to_target"]):
-        return None
-    if not there["round"].iloc[0] <= rounds <= there["round"].iloc[-1]:
+    pairs = [(row, curve) for row, curve in zip(rows, curves, strict=True) if row and curve is not None]
+    if not pairs or not math.isfinite(rounds := pairs[0][0]["rounds_to_target"]):
         return None
 
     def at(curve: pd.DataFrame | None, column: str, size: float) -> float | None:
-        if curve is None or curve.empty:
+        if curve is None or column not in curve:
             return None
-        return screen_number(np.interp(rounds, curve["round"], curve[column]) / size)
+        (value,) = at_round(curve, rounds, [column])
+        return screen_number(value / size)
 
+    there = pairs[0][1]
     return {
         "accuracy": at(there, "accuracy", 0.01),
         "uplink": at(there, "uplink_bytes", scales.size.size),
-        "both": at(both, "uplink_bytes", scales.both.size),
+        "both": at(there, "all_bytes", scales.both.size),
         "time": [at(one, "sim_s", scales.time.size) for one in curves],
     }
 

@@ -68,18 +68,8 @@ class Moments:
 
     @cached_property
     def means(self) -> dict[Any, pd.DataFrame]:
-        """The curve of each setting, over its seeds."""
+        """The curve of each setting, over its seeds; with bytes both ways, where the table has them."""
         return dict(iter(over_seeds(self.curves).groupby("setting", sort=False)))
-
-    @cached_property
-    def all_bytes(self) -> dict[Any, pd.DataFrame]:
-        """The curves of the settings at the first value, whose "uplink_bytes" are those of both ways."""
-        if "downlink_bytes" not in self.curves:
-            return {}
-        first = {row["setting"] for rows in self.rows.values() if (row := rows[0]) is not None}
-        own = self.curves[self.curves["setting"].isin(first)]
-        both = own.assign(uplink_bytes=own["uplink_bytes"] + own["downlink_bytes"])
-        return dict(iter(over_seeds(both).groupby("setting", sort=False)))
 
 
 @dataclass(frozen=True)
@@ -107,7 +97,7 @@ class Scales:
         return cls(
             Scale.of([curve["sim_s"].iloc[-1] for curve in at_start], DURATION),
             Scale.of([curve["uplink_bytes"].iloc[-1] for curve in at_start], SIZE),
-            Scale.of([curve["uplink_bytes"].iloc[-1] for curve in moments.all_bytes.values()], SIZE),
+            Scale.of([curve["all_bytes"].iloc[-1] for curve in at_start if "all_bytes" in curve], SIZE),
             Scale.of(moments.summary["time_to_target_s"], DURATION),
             Scale.of(moments.values, QUANTITIES[suffix]) if suffix else Scale("", 1.0, 3),
         )

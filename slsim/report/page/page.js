@@ -55,7 +55,7 @@ function swatch(drawn, dash) {
   const made = document.createElement("span");
   made.className = dash ? "swatch" : "swatch full";
   made.style.borderTopColor = drawn;
-  made.style.borderTopStyle = !dash || dash === "solid" ? "solid" : dash.endsWith("dot") ? "dotted" : "dashed";
+  made.style.borderTopStyle = !dash || dash === "solid" ? "solid" : parseFloat(dash) < 4 ? "dotted" : "dashed";
   return made;
 }
 

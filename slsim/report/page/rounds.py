@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import html
-import itertools
 import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from slsim.recording.kinds import BARRIER_WAIT
 from slsim.report.breakdowns import by_setting, phases_in
+from slsim.report.figures.rounds import phase_colours
 from slsim.report.page.cells import MOST_ROWS, Cell, Heading, Table, number, share, some, some_of, word
 from slsim.report.scales import Scale
 from slsim.report.swept import spread
@@ -19,18 +18,7 @@ from slsim.units import SIZE
 if TYPE_CHECKING:
     import pandas as pd
 
-PHASE_COLOURS = {
-    "client forward": "#D55E00",
-    "encode": "#E69F00",
-    "uplink": "#0072B2",
-    "server wait": "#BFBFBF",
-    "server compute": "#009E73",
-    "downlink": "#56B4E9",
-    "decode": "#F0E442",
-    "client backward": "#CC79A7",
-    BARRIER_WAIT.name: "#8A8A8A",
-}
-OTHER_COLOURS = ("#882255", "#8C564B", "#999933", "#6A3D9A")  # of phases that are not usual
+EDGE = "#8A8A8A"  # around a piece of a bar, which may be nearly white
 MOST_BARS, NAME_WIDTH = 24, 18
 ROUND_COLUMNS = (
     ("round_s", "mean round", "Mean of all rounds."),
@@ -131,8 +119,7 @@ def bars(breakdown: pd.DataFrame, codecs: dict[str, str]) -> dict[str, Any]:
 
 def _pieces(shown: pd.DataFrame, places: list[int]) -> list[dict[str, Any]]:
     """The pieces of each phase that takes any time, for Plotly; `phase` is what a legend calls it."""
-    spare = itertools.cycle(OTHER_COLOURS)
-    colours = {phase: PHASE_COLOURS.get(phase) or next(spare) for phase in phases_in(shown)}
+    colours = phase_colours(phases_in(shown))
     return [
         {
             "type": "bar",
@@ -142,7 +129,7 @@ def _pieces(shown: pd.DataFrame, places: list[int]) -> list[dict[str, Any]]:
             "x": [float(f"{1000 * value:.4g}") for value in shown[column]],
             "y": places,
             "customdata": [plotly_text(name) for name in shown["setting"]],
-            "marker": {"color": colours[phase]},
+            "marker": {"color": colours[phase], "line": {"width": 0.5, "color": EDGE}},
             "hovertemplate": "%{customdata}<br>%{x:.3~g} ms",
         }
         for phase, column in phases_in(shown).items()
