@@ -17,6 +17,7 @@ from rich.console import Console
 from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import check_runs
+from slsim.checks.tables import KEYS
 from slsim.circumstances import circumstances
 from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.named import chosen
@@ -261,9 +262,11 @@ class Study:
         ]
         damaged = faults(self._folder)
         wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
-        there = [name for name in SAVED if self._folder.has_table(name) and f"{name}.csv" not in damaged]
-        with own_code("never"):
+        due = KEYS if self.damaged else SAVED  # rows of recordings that cannot be read are not computed
+        there = [name for name in due if self._folder.has_table(name) and f"{name}.csv" not in damaged]
+        with own_code("where needed" if self._trust else "never"):  # `round` needs the devices
             computed = {name: getattr(self, name) for name in there}
+        with own_code("never"):
             saved = {name: self._folder.load_table(name) for name in there}
             return wrong + check_runs(self.played, computed, saved)
 
