@@ -22,8 +22,12 @@ class Plots:
     left out, seven inches. Texts have eight and seven points whatever the width. Every method raises
     `StudyError` where the study has nothing to draw, and `UnitError` for a width without a unit.
 
-    >>> study = slsim.open_study("results/quickstart")                        # doctest: +SKIP
-    >>> study.plot.accuracy(over="all", width="3.3 in").savefig("bytes.pdf")  # doctest: +SKIP
+    Example:
+        >>> import slsim
+        >>> study = slsim.open_study("results/quickstart")
+        >>> figure = study.plot.accuracy(over="uplink", width="3.3 in")
+        >>> [axes.get_xlabel() for axes in figure.axes]
+        ['traffic up (MB)']
     """
 
     def __init__(self, source: Source) -> None:

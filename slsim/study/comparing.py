@@ -39,7 +39,11 @@ def compare(
     column a codec. That one shows a `value`: "traffic", "uplink", "total", "time" or "accuracy". Raises
     `StudyError` where a study cannot be read.
 
-    >>> slsim.compare(["results/a", "results/b"], "table1", output=Path("table.tex"))  # doctest: +SKIP
+    Example:
+        >>> import slsim
+        >>> table = slsim.compare(["results/quickstart"], output="table.tex")
+        >>> table["setting"].tolist()[:2]
+        ['identity', 'QU (3 bits)']
     """
     paths = [Path(one if isinstance(one, str | Path) else one.path) for one in studies]
     sheet = comparison(paths, layout, value)

@@ -290,7 +290,15 @@ class Study:
     def trace(self, run: str = "", rounds: str = "0:3", output: str | Path | None = None) -> dict[str, Any]:
         """The timeline of some rounds of a run as Trace Event JSON, which Perfetto opens; written to `output`
         where that is given. `run` is a label of `runs`, or a part that only one has; `rounds` count from 0:
-        "0:3", "5:", "5". `study.trace("ms, seed 0", "0:3", "trace.json")`."""
+        "0:3", "5:", "5".
+
+        Example:
+            >>> import slsim
+            >>> study = slsim.open_study("results/quickstart")
+            >>> trace = study.trace("identity, seed 0", "0:3", "trace.json")
+            >>> len(trace["traceEvents"]) > 100
+            True
+        """
         return tracing.trace(self.played, run, rounds, output)
 
     def report(

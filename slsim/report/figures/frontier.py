@@ -51,7 +51,7 @@ def held_so_far(accuracies: Sequence[float], window: int) -> NDArray[np.float64]
     confirmed by most of `window` evaluations in a row. NaN where none was.
 
     >>> held_so_far([0.2, 0.5, 0.4, 0.6], window=3).tolist()
-    [0.2, 0.4, 0.4, 0.4]
+    [0.2, 0.5, 0.5, 0.5]
     """
     most, values = needed(window), list(accuracies)
     confirmed = np.full(len(values), np.nan)
