@@ -131,12 +131,11 @@ def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Done]:
     """The command line in `tmp_path`, within this process: a process of its own imports torch for seconds."""
-    from rich.console import Console
-
     from slsim import cli
+    from slsim.cli.options import console
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "console", Console(width=100))
+    monkeypatch.setattr(console, "width", 100)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # else the command sets a variable for good
 
     def run(*arguments: str | Path) -> Done:

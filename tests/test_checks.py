@@ -49,7 +49,7 @@ def test_an_honest_study_passes_and_every_check_shows_its_arithmetic(study: slsi
     subjects = [check.subject for check in checks]
     # 3 trainings × 3 kinds of messages; 3 runs × (multiplier, bytes and busy time of two links, makespan,
     # their row); 3 settings × their row
-    assert len(checks) == 3 * 3 + 3 * 7 + 3 + 5
+    assert len(checks) == 3 * 3 + 3 * 7 + 3 + 6
     sizes = next(check for check in checks if "ms" in check.subject and "activations" in check.subject)
     # 5 samples of 16: d = 80; 2 bits each: 20 bytes; k = 8: 32 bytes; 36 rounds of 4 clients.
     assert "144 messages; d = 80: ceil(2·d / 8) + 4·8 = 52 bytes + 10 of header" in sizes.arithmetic

@@ -172,7 +172,7 @@ def test_replay_over_link_rates_shows_times_and_where_a_codec_stops_paying(
 def test_check_passes_and_exits_1_when_a_number_was_changed(tiny_study: Path, command: Command) -> None:
     done = command("check", tiny_study)
     assert done.returncode == 0
-    assert "33 checks, 0 failed" in done.stdout
+    assert "39 checks, 0 failed" in done.stdout
     runs = tiny_study / "runs.csv"
     runs.write_text(runs.read_text().replace("finished,,1.0", "finished,,0.5", 1))
     failing = command("check", tiny_study)

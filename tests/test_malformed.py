@@ -277,7 +277,7 @@ def test_a_codec_that_fails_is_named_and_the_other_trainings_are_done(
     (file,) = Path("results/tiny/trainings").glob(f"{codec}-*.error.txt")
     assert "Traceback" in file.read_text()
     runs = pd.read_csv("results/tiny/runs.csv").set_index("run")
-    assert dict(runs["status"]) == {"identity": "finished", codec: "failed", "qu": "finished"}
+    assert dict(runs["status"]) == {"identity": "finished", codec: "failed", "QU (3 bits)": "finished"}
     assert runs.loc[codec, "failure"] == words
     assert slsim("check", "results/tiny")[0] == 0
 

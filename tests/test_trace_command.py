@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,54 +45,6 @@ def test_python_has_the_same_trace_with_or_without_a_file(study: slsim.Study, tm
 @pytest.mark.parametrize("asked", ["ms", "MS", "m"])
 def test_a_part_of_a_label_names_a_run_in_whatever_case(study: slsim.Study, asked: str) -> None:
     assert study.trace(asked, "0")["otherData"]["run"] == study.played[2].label
-
-
-def runs_called(*labels: str) -> Any:
-    return [SimpleNamespace(label=label, setting=label.partition(",")[0]) for label in labels]
-
-
-def test_a_label_names_its_run_where_others_contain_it() -> None:
-    assert tracing.chosen_run(runs_called("ms", "ms, 10 Mbps"), "ms").label == "ms"
-
-
-def test_parts_between_commas_are_looked_for_each() -> None:
-    runs = runs_called("MS (99 %, 2 bit), 10 Mbps, seed 0", "MS (99 %, 2 bit), 10 Mbps, seed 1", "QU, seed 0")
-    assert tracing.chosen_run(runs, "ms, seed 0") is runs[0]
-
-
-def test_whole_words_are_looked_for_before_parts_of_words() -> None:
-    runs = runs_called("ms, 1 Mbps, seed 1", "ms, 4.1 Mbps, seed 1", "ms, 1 Mbps, seed 10")
-    assert tracing.chosen_run(runs, "1 mbps, seed 1") is runs[0]
-    assert tracing.chosen_run(runs, "4.1") is runs[1]
-    assert tracing.chosen_run(runs, "eed 10") is runs[2]
-
-
-def test_several_runs_of_a_name_are_an_error_that_lists_them() -> None:
-    message = '2 runs have "MS" in their names, and one can be traced: "ms, seed 0" and "ms, seed 1"$'
-    with pytest.raises(StudyError, match=message):
-        tracing.chosen_run(runs_called("qu, seed 0", "ms, seed 0", "ms, seed 1"), "MS")
-
-
-def test_the_nearest_setting_is_proposed_where_no_label_is_near() -> None:
-    with pytest.raises(StudyError, match='there is no run "rtt"; did you mean "rt"[?]'):
-        tracing.chosen_run(runs_called("rt, seed 0", "ms, seed 0"), "rtt")
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ("", "the study has 3 runs; name one: its runs are identity, qu and ms"),
-        ("idnt", 'there is no run "idnt"; did you mean "identity"? its runs are identity, qu and ms'),
-        ("other", 'there is no run "other"; its runs are identity, qu and ms'),
-    ],
-)
-def test_a_run_that_is_not_clear_is_an_error_that_lists_them(asked: str, message: str) -> None:
-    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
-        tracing.chosen_run(runs_called("identity", "qu", "ms"), asked)
-
-
-def test_the_only_run_needs_no_name() -> None:
-    assert tracing.chosen_run(runs_called("qu"), "").label == "qu"
 
 
 @pytest.mark.parametrize(

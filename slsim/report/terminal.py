@@ -7,16 +7,14 @@ read as markup.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from slsim.named import quoted
 from slsim.units import DURATION
-
-_IN_BRACKETS = re.compile(r"\([^()]*\)")
 
 
 def say(console: Console, line: str) -> None:
@@ -37,7 +35,7 @@ def add_row(shown: Table, *cells: str) -> None:
 def listed(words: Sequence[str], most: int = 10) -> str:
     """ "qu", "qu and ms", "sp, qu and ms"; of more than `most`, the first and how many more. Words with a
     comma of their own, outside brackets, are quoted."""
-    words = [f'"{word}"' if "," in _IN_BRACKETS.sub("", word) else word for word in words]
+    words = list(map(quoted, words))
     if len(words) > most:
         words = [*words[: most - 1], f"{len(words) - most + 1} more"]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -17,8 +17,10 @@ from rich.console import Console
 from slsim import analysis
 from slsim.analysis import Run
 from slsim.checks import check_runs
+from slsim.checks.tables import KEYS
 from slsim.circumstances import circumstances
 from slsim.errors import RecordingError, ReplayError, StudyError
+from slsim.named import chosen
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
 from slsim.report.notes import measured_codecs
@@ -36,7 +38,6 @@ from slsim.study.opening import Stored, learned_text
 from slsim.study.placing import described
 from slsim.study.playing import Played, play, uncollected
 from slsim.study.plotting import TablesOf
-from slsim.units import nearest
 from slsim.verdict import Check
 
 if TYPE_CHECKING:
@@ -160,14 +161,26 @@ class Study:
     @cached_property
     def frontier(self) -> pd.DataFrame:
         """One row a setting and budget of bytes, up and down together: the accuracy held within it."""
-        return analysis.accuracy_at(analysis.staircases(self.played, "total"))
+        return self.accuracy_at_bytes("total")
+
+    def accuracy_at_bytes(self, counted: Literal["total", "uplink"] = "total") -> pd.DataFrame:
+        """One row a setting and budget: the accuracy held within so many bytes, up and down together or up
+        alone, the mean over seeds with its 95 % interval.
+
+        Example:
+            >>> import slsim
+            >>> table = slsim.open_study("results/quickstart").accuracy_at_bytes("uplink")
+            >>> list(table)
+            ['setting', 'seeds', 'budget_bytes', 'accuracy', 'accuracy_low', 'accuracy_high']
+        """
+        return analysis.accuracy_at(analysis.staircases(self.played, counted))
 
     def bd_rate(self, against: str, counted: Literal["total", "uplink"] = "total") -> pd.DataFrame:
         """Bjøntegaard's difference in bytes of every setting over the setting `against`, seed by seed: -0.5
         says that half of the bytes were needed for the same accuracy, on average over accuracies.
 
         Args:
-            against: A setting, as `summary["setting"]` has it.
+            against: A setting, as `summary["setting"]` has it, or a part of its name that no other has.
             counted: Bytes up and down together, or those up alone.
 
         Returns:
@@ -181,11 +194,7 @@ class Study:
             >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
             >>> study.bd_rate("QU (3 bits)")  # doctest: +SKIP
         """
-        settings = [run.setting for run in self.played]
-        if against not in settings:
-            hint = nearest(against, settings)
-            listed = ", ".join(dict.fromkeys(settings))
-            raise StudyError(f'{self.path} has no setting "{against}"; {hint}there are: {listed}')
+        against = chosen(against, [run.setting for run in self.played], "setting")
         return analysis.bd_rates_over(analysis.staircases(self.played, counted), against)
 
     @cached_property
@@ -253,9 +262,11 @@ class Study:
         ]
         damaged = faults(self._folder)
         wrong += [Check(file, False, why, group="files") for file, why in damaged.items()]
-        there = [name for name in SAVED if self._folder.has_table(name) and f"{name}.csv" not in damaged]
-        with own_code("never"):
+        due = KEYS if self.damaged else SAVED  # rows of recordings that cannot be read are not computed
+        there = [name for name in due if self._folder.has_table(name) and f"{name}.csv" not in damaged]
+        with own_code("where needed" if self._trust else "never"):  # `round` needs the devices
             computed = {name: getattr(self, name) for name in there}
+        with own_code("never"):
             saved = {name: self._folder.load_table(name) for name in there}
             return wrong + check_runs(self.played, computed, saved)
 

@@ -16,10 +16,9 @@ from slsim.atomic import describing_disk_errors
 from slsim.clock import Stage
 from slsim.clock.slices import slices
 from slsim.errors import StudyError
+from slsim.named import chosen
 from slsim.recording import SERVER
-from slsim.report.terminal import listed
 from slsim.report.trace_events import trace_events
-from slsim.units import nearest
 
 MOST_EVENTS = 1_000_000  # of a trace: Perfetto takes such a one in seconds
 ROUNDS = re.compile(r"\s*(?:([0-9]+)|([0-9]*)\s*:\s*([0-9]*))\s*")
@@ -28,37 +27,17 @@ ROUNDS = re.compile(r"\s*(?:([0-9]+)|([0-9]*)\s*:\s*([0-9]*))\s*")
 def trace(runs: Sequence[Run], run: str, rounds: str, output: str | Path | None = None) -> dict[str, Any]:
     """See `Study.trace`. Raises `StudyError` where it is not clear which run or rounds are meant, or where
     the trace would be too large, and `DiskError` where it cannot be written."""
-    chosen = chosen_run(runs, run)
-    numbers = chosen_rounds(rounds, chosen.recording.num_rounds)
-    stage = Stage.of(chosen.scenario)
-    _check_size(chosen, stage, numbers)
-    about = {"study": chosen.scenario.name, "run": chosen.label, "rounds": f"{numbers[0]} to {numbers[-1]}"}
-    found = trace_events(slices(chosen.recording, stage, numbers), about)
+    label = chosen(run, [one.label for one in runs], "run")
+    traced = next(one for one in runs if one.label == label)
+    numbers = chosen_rounds(rounds, traced.recording.num_rounds)
+    stage = Stage.of(traced.scenario)
+    _check_size(traced, stage, numbers)
+    about = {"study": traced.scenario.name, "run": traced.label, "rounds": f"{numbers[0]} to {numbers[-1]}"}
+    found = trace_events(slices(traced.recording, stage, numbers), about)
     if output is not None:
         with describing_disk_errors(Path(output)):
             atomic.write(Path(output), json.dumps(found, ensure_ascii=False, separators=(",", ":")))
     return found
-
-
-def chosen_run(runs: Sequence[Run], asked: str) -> Run:
-    """The run of that label, or the only one whose label has it, or each of its parts between commas, in
-    whatever case; of an empty label the only run there is. Raises `StudyError`."""
-    labels = [run.label for run in runs]
-    all_runs = f"its runs are {listed(labels, most=20)}"
-    if not asked and len(runs) > 1:
-        raise StudyError(f"the study has {len(runs)} runs; name one: {all_runs}")
-    parts = [re.escape(part.strip()) for part in asked.casefold().split(",")]
-    found = [run for run in runs if run.label == asked]
-    for pattern in (r"(?<![\w.]){}(?![\w.])", "{}"):  # whole words before parts of words
-        there = [re.compile(pattern.format(part)) for part in parts]
-        found = found or [run for run in runs if all(one.search(run.label.casefold()) for one in there)]
-    if len(found) > 1:
-        several = listed([run.label for run in found], most=20)
-        raise StudyError(f'{len(found)} runs have "{asked}" in their names, and one can be traced: {several}')
-    if not found:
-        near = nearest(asked, labels) or nearest(asked, [run.setting for run in runs])
-        raise StudyError(f'there is no run "{asked}"; {near}{all_runs}')
-    return found[0]
 
 
 def chosen_rounds(asked: str, count: int) -> list[int]:
