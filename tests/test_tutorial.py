@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from slsim import cli
+from slsim.cli.options import console
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)(?: title=\"(.*?)\")?\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
 FIRST = "make quickstart"  # this block is run by the continuous integration
-FEW = ["--max-steps", "20"]  # rounds of each training here; the page's take half a minute
+FEW = ["--max-steps", "10"]  # rounds of each training here; the page's take half a minute
 
 
 def commands(block: str) -> list[tuple[list[str], list[str]]]:
@@ -44,7 +43,7 @@ def in_order(lines: list[str], printed: str) -> bool:
 def test_the_tutorial(command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not depend on training is printed as the page has it."""
     shutil.copytree(ROOT / "results" / "reference" / "quickstart", tmp_path / "results" / "quickstart")
-    monkeypatch.setattr(cli, "console", Console(width=80, markup=False, emoji=False))
+    monkeypatch.setattr(console, "width", 80)
     monkeypatch.syspath_prepend(tmp_path)
     ran = 0
     for language, title, content in BLOCKS:
