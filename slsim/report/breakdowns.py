@@ -17,7 +17,7 @@ from slsim.report.terminal import add_row, milliseconds, say, table
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = {"server wait": "waits for server", "barrier wait": "waits for other clients"}  # phases, for readers
+CALLED = {"server wait": "waits for server", "barrier wait": "waits for other clients"}  # phases, for readers
 SPREAD = {"round_median_s": "  median", "round_p95_s": "  95th percentile", "round_longest_s": "  longest"}
 SAME = 1.005  # times the median: a longest round below that is no other to a reader
 UNFAIR = 0.995  # Jain's index below which it is told
@@ -58,14 +58,14 @@ def _named(bottlenecks: pd.Series) -> str:
 
 def _phases_table(settings: pd.DataFrame, width: int) -> Table:
     shown = table("An average round, in ms")
-    wide = max(map(len, SHOWN.values()))
+    wide = max(map(len, CALLED.values()))
     first = wide if (width - wide - 4) // len(settings) >= wide - 3 else wide - 5  # or its last word below
     shown.add_column("", width=first)
     each = max(WORD, (width - first - 4) // len(settings) - 3)  # beside blanks and lines
     for name in settings["setting"]:
         shown.add_column(Text(str(name)), justify="right", overflow="fold", max_width=each)
     for phase, column in phases_in(settings).items():
-        add_row(shown, SHOWN.get(phase, phase), *map(milliseconds, settings[column]))
+        add_row(shown, phase_title(phase), *map(milliseconds, settings[column]))
     shown.add_section()
     add_row(shown, "round", *map(milliseconds, settings["round_s"]))
     for column, called in _spread_in(settings).items():
@@ -83,6 +83,11 @@ def _spread_in(settings: pd.DataFrame) -> dict[str, str]:
         return {}
     differ = settings["round_longest_s"] > SAME * settings["round_median_s"]
     return SPREAD if differ.any() else {}
+
+
+def phase_title(phase: str) -> str:
+    """What readers call a phase."""
+    return CALLED.get(phase, phase)
 
 
 def phases_in(breakdown: pd.DataFrame) -> dict[str, str]:

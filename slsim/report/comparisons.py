@@ -40,7 +40,7 @@ ACCOUNTING = {  # which bytes each multiplier counts
 TITLES = {
     **{value: f"Traffic multipliers, of {counted}" for value, counted in ACCOUNTING.items()},
     "time": "Time to the target",
-    "accuracy": "Test accuracy, %, the highest that was held",
+    "accuracy": "Best test accuracy, %, the highest that most of a window confirmed",
 }
 HEADINGS = (
     *("study", "setting", "reached", "accuracy,\n%", "time to\ntarget", "bytes to\ntarget"),

@@ -97,7 +97,7 @@ def test_accuracy_over_time(tmp_path: Path) -> None:
     [
         ("accuracy_over_all_bytes", ["traffic up and down (MB)", "test accuracy (%)"]),
         ("loss_over_epochs", ["epochs", "training loss (nats)"]),
-        ("frontier", ["traffic up and down (MB)", "test accuracy held (%)"]),
+        ("frontier", ["traffic up and down (MB)", "best test accuracy (%)"]),
     ],
 )
 def test_axes_have_units(name: str, labels: list[str], tmp_path: Path) -> None:

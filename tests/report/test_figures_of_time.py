@@ -12,6 +12,7 @@ from drawn import changed, folder_with, text_of
 
 from slsim.errors import StudyError
 from slsim.recording.kinds import PHASES, phase_column
+from slsim.report.breakdowns import phase_title
 from slsim.report.figures import draw
 from slsim.results import StudyFolder
 
@@ -80,7 +81,7 @@ def test_a_phase_that_takes_no_time_is_left_out(tmp_path: Path) -> None:
 
 def test_an_average_round_without_rounds_still_makes_a_figure(tmp_path: Path) -> None:
     svg = average_round(folder_with(tmp_path, ["identity"], ["1 Mbps"]))
-    assert all(f">{phase.name}</text>" in svg for phase in PHASES)
+    assert all(f">{phase_title(phase.name)}</text>" in svg for phase in PHASES)
     assert "devices" not in svg
 
 
@@ -88,11 +89,16 @@ def test_a_phase_of_ones_own_has_a_piece_of_an_average_round(tmp_path: Path) -> 
     folder = folder_with(tmp_path, ["identity"], ["1 Mbps"])
     usual = {phase_column(phase.name): 0.1 for phase in PHASES}
     svg = average_round(folder, **usual, shuffle_data_s=0.2, **{"all-reduce_s": 0.1})
-    order = [">client backward</text>", ">shuffle data</text>", ">all-reduce</text>", ">barrier wait</text>"]
+    order = [
+        ">client backward</text>",
+        ">shuffle data</text>",
+        ">all-reduce</text>",
+        ">waits for other clients</text>",
+    ]
     places = [svg.find(label) for label in order]
     assert places == sorted(places)
     assert min(places) >= 0
-    assert all(f">{phase.name}</text>" in svg for phase in PHASES)
+    assert all(f">{phase_title(phase.name)}</text>" in svg for phase in PHASES)
 
 
 def test_seconds_of_a_phase_of_ones_own_that_are_no_numbers_are_told(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def labels(figure: Figure) -> str:
         (lambda plot: plot.accuracy(over="uplink"), "traffic up \\("),
         (lambda plot: plot.accuracy(over="all", width="84 mm"), "traffic up and down"),
         (lambda plot: plot.loss(over="epochs"), "epochs.*training loss"),
-        (lambda plot: plot.frontier(), "test accuracy held"),
+        (lambda plot: plot.frontier(), "best test accuracy"),
         (lambda plot: plot.average_round(), "an average round"),
         (lambda plot: plot.gantt(), "simulated time of the round"),
         (lambda plot: plot.gantt(run="qu", width="3.3in"), "client.*QU .*, 1 Mbps"),

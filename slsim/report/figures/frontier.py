@@ -42,7 +42,7 @@ def frontier(summary: pd.DataFrame, curves: pd.DataFrame, width_in: float) -> Fi
         _points(sheet, lines, scale, summary) if _have_rates(names, ends) else _curves(sheet, lines, scale)
     )
     what = "traffic of a run, up and down" if _have_rates(names, ends) else "traffic up and down"
-    sheet.axes.set(xlabel=f"{what} ({unit})", ylabel="test accuracy held (%)")
+    sheet.axes.set(xlabel=f"{what} ({unit})", ylabel="best test accuracy (%)")
     return sheet.finish([*remarks, of_seeds(summary, 1)])
 
 

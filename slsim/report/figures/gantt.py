@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from slsim.recording.kinds import PHASES
+from slsim.report.breakdowns import phase_title
 from slsim.report.figures.curves import SPREAD, selection
 from slsim.report.figures.looks import codec_names
 from slsim.report.figures.page import Page, plain
@@ -46,7 +47,7 @@ def gantt(table: pd.DataFrame, summary: pd.DataFrame | None, run: str | None, wi
 
     for phase in phases:
         if (shown["phase"] == phase).any():
-            sheet.add(Patch(facecolor=colours[phase], linewidth=0), phase)
+            sheet.add(Patch(facecolor=colours[phase], linewidth=0), phase_title(phase))
     count = len(names) if run is not None else len(runs) if summary is None else len(summary)
     return sheet.finish([selection(len(names), count)])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from slsim.report.breakdowns import by_setting, phases_in
+from slsim.report.breakdowns import by_setting, phase_title, phases_in
 from slsim.report.figures.bars import one_sweep, unit_of
 from slsim.report.figures.curves import MOST_LINES, selection
 from slsim.report.figures.looks import codec_names
@@ -65,7 +65,8 @@ def _bars(shown: pd.DataFrame, phases: Mapping[str, str], width_in: float) -> Pa
     for phase in _taken(shown, phases):
         width = scale * shown[phases[phase]]
         height = 0.7 if is_beside else 0.5
-        axes.barh(range(len(shown)), width, left=left, color=colours[phase], label=phase, height=height)
+        called = phase_title(phase)
+        axes.barh(range(len(shown)), width, left=left, color=colours[phase], label=called, height=height)
         left = left + width
     axes.set_yticks(range(len(shown)), labels=names if is_beside else [""] * len(shown))
     for place, name in enumerate([] if is_beside else names):
@@ -86,12 +87,13 @@ def _shares(whole: pd.DataFrame, phases: Mapping[str, str], swept: Swept, width_
     rows = -(-len(groups) // columns)
     sheet = Page(width_in, by_width(width_in, 1.35, 1.6), rows, columns, sharex=True, sharey=True)
     colours, taken = phase_colours(phases), _taken(whole, phases)
+    called = list(map(phase_title, taken))
     scale, label = unit_of(swept)
     for panel, (name, part) in zip(sheet.panels, groups, strict=False):
         part = part.sort_values(swept.column)
         shares = [100 * part[phases[phase]] / part["round_s"] for phase in taken]
         at = part[swept.column] / scale
-        panel.stackplot(at, shares, colors=[colours[phase] for phase in taken], labels=taken, linewidth=0)
+        panel.stackplot(at, shares, colors=[colours[one] for one in taken], labels=called, linewidth=0)
         ends = " … ".join(DURATION.pretty(part["round_s"].iloc[end]) for end in (0, -1))
         sheet.entitle(panel, plain(name), ends)
         panel.set(ylim=(0, 100), xlim=(at.min(), at.max()))

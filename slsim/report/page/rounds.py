@@ -7,7 +7,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from slsim.report.breakdowns import by_setting, phases_in
+from slsim.report.breakdowns import by_setting, phase_title, phases_in
 from slsim.report.figures.rounds import phase_colours
 from slsim.report.page.cells import MOST_ROWS, Cell, Heading, Table, number, share, some, some_of, word
 from slsim.report.scales import Scale
@@ -124,8 +124,8 @@ def _pieces(shown: pd.DataFrame, places: list[int]) -> list[dict[str, Any]]:
         {
             "type": "bar",
             "orientation": "h",
-            "phase": phase,
-            "name": plotly_text(phase),
+            "phase": phase_title(phase),
+            "name": plotly_text(phase_title(phase)),
             "x": [float(f"{1000 * value:.4g}") for value in shown[column]],
             "y": places,
             "customdata": [plotly_text(name) for name in shown["setting"]],

@@ -62,7 +62,7 @@ def _accuracies(summary: pd.DataFrame) -> list[_Column]:
     several = most_seeds(summary) > 1
     mean = f"Mean over seeds, with half of its {PERCENT} % interval." if several else "Of its one seed."
     return [
-        _accuracy("held accuracy", "held_accuracy", f"The highest test accuracy that was confirmed. {mean}"),
+        _accuracy("best test accuracy", "held_accuracy", f"The highest that others confirmed. {mean}"),
         _accuracy("last accuracy", "final_accuracy", f"Test accuracy at the last evaluation. {mean}"),
         _accuracy("target", "target_accuracy", "The test accuracy that is aimed at."),
     ]
