@@ -110,5 +110,5 @@ def test_a_study_has_them(tiny_study: Path) -> None:
     over = study.bd_rate("identity").set_index("setting")
     assert over["bd_rate"].tolist() == pytest.approx(summary["bd_rate"].tolist(), nan_ok=True)
     assert set(study.frontier["setting"]) == set(summary.index)
-    with pytest.raises(StudyError, match='has no setting "identiy"; did you mean "identity"'):
+    with pytest.raises(StudyError, match='there is no setting "identiy"; did you mean "identity"'):
         study.bd_rate("identiy")
