@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -77,6 +78,15 @@ def print_summary(console: Console, summary: pd.DataFrame) -> None:
     _print_notes(console, [*notes.of(summary), *_more(len(summary), len(rows), "settings")])
 
 
+def _middles(summary: pd.DataFrame, medians: list[str], ranged: str) -> list[float]:
+    """The finite numbers in columns of medians; where there is none, those of a column's ranges."""
+    for columns in (medians, [f"{ranged}_least", f"{ranged}_most"]):
+        values = summary[columns].to_numpy(float).ravel()
+        if (finite := values[np.isfinite(values)]).size:
+            break
+    return [float(value) for value in finite]
+
+
 @dataclass(frozen=True)
 class _Scales:
     """The units of a table's seconds and bytes."""
@@ -87,8 +97,9 @@ class _Scales:
     @classmethod
     def of(cls, summary: pd.DataFrame) -> _Scales:
         links = [f"{link}_bytes_to_target" for link in ("uplink", "downlink")]
-        sizes = summary[[*links, "bytes_to_target"]].to_numpy().ravel().tolist()
-        return cls(Scale.of(summary["time_to_target_s"], DURATION), Scale.of(sizes, SIZE))
+        times_s = _middles(summary, ["time_to_target_s"], "time_to_target_s")
+        sizes = _middles(summary, [*links, "bytes_to_target"], "bytes_to_target")
+        return cls(Scale.of(times_s, DURATION), Scale.of(sizes, SIZE))
 
 
 def _some(rows: pd.DataFrame, groups: Sequence[str]) -> list[Row]:

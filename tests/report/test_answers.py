@@ -77,6 +77,14 @@ def test_numbers_of_a_column_have_one_unit_and_as_many_decimals() -> None:
     ]
 
 
+def test_where_half_of_the_seeds_got_nowhere_the_ranges_have_a_fitting_unit() -> None:
+    """The medians are infinite, and only the ranges' lower ends are numbers."""
+    text = output(over_seeds("ms", [3.0, math.nan, math.nan]))
+    assert cells(text)[1][2:] == ["reached", "reached", "reached", "reached"]
+    assert "target, MB" in text
+    assert "3.00–∞" in text
+
+
 def test_it_fits_a_terminal_of_80_columns() -> None:
     several = [over_seeds(codec, [3.4, 123.0, 55.0], held_accuracy=0.8) for codec in ("identity", "a" * 30)]
     for rows in ([row("identity"), row("ms", **MISSED)], [*several[0], *several[1]]):
