@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import slsim
 from slsim.study.study import SAVED
 
 Write = Callable[[dict[str, Any]], Path]
@@ -92,3 +93,13 @@ def test_errors_are_told_where_all_else_is_quiet(tiny_study: Path, command: Comm
 
 def test_a_shell_can_complete(command: Command) -> None:
     assert "--install-completion" in command("--help").stdout
+
+
+def test_a_frontier_is_over_each_settings_own_baseline_unless_told(
+    tiny_study: Path, command: Command
+) -> None:
+    assert "identity both" in command("frontier", tiny_study).stdout
+    study = slsim.open_study(tiny_study)
+    own, over = study.bd_rate(), study.bd_rate("identity")
+    assert own["bd_rate"].tolist() == pytest.approx(over["bd_rate"].tolist(), nan_ok=True)
+    assert list(own) == list(over)

@@ -110,9 +110,13 @@ def _print_tables(console: Console, study: Tables, tables: Mapping[str, pd.DataF
 def frontier(
     study: StudyPath,
     against: Annotated[
-        str,
-        typer.Option(metavar="SETTING", help="The setting that BD-rates are over, or a part of its name."),
-    ] = "identity",
+        str | None,
+        typer.Option(
+            metavar="SETTING",
+            help="The setting that BD-rates are over, or a part of its name. Left out, each setting's own "
+            "uncompressed run.",
+        ),
+    ] = None,
     counted: Annotated[
         Literal["total", "uplink"],
         typer.Option(help="Which bytes count: up and down together, or those up alone."),
@@ -122,11 +126,12 @@ def frontier(
 ) -> None:
     """Show accuracy at equal bytes, and how many more bytes than another setting each needs (BD-rate)."""
     from slsim.report.frontiers import print_frontier
+    from slsim.report.notes import BASELINE
     from slsim.study import open_study
 
     opened = open_study(study, trust=trust)
-    over = chosen(against, [run.setting for run in opened.played], "setting")
-    table, rates = opened.accuracy_at_bytes(counted), opened.bd_rate(over, counted)
+    table, rates = opened.accuracy_at_bytes(counted), opened.bd_rate(against, counted)
+    over = chosen(against, list(rates["setting"]), "setting") if against else BASELINE
     Output(json=as_json).show(
         lambda: {"bd_rates": rates, "frontier": table},
         lambda console: print_frontier(console, table, rates, over, counted),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from slsim.errors import Fault, ScenarioError
@@ -23,6 +23,14 @@ def value_at(document: Mapping[str, Any], key: str) -> Any:
         if isinstance(value, list) and len(value) == 1 and ".".join(parents[:depth]) in _LISTS_OF_ONE:
             value = value[0]
     return _table(value, key)[last]
+
+
+def keys_of(document: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted keys of a document, of tables and of what is in them."""
+    for name, value in document.items():
+        yield f"{above}{name}"
+        if isinstance(value, Mapping):
+            yield from keys_of(value, f"{above}{name}.")
 
 
 def _table(value: object, key: str) -> Mapping[str, Any]:

@@ -19,12 +19,12 @@ from slsim.report.page import Material, Slider, render
 from slsim.report.swept import Swept
 from slsim.results import StudyFolder
 from slsim.scenario.axes import Axis
-from slsim.scenario.keys import value_at
+from slsim.scenario.keys import keys_of, value_at
 from slsim.scenario.ranges import is_range, points
 from slsim.scenario.settings import parse_values
 from slsim.study.integrity import readable
 from slsim.study.study import Study, open_study
-from slsim.units import QUANTITIES, Quantity
+from slsim.units import QUANTITIES, Quantity, nearest
 
 FILE = "report.html"
 OVER, RATES = "network.uplink", "1 Mbps .. 1 Gbps / 20"
@@ -173,7 +173,8 @@ def _own_values(study: Study, key: str) -> list[Any]:
         try:
             value = case.values.get(key, value_at(case.scenario.table(), key))
         except (KeyError, TypeError):
-            raise StudyError(f"a scenario of this study has no {key}") from None
+            hint = nearest(key, keys_of(case.scenario.table())).strip()
+            raise StudyError(f"a scenario of this study has no {key}{'; ' if hint else ''}{hint}") from None
         if isinstance(value, (list, Mapping)):
             raise StudyError(
                 f"{key} is no single number here: it follows a trace, differs between clients, or is a "

@@ -175,12 +175,15 @@ class Study:
         """
         return analysis.accuracy_at(analysis.staircases(self.played, counted))
 
-    def bd_rate(self, against: str, counted: Literal["total", "uplink"] = "total") -> pd.DataFrame:
+    def bd_rate(
+        self, against: str | None = None, counted: Literal["total", "uplink"] = "total"
+    ) -> pd.DataFrame:
         """Bjøntegaard's difference in bytes of every setting over the setting `against`, seed by seed: -0.5
         says that half of the bytes were needed for the same accuracy, on average over accuracies.
 
         Args:
-            against: A setting, as `summary["setting"]` has it, or a part of its name that no other has.
+            against: A setting, as `summary["setting"]` has it, or a part of its name that no other has; left
+                out, each setting's own uncompressed run, which need not be a setting.
             counted: Bytes up and down together, or those up alone.
 
         Returns:
@@ -194,6 +197,10 @@ class Study:
             >>> study = slsim.open_study("results/quickstart")  # doctest: +SKIP
             >>> study.bd_rate("QU (3 bits)")  # doctest: +SKIP
         """
+        if not against:
+            column = "bd_rate" if counted == "total" else "bd_rate_uplink"
+            ends = {f"{column}{end}": f"bd_rate{end}" for end in ("", "_low", "_high")}
+            return self.summary[["setting", "seeds", *ends]].rename(columns=ends)
         against = chosen(against, [run.setting for run in self.played], "setting")
         return analysis.bd_rates_over(analysis.staircases(self.played, counted), against)
 
