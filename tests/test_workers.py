@@ -60,7 +60,7 @@ def test_a_codec_that_raises_and_one_that_kills_its_process_leave_the_others(
     monkeypatch.setattr("slsim.study.scheduling.MOST_DEATHS", 2)
     with pytest.warns(UserWarning, match="a training failed"):
         study = run(write(tiny), tmp_path / "results", workers=2, tell=log)
-    assert sorted(log.trained) == ["identity", "QU (3 bits)"]
+    assert sorted(log.trained) == ["QU (3 bits)", "identity"]
     reasons = {failure.label.rpartition(":")[2]: failure.reason for failure in study.failures}
     assert "no number" in reasons["Raises"]
     assert "killed by SIGKILL, 2 times in all" in reasons["Dies"]
