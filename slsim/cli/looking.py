@@ -92,6 +92,7 @@ def calibrate(
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measurements, of which the median is told.")] = 20,
     output: Annotated[Path, typer.Option(help="The device file to write.")] = Path("device.toml"),
+    as_json: Json = False,
 ) -> None:
     """Measure this machine's time for a model's halves and for codecs, as a device for scenarios."""
     from slsim import calibration
@@ -110,11 +111,15 @@ def calibrate(
     with Console(stderr=True).status("Measuring; the machine should have nothing else to do …"):
         device = calibration.calibrate(request)
     save(device, output)
-    console.print(calibration.heading(device), soft_wrap=True, highlight=False)
-    console.print(*calibration.tables(device), sep="\n")
+    shown = Output(json=as_json)
+    shown.say(calibration.heading(device))
+    shown.show(
+        lambda: device.model_dump(mode="json"),
+        lambda console: console.print(*calibration.tables(device), sep="\n"),
+    )
     if unsteady := calibration.unsteady(device):
-        console.print(f"Unsteady, measure again on an idle machine: {', '.join(unsteady)}", highlight=False)
-    console.print(f'Device file: {output}; a scenario uses it by device = "{output}"', soft_wrap=True)
+        shown.say(f"Unsteady, measure again on an idle machine: {', '.join(unsteady)}")
+    shown.say(f'Device file: {output}; a scenario uses it by device = "{output}"')
 
 
 @app.command(name="list")
@@ -165,6 +170,7 @@ def validate_clock(
     study: Annotated[
         Path | None, typer.Option(help="Play the first round of each of its trainings, not slsim's own.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Hold the clock against real TCP between network namespaces of this machine (as root, on Linux)."""
     from dataclasses import replace
@@ -179,7 +185,8 @@ def validate_clock(
         plan = validation.QUICK if quick else validation.FULL
         plan = replace(plan, delays_s=validation.DELAYS_S) if delay else plan
         found = validation.validate(plan, rounds, tell=lambda line: status.update(Text(line)))
-    print_validation(console, found)
+    shown = Output(json=as_json)
+    shown.show(lambda: found, lambda console: print_validation(console, found))
     if output:
         save(found, output)
-        console.print(f"Measurements: {output}", highlight=False, soft_wrap=True)
+        shown.say(f"Measurements: {output}")
