@@ -69,8 +69,8 @@ def test_what_needs_no_study_is_answered_as_json(
     assert [one["state"] for one in plan["trainings"]] == ["to do"] * 3
     shares = data_of(command("partition", path, "--results", tmp_path, "--json").stdout)["partition"]
     assert sum(one["samples"] for one in shares) == 240
-    measure = "--model mlp --cut deep --set hidden=8 --image-shape 1x8x8 --classes 4 --batch-size 2".split()
-    device = data_of(command("calibrate", *measure, "--repeats", "1", "--codec", "ms", "--json").stdout)
+    half = ("--model", "mlp", "--cut", "deep", "--image-shape", "1x8x8", "--classes", "4", "--repeats", "1")
+    device = data_of(command("calibrate", *half, "--codec", "ms", "--json").stdout)
     assert device["codecs"]["ms"]["encode"].endswith("s")
     claims = data_of(command("check", "--json").stdout)
     assert all(one["passed"] for one in claims)
