@@ -55,8 +55,9 @@ class Staircase:
 def staircase(recording: Recording, sent: pd.DataFrame, window: int, counted: Sequence[str]) -> Staircase:
     """The staircase of a training that sent the bytes `sent` (see `cumulative`), of which the columns
     `counted` count; an accuracy is confirmed by `window` evaluations."""
-    levels = np.array(confirmed(recording, window), np.float64)
-    rounds = [one.round for one in recording.evaluations[: len(levels)]]
+    evaluations = recording.evaluations
+    levels = np.array(confirmed([one.accuracy for one in evaluations], window), np.float64)
+    rounds = [one.round for one in evaluations[: len(levels)]]
     num_bytes = sum((sent[column].to_numpy(np.float64)[rounds] for column in counted), np.zeros(len(levels)))
     before = np.maximum.accumulate(np.concatenate([[-np.inf], levels]))[:-1] if len(levels) else levels
     rises = levels > before

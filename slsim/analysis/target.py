@@ -134,16 +134,17 @@ def target_of(settings: TrainingTable, test_set: TestSet | None, baseline: Recor
 def held(recording: Recording, window: int) -> float:
     """The highest target that a training reached, with `window` evaluations; NaN where it was evaluated too
     rarely to reach any."""
-    return max(confirmed(recording, window), default=math.nan)
-
-
-def confirmed(recording: Recording, window: int) -> list[float]:
-    """For each evaluation that enough others follow, the highest target that is reached there."""
     accuracies = [evaluation.accuracy for evaluation in recording.evaluations]
+    return max(confirmed(accuracies, window), default=math.nan)
+
+
+def confirmed(accuracies: Sequence[float], window: int) -> list[float]:
+    """For each evaluation of a training that enough others follow, the highest target that is reached there,
+    by the accuracies of all its evaluations."""
     most = needed(window)
     return [
-        min(first, sorted(accuracies[place : place + window])[-most])
-        for place, first in enumerate(accuracies[: len(accuracies) - most + 1])
+        min(accuracies[place], sorted(accuracies[place : place + window])[-most])
+        for place in range(len(accuracies) - most + 1)
     ]
 
 

@@ -169,3 +169,10 @@ def test_interpolated_is_never_more_than_stepped(accuracies: list[float]) -> Non
     asked = TrainingTable(target_accuracy=0.7, target_method="interpolated")
     found = target_of(asked, run.test_set, None).outcome(run)
     assert found.round_before < found.rounds <= found.round
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_a_training_that_was_evaluated_too_rarely_held_nothing(count: int) -> None:
+    """Of seven evaluations in a row four are needed."""
+    assert math.isnan(held(recording([0.5] * count), window=7))
+    assert held(recording([0.5] * 4), window=7) == 0.5

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from slsim.analysis.target import needed
+from slsim.analysis.target import confirmed
 from slsim.report.figures import page
 from slsim.report.figures.curves import BAND, MOST_BANDS, MOST_LINES, limit, of_seeds, selection
 from slsim.report.figures.data import ALONG, Line, lines_of, over_seeds
@@ -53,11 +53,10 @@ def held_so_far(accuracies: Sequence[float], window: int) -> NDArray[np.float64]
     >>> held_so_far([0.2, 0.5, 0.4, 0.6], window=3).tolist()
     [0.2, 0.5, 0.5, 0.5]
     """
-    most, values = needed(window), list(accuracies)
-    confirmed = np.full(len(values), np.nan)
-    for place in range(len(values) - most + 1):
-        confirmed[place] = min(values[place], sorted(values[place : place + window])[-most])
-    return np.fmax.accumulate(confirmed) if len(values) else confirmed
+    found = np.full(len(accuracies), np.nan)
+    levels = confirmed(accuracies, window)
+    found[: len(levels)] = levels
+    return np.fmax.accumulate(found) if len(found) else found
 
 
 def _held(curves: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
