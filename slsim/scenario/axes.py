@@ -65,7 +65,7 @@ def axes(cases: Sequence[Case]) -> tuple[Axis, ...]:
 def _axis(key: str, values: Sequence[Any], case: Case) -> Axis | None:
     quantity = None
     if not all(map(_is_number, values)):
-        quantity = _quantity(values)
+        quantity = quantity_of(values)
         if quantity is None:
             return None
     axis = Axis(
@@ -83,7 +83,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _quantity(values: Sequence[object]) -> Quantity | None:
+def quantity_of(values: Sequence[object]) -> Quantity | None:
     """The quantity that all `values` are of, in units as a resolved scenario writes them, or None."""
     found = [number_and_unit(value) if isinstance(value, str) else None for value in values]
     units = [one[1] if one else None for one in found]

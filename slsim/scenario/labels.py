@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slsim.scenario.axes import quantity_of
 from slsim.scenario.choice import Choice
 from slsim.scenario.normal_form import text
 from slsim.scenario.plan import Case
 from slsim.scenario.tables import DataTable, ModelTable, Scenario
-from slsim.units import QUANTITIES, Quantity, number_and_unit
 
 SHORT = {"target_accuracy": "target"}  # what labels call a key whose last part is long
 ENDS = ("training.stop", "training.target_")  # the keys of what may end a training
@@ -120,22 +120,13 @@ def _beside_keys(keys: Sequence[str], columns: Sequence[Sequence[object]]) -> li
     """Labels for the values of each key: beside its last part, "cut deep", or beside all of it where another
     ends alike. Quantities of which no other key has a unit of the kind stand alone: "20 Mbps"."""
     names = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
-    kinds = [_quantity_of(values) for values in columns]
+    kinds = [quantity_of(values) for values in columns]
     labels = []
     for key, name, kind, values in zip(keys, names, kinds, columns, strict=True):
         called = key if names.count(name) > 1 else SHORT.get(name, name).replace("_", " ")
         alone = kind is not None and kinds.count(kind) == 1
         labels.append([label if alone else f"{called} {label}" for label in _beside_key(values)])
     return labels
-
-
-def _quantity_of(values: Sequence[object]) -> Quantity | None:
-    """The quantity that all values are of; None where one is no text of a number with its unit."""
-    found = [number_and_unit(value) if isinstance(value, str) else None for value in values]
-    if not all(found):
-        return None
-    units = [one[1] for one in found if one]
-    return next((one for one in QUANTITIES if all(unit in one.units for unit in units)), None)
 
 
 def _beside_key(values: Sequence[object]) -> list[str]:
