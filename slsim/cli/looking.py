@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from slsim.cli.app import app
-from slsim.cli.options import Json, Output, Quiet, Results, Settings, console
+from slsim.cli.options import Json, Output, Quiet, Results, Settings, asked_for, console
 from slsim.registry import registry_of
 
 
@@ -39,10 +39,7 @@ def errors(
     as_json: Json = False,
 ) -> None:
     """Train a network, then compare codecs on its activations: error and bytes, with zstd and without."""
-    from slsim import scenario as scenarios
-    from slsim.scenario.settings import parse_settings
-
-    asked = scenarios.load(scenario, parse_settings(settings))
+    asked = asked_for(scenario, settings)
     from slsim.report.tables import print_errors
     from slsim.study.codec_errors import beaten, codec_errors
 
@@ -62,10 +59,7 @@ def partition(
     as_json: Json = False,
 ) -> None:
     """Show which client holds which training samples, as table and picture, without training."""
-    from slsim import scenario as scenarios
-    from slsim.scenario.settings import parse_settings
-
-    asked = scenarios.load(scenario, parse_settings(settings))
+    asked = asked_for(scenario, settings)
     from slsim.report.sharing import print_partition
     from slsim.study.sharing import share_out
 

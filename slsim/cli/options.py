@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from slsim.events import Tell
+    from slsim.scenario import Plan
 
 EXIT_CHECK_FAILED, EXIT_BAD_INPUT = 1, 2
 console = Console(markup=False, emoji=False)  # what is printed may be a user's: shown as it is
@@ -47,6 +48,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Json = Annotated[
     bool, typer.Option("--json", help="Print the tables as JSON, with every row and column, for programs.")
 ]
+
+
+def asked_for(scenario: Path, settings: list[str] | None, more: Mapping[str, Any] | None = None) -> Plan:
+    """The plan of a scenario file with what --set says, and `more` (dotted key → value) that is set too."""
+    from slsim import scenario as scenarios
+    from slsim.scenario.settings import parse_settings
+
+    return scenarios.load(scenario, {**parse_settings(settings), **(more or {})})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from slsim.cli.options import (
     Scenario,
     Settings,
     Workers,
+    asked_for,
     error_console,
     exit_with,
 )
@@ -85,12 +86,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
-    from slsim import scenario as scenarios
-    from slsim.scenario.settings import parse_settings
-
     limit = {} if max_steps is None else {"training.max_rounds": max_steps}
     called = {} if name is None else {"name": name}
-    asked = scenarios.load(scenario, {**parse_settings(settings), **limit, **called})
+    asked = asked_for(scenario, settings, {**limit, **called})
     from slsim.report.study_tables import print_study
     from slsim.report.trackers import trackers_for, tracking
     from slsim.study import Staffing, conduct, conduct_only
@@ -128,10 +126,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a study takes before anything runs: trainings, bytes, bottlenecks, time, memory, disk."""
-    from slsim import scenario as scenarios
-    from slsim.scenario.settings import parse_settings
-
-    asked = scenarios.load(scenario, parse_settings(settings))
+    asked = asked_for(scenario, settings)
     from slsim.report.plans import print_plan, slurm_script
     from slsim.study import Staffing, foresee
 
