@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from slsim.learning.codings import Codings
 from slsim.learning.sampling import Batch
-from slsim.recording import FEATURE_GRADIENTS, FEATURES, STATISTICS, Lane, Message
+from slsim.recording import FEATURE_GRADIENTS, FEATURES, STATISTICS, Crossing, Lane, Message
 
 if TYPE_CHECKING:
     import torch
@@ -53,12 +53,19 @@ class Computation(ABC):
     def __init__(self, parts: Parts, images: Images, codings: Codings, seed: int) -> None:
         self.parts, self.images, self.codings, self.seed = parts, images, codings, seed
 
-    def shape_of(self, kind: str) -> Shape:
-        """The shape of one sample's tensor of a message kind."""
+    def crossing(self, kind: str) -> Crossing:
+        """What crosses of a message kind: features and their gradients at the second cut, others at the
+        first, where an adapter may stand."""
         model = self.parts.model
-        shape = model.head_shape if kind in (FEATURES, FEATURE_GRADIENTS) else model.activation_shape
-        assert shape is not None
-        return shape
+        if kind not in (FEATURES, FEATURE_GRADIENTS):
+            return model.crossing
+        assert model.head_shape is not None
+        return Crossing(model.head_shape, model.head_shape)
+
+    def rows(self, kind: str, counts: Sequence[int]) -> list[int]:
+        """The number of rows that cross for each client's samples."""
+        crossing = self.crossing(kind)
+        return [crossing.rows(samples) for samples in counts]
 
     @abstractmethod
     def activations(self, batches: Sequence[Batch]) -> torch.Tensor:

@@ -55,7 +55,7 @@ def _batches(images: torch.Tensor, size: int) -> list[int]:
 
 
 def _received(tensors: Tensors, kind: str, values: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-    return tensors.decode(kind, tensors.codings.encode(kind, values, counts), counts)
+    return tensors.decode(kind, tensors.codings.encode(kind, values, tensors.rows(kind, counts)), counts)
 
 
 def _logits(

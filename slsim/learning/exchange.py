@@ -237,8 +237,9 @@ class Exchange:
         messages: Sequence[Message],
         with_labels: bool = False,
     ) -> None:
+        crossing = self.computation.crossing(kind)
         for (lane, batch), message in zip(passing.each(), messages, strict=True):
-            shape = (batch.indices.size, *self.computation.shape_of(kind))
+            shape = crossing.of(batch.indices.size)
             encode, decode = (self.codings.work(name, kind, shape) for name in ("encode", "decode"))
             if way == "up":
                 lane.work(batch.client, ENCODE, encode)

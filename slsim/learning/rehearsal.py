@@ -106,8 +106,11 @@ class NoTensors(Computation):
         return self.give_back(kind, passing), Unknown(0)
 
     def give_back(self, kind: str, received: Passing) -> list[Message]:
-        shape = self.shape_of(kind)
-        return [self.codings.nominal(kind, (count, *shape)) for count in received.counts]
+        crossing = self.crossing(kind)
+        return [
+            self.codings.nominal(kind, crossing.of(count), crossing.raw_bytes(count))
+            for count in received.counts
+        ]
 
     def send_state(
         self, state: Any, client: int, direction: Direction, round_number: int

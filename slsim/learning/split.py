@@ -22,6 +22,7 @@ from slsim.learning.flops import Part, parts_of
 from slsim.learning.layers import Layer, copied, layers_of, naming, walk
 from slsim.learning.models import Model
 from slsim.learning.outline import HalfFlops
+from slsim.recording import Crossing
 
 PARTS = ("client", "server", "head")
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
@@ -31,19 +32,24 @@ SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its d
 class SplitModel:
     """The parts of a model, the shapes of one sample between them, and their FLOPs.
 
-    `activation_shape` is the shape of what goes up from the client to the server. A model cut in three has a
-    `head` on the client too; `head_shape` is the shape of the features that go down from the server to the
-    head. A model cut in two has no head, and the server gives the logits.
+    `crossing` is what goes up from the client to the server. A model cut in three has a `head` on the client
+    too; `head_shape` is the shape of the features that go down from the server to the head. A model cut in
+    two has no head, and the server gives the logits.
     """
 
     client: nn.Sequential
     server: nn.Sequential
-    activation_shape: tuple[int, ...]
+    crossing: Crossing
     client_flops: HalfFlops
     server_flops: HalfFlops
     head: nn.Sequential | None = None
     head_shape: tuple[int, ...] | None = None
     head_flops: HalfFlops | None = None
+
+    @property
+    def activation_shape(self) -> tuple[int, ...]:
+        """The shape of a row of what goes up from the client to the server: of one sample's activations."""
+        return self.crossing.shape
 
 
 def split(
@@ -96,7 +102,7 @@ def halve(
         raise DataError(f"the model gives {measured[-1].shape} values a sample, there are {classes} classes")
     client, server, *_ = parts
     own, other, *_ = measured
-    halves = SplitModel(client, server, own.shape, own.flops, other.flops)
+    halves = SplitModel(client, server, Crossing(own.shape, own.shape), own.flops, other.flops)
     if head_cut is None:
         return halves
     return replace(halves, head=parts[-1], head_shape=other.shape, head_flops=measured[-1].flops)

@@ -65,11 +65,11 @@ class Tensors(Computation):
     def transmit(
         self, kind: str, values: torch.Tensor, passing: Passing
     ) -> tuple[list[Message], torch.Tensor]:
-        shape = self.shape_of(kind)
+        crossing = self.crossing(kind)
         payloads = self.encode(kind, values, passing.batches)
         self._read_loss()
         messages = [
-            self.codings.message(kind, payload, (count, *shape))
+            self.codings.message(kind, payload, crossing.of(count), crossing.raw_bytes(count))
             for payload, count in zip(payloads, passing.counts, strict=True)
         ]
         return messages, self.decode(kind, payloads, passing.counts)
@@ -78,7 +78,7 @@ class Tensors(Computation):
         gradients, source = received.values.grad, received.source
         assert gradients is not None
         assert source is not None
-        scales = self.parts.scales(received.counts, gradients)
+        scales = self.parts.scales(received.counts, gradients, self.rows(kind, received.counts))
         own = gradients if scales is None else gradients / scales
         messages, arrived = self.transmit(kind, own, received)
         if source.values.requires_grad:
@@ -87,7 +87,8 @@ class Tensors(Computation):
 
     def _backward(self, source: Passing, gradients: torch.Tensor) -> None:
         if self._keeps_own and source.source is None:
-            outputs, parts = source.values.split(source.counts), gradients.split(source.counts)
+            rows = self.rows(ACTIVATIONS, source.counts)
+            outputs, parts = source.values.split(rows), gradients.split(rows)
             self._note_own(outputs, self.parts.model.client, source, parts)
         source.values.backward(gradients)
 
@@ -143,14 +144,15 @@ class Tensors(Computation):
         if kind in (ACTIVATIONS, FEATURES) and self.codings.of(kind).draws:
             purpose = "codec" if kind == ACTIVATIONS else f"codec {kind}"
             rngs = [self._generator(purpose, batch) for batch in batches]
-        return self.codings.encode(kind, values, [batch.indices.size for batch in batches], rngs)
+        counts = [batch.indices.size for batch in batches]
+        return self.codings.encode(kind, values, self.rows(kind, counts), rngs)
 
     def decode(self, kind: str, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
-        """All payloads decoded, concatenated along the batch; each must have the shape that is expected."""
-        last = self.parts.manner.channels_last
-        return moved(
-            self.codings.decode(kind, payloads, counts, self.shape_of(kind), last), self.parts.device
-        )
+        """All payloads, of `counts` samples each, decoded and concatenated along the batch; each must have
+        the shape that is expected."""
+        last, shape = self.parts.manner.channels_last, self.crossing(kind).shape
+        values = self.codings.decode(kind, payloads, self.rows(kind, counts), shape, last)
+        return moved(values, self.parts.device)
 
     def training_images(self, batches: Sequence[Batch]) -> torch.Tensor:
         """The images of these mini-batches, augmented where the scenario wants it."""

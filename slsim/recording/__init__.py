@@ -19,7 +19,7 @@ from slsim.recording.kinds import (
     Phase,
 )
 from slsim.recording.recording import Mark, Recording
-from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.records import Crossing, Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.rounds import Pause, Round
 from slsim.recording.script import Lane, Message, Piece, Script
 from slsim.recording.steps import STEP, Rows, Steps, Vocabulary, parse_shape, shape_text
@@ -37,6 +37,7 @@ __all__ = [
     "STATISTICS",
     "STEP",
     "WEIGHTS",
+    "Crossing",
     "Evaluation",
     "Format",
     "Lane",

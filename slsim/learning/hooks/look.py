@@ -69,7 +69,8 @@ class Look:
     def received_of(self, activations: torch.Tensor) -> torch.Tensor:
         """What the server receives of activations: through the uplink codec, as in evaluation."""
         counts = self._counts(activations)
-        payloads = self._exchange.codings.encode(ACTIVATIONS, activations, counts)
+        rows = self._tensors.rows(ACTIVATIONS, counts)
+        payloads = self._exchange.codings.encode(ACTIVATIONS, activations, rows)
         return self._tensors.decode(ACTIVATIONS, payloads, counts)
 
     def encoded(self, activations: torch.Tensor) -> Payload:
