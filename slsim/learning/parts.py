@@ -71,10 +71,16 @@ class Parts:
         with self._precision():
             if is_apart and len(counts) > 1:
                 shares = sampling.shares(counts, self._settings.weighting)
-                return one_by_one(module, inputs.split(list(counts)), shares)
+                rows = self._rows(module, counts)
+                return one_by_one(module, inputs.split(rows), shares, counts)
             with ghost.grouped(self._ghosts, counts, self._uneven(counts)):
                 outputs: torch.Tensor = module(inputs)
                 return outputs
+
+    def _rows(self, module: nn.Module, counts: Sequence[int]) -> list[int]:
+        """The number of rows that each client's samples have where they go into `module`."""
+        crossing = self.model.crossing
+        return [crossing.rows(count) if module is self.model.server else count for count in counts]
 
     def _uneven(self, counts: Sequence[int]) -> list[float]:
         """How much each client's batch counts in an average; empty where all count the same."""

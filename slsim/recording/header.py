@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slsim.recording.columns import MOST
-from slsim.recording.records import Format, MeasuredCodec, Status, TestSet
+from slsim.recording.records import Crossing, Format, MeasuredCodec, Status, TestSet
 from slsim.registry import faults_of
 
 FORMAT_VERSION = 4
@@ -65,6 +65,7 @@ class Header(AnyHeader):
     measurements: Count = 0
     phases: dict[str, str]
     measured_codecs: tuple[MeasuredCodec, ...] = ()
+    crossing: Crossing | None = None
 
 
 class OldCosts(BaseModel):
@@ -139,10 +140,17 @@ def parse_header(content: bytes) -> Header | OldHeader:
         header.test_set.samples > 0 < header.test_set.classes and 0 < header.test_set.chance <= 1
     ):
         raise ValueError(f"{HEADER_FILE}: test_set: {header.test_set} is out of range")
+    if isinstance(header, Header) and header.crossing and not _makes_sense(header.crossing):
+        raise ValueError(f"{HEADER_FILE}: crossing: {header.crossing} is out of range")
     for place, one in enumerate(header.formats):
         if not 0 <= one.header <= one.nominal <= one.most or not 0 <= one.least <= one.most < MOST:
             raise ValueError(f"{HEADER_FILE}: formats[{place}]: sizes contradict one another")
     return header
+
+
+def _makes_sense(crossing: Crossing) -> bool:
+    sizes = (*crossing.shape, *crossing.bare_shape, crossing.samples_a_row)
+    return all(0 < size < MOST for size in sizes)
 
 
 def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:

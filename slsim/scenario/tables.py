@@ -26,6 +26,7 @@ from slsim.scenario.choice import (
     COMPONENT_MARK,
     MOST,
     PARTITION_SCHEMA,
+    AdapterChoice,
     Augmentation,
     Choice,
     CodecChoice,
@@ -38,6 +39,7 @@ from slsim.scenario.choice import (
 )
 from slsim.scenario.contents import by_content
 from slsim.scenario.network import NetworkTable
+from slsim.scenario.schemes import Scheme
 from slsim.scenario.training_table import StopTable, TrainingTable
 
 
@@ -76,6 +78,12 @@ class ModelTable(ComponentTable):
     head_cut: str | int | None = Field(
         None,
         description='The layer after which the head on the clients begins ("u-shaped"), told as the cut is.',
+    )
+
+    adapter: AdapterChoice = Field(
+        None,
+        description="Layers on both sides of the cut, trained with the model. There are none where this is "
+        'left out, or "none".',
     )
 
     @field_validator("cut", "head_cut", mode="before")
@@ -276,6 +284,7 @@ class Scenario(Table):
             if getattr(self.codec, name) is not None and not protocol.create().has_head:
                 what = "has no head on the clients, so nothing goes through this codec"
                 raise FaultsError([Fault(f"codec.{name}", f"{protocol.label} {what}")])
+        self._adapter_fits(protocol)
         if self.training.aggregation == "free":
             return self
         path = "training.aggregation"
@@ -288,14 +297,38 @@ class Scenario(Table):
             raise FaultsError([Fault(path, f"all-reduce {what}")])
         return self
 
+    def _adapter_fits(self, protocol: Choice) -> None:
+        """Raises `FaultsError` where nothing crosses the cut, and for hooks that need each sample's row."""
+        adapter = self.model.adapter
+        if adapter is None:
+            return
+        if not protocol.create().crosses_cut:
+            what = f"{protocol.label} sends no activations, so nothing goes through an adapter; leave it out"
+            raise FaultsError([Fault("model.adapter", what)])
+        binds = 1 if adapter.is_text else adapter.create().samples_a_row
+        for hook in self.training.hooks if binds > 1 else ():
+            if not hook.is_text and hook.create().needs_own_rows:
+                what = (
+                    f"{hook.label} compares what the server receives sample by sample, and {adapter.label} "
+                    "sends several in one row; leave one of the two out"
+                )
+                raise FaultsError([Fault("training.hooks", what)])
+
     def table(self) -> dict[str, Any]:
         """As a scenario file would say it, every default written out."""
         return {name: item.table() if isinstance(item, Table) else item for name, item in self}
 
     @property
+    def scheme(self) -> Scheme:
+        """What makes what goes up smaller, as tables and figures call it."""
+        return Scheme(self.codec.uplink, self.model.adapter)
+
+    @property
     def is_baseline(self) -> bool:
-        """Whether nothing is compressed."""
-        return all(choice.table() == IDENTITY.table() for choice in self.codec.choices().values())
+        """Whether nothing is compressed: there are neither codecs nor an adapter."""
+        return self.model.adapter is None and all(
+            choice.table() == IDENTITY.table() for choice in self.codec.choices().values()
+        )
 
     @property
     def stop(self) -> StopTable | None:
@@ -338,6 +371,13 @@ class Scenario(Table):
 
     def baseline(self) -> Scenario:
         """The same setting with nothing compressed: what targets, multipliers and speed-ups are over."""
+        bare = self.without_codecs()
+        if self.model.adapter is None:
+            return bare
+        return bare.model_copy(update={"model": self.model.model_copy(update={"adapter": None})})
+
+    def without_codecs(self) -> Scenario:
+        """The same setting with everything sent as it is, through its adapter if it has one."""
         return self.model_copy(update={"codec": _nothing_compressed()})
 
 
