@@ -1,9 +1,10 @@
-"""For authors of codecs: `check_codec(MyCodec())` tries everything that the contract promises.
+"""For authors: `check_codec(MyCodec())` and `check_adapter(MyAdapter())` try everything
+that the contracts promise.
 
     from slsim.testing import check_codec
     check_codec(MyCodec())          # AssertionError says what does not hold, and on which tensor
 
-slsim's own codecs go through the same checks.
+slsim's own go through the same checks.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import torch
 from slsim.codecs import Codec, Payload, Rng
 from slsim.codecs.payload import MAX_HEADER_BYTES, header
 from slsim.errors import CodecError
+from slsim.learning.adapters.conformance import check_adapter
+
+__all__ = ["awkward_tensors", "check_adapter", "check_codec", "decode_mutated", "round_trip", "same_bits"]
 
 SHAPES = [(), (0,), (1,), (7,), (8,), (9,), (127,), (3, 5), (2, 0, 4), (2, 3, 4), (2, 3, 4, 5), (1, 1, 1, 1)]
 LARGEST, TINIEST = 3.4028235e38, 1e-45

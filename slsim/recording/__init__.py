@@ -3,6 +3,7 @@
 It is where the two planes meet: learning writes it, the clock plays it.
 """
 
+from slsim.recording.crossing import Crossing
 from slsim.recording.disk import append, files_of, from_files, load, read_header, save, tables_of
 from slsim.recording.header import HEADER_FILE
 from slsim.recording.kinds import (
@@ -19,7 +20,7 @@ from slsim.recording.kinds import (
     Phase,
 )
 from slsim.recording.recording import Mark, Recording
-from slsim.recording.records import Crossing, Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.rounds import Pause, Round
 from slsim.recording.script import Lane, Message, Piece, Script
 from slsim.recording.steps import STEP, Rows, Steps, Vocabulary, parse_shape, shape_text

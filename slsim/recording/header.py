@@ -14,7 +14,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slsim.recording.columns import MOST
-from slsim.recording.records import Crossing, Format, MeasuredCodec, Status, TestSet
+from slsim.recording.crossing import Crossing
+from slsim.recording.records import Format, MeasuredCodec, Status, TestSet
 from slsim.registry import faults_of
 
 FORMAT_VERSION = 4

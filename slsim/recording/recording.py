@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.recording.columns import ROUNDS_FILE, STEPS_FILE
+from slsim.recording.crossing import Crossing
 from slsim.recording.kinds import PHASES
-from slsim.recording.records import Crossing, Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.steps import Rows, Steps, Table, Vocabulary
 
 

@@ -29,8 +29,8 @@ class Bottleneck(Adapter):
     """
 
     channels: int = Field(4, strict=True, ge=1, le=10**6, description="The number of channels that cross.")
-    stride: Literal[1, 2] = Field(
-        2, description="Height and width are divided by it, where there are any; 1 or 2."
+    stride: int = Field(
+        2, strict=True, ge=1, le=2, description="What height and width are divided by, where there are any."
     )
     activation: Activation = Field("sigmoid", description="The function that ends the encoder.")
 
