@@ -21,15 +21,17 @@ from slsim.recording import (
     GRADIENTS,
     LABELS,
     STATISTICS,
-    Crossing,
+    CutShape,
     Format,
     Recording,
     parse_shape,
 )
+from slsim.recording.kinds import SENT_BEFORE
 from slsim.registry import registry_of
 from slsim.verdict import Check
 
 SIZES = ("num_bytes", "raw_bytes", "extra_bytes")
+IDENTITY = {"name": "identity"}
 SENT = "bytes of messages"  # the group of these checks
 
 
@@ -43,13 +45,16 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
         if kind == LABELS or not (which or recorded):
             continue
         own = messages.of_kind(kind)
-        formats = formats_of(recorded, kind, tables.get(which, {"name": "identity"}), own)
-        crossing = recording.crossing if kind in (ACTIVATIONS, GRADIENTS) else None
+        table, beside = (
+            tables.get(key, IDENTITY) for key in (which, CODEC_OF.get(SENT_BEFORE.get(kind, "")))
+        )
+        formats = formats_of(recorded, kind, table, own, beside if kind in SENT_BEFORE else None)
+        at_cut = recording.cut_shape if kind in (ACTIVATIONS, GRADIENTS) else None
         wrong = [
             f"round {one.round}, client {one.client}, {kind}: {one.num_bytes, one.raw_bytes}, "
             f"the format says {expected}"
             for one in own
-            if not _agrees(one, expected := _expected(formats, one, crossing))
+            if not _agrees(one, expected := _expected(formats, one, at_cut))
         ]
         yield Check(
             f"bytes of {name}, {kind}",
@@ -79,7 +84,7 @@ def format_of(codec: Codec, kind: str, shape: tuple[int, ...]) -> Format:
         header=nominal - codec.body_bytes(shape),
         least=least,
         most=most,
-        lossless=codec.lossless is not None,
+        lossless=codec.varies,
         formula=codec.size_formula(shape),
     )
 
@@ -136,14 +141,24 @@ class Messages:
 
 
 def formats_of(
-    recorded: Formats, kind: str, table: Mapping[str, Any], messages: Sequence[Message]
+    recorded: Formats,
+    kind: str,
+    table: Mapping[str, Any],
+    messages: Sequence[Message],
+    beside: Mapping[str, Any] | None = None,
 ) -> Formats:
     """By shape, what the codec of a kind of message says of its sizes: asked anew, or, of code that is not
-    slsim's own, as it said when it was recorded."""
-    if recorded and not _is_ours(table["name"]):
+    slsim's own, as it said when it was recorded. `beside` is the codec of what was sent, of what returns."""
+    if recorded and not (_is_ours(table["name"]) and (beside is None or _is_ours(beside["name"]))):
         return recorded
-    codec = codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
+    codec = _created(table)
+    if beside is not None and _is_ours(beside["name"]):
+        codec = codec.paired(_created(beside))
     return {one.shape: format_of(codec, kind, one.shape) for one in messages}
+
+
+def _created(table: Mapping[str, Any]) -> Codec:
+    return codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
 
 
 def _is_ours(codec: str) -> bool:
@@ -154,25 +169,25 @@ def _is_ours(codec: str) -> bool:
 Expected = tuple[int | tuple[int, int], int]
 
 
-def _expected(formats: Formats, message: Message, crossing: Crossing | None) -> Expected | None:
+def _expected(formats: Formats, message: Message, at_cut: CutShape | None) -> Expected | None:
     """Encoded and raw bytes that the format's formula gives for a message, what it says of its signs
     included; a range where a lossless stage decides; None where the format is not known."""
     known = formats.get(message.shape)
     if known is None:
         return None
-    raw = 4 * math.prod(message.shape) if crossing is None else _bare(message, crossing)
+    raw = 4 * math.prod(message.shape) if at_cut is None else _bare(message, at_cut)
     if known.lossless:
         return (known.least, known.most), raw
     return min(known.least + message.extra_bytes, known.most), raw
 
 
-def _bare(message: Message, crossing: Crossing) -> int:
+def _bare(message: Message, at_cut: CutShape) -> int:
     """The raw bytes of a message behind an adapter: those of the samples in its rows without the adapter. A
     last row may stand for fewer samples, of which the message itself says how many there are."""
-    a_sample = crossing.raw_bytes(1)
+    a_sample = at_cut.raw_bytes(1)
     samples = message.raw_bytes // a_sample
-    if crossing.of(samples) != message.shape:
-        samples = message.shape[0] * crossing.samples_a_row
+    if at_cut.of(samples) != message.shape:
+        samples = message.shape[0] * at_cut.samples_a_row
     return a_sample * samples
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slsim import lazy
 from slsim.codecs.base import Codec, Rng, Values, check_finite, register, registry
+from slsim.codecs.coder import Coder, Crossing
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
+    from slsim.codecs.masked import Masked
     from slsim.codecs.ms import MS
     from slsim.codecs.qsgd import QSGD
     from slsim.codecs.qu import QU
@@ -32,8 +34,11 @@ __all__ = [
     "SP",
     "Cast",
     "Codec",
+    "Coder",
+    "Crossing",
     "Identity",
     "KMeans",
+    "Masked",
     "Payload",
     "RandK",
     "Rng",
@@ -50,6 +55,7 @@ _HOMES = {
     "cast": ("Cast",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
+    "masked": ("Masked",),
     "ms": ("MS",),
     "qsgd": ("QSGD",),
     "qu": ("QU",),

@@ -9,7 +9,7 @@ from slsim import seeds
 from slsim.errors import DataError
 from slsim.learning.adapters import Adapter
 from slsim.learning.layers import End, layers_of, naming, output_of, walk
-from slsim.recording import Crossing
+from slsim.recording import CutShape
 from slsim.registry import full_name
 
 ENCODER, DECODER = "adapter encoder", "adapter decoder"  # the names of the two ends among a half's layers
@@ -17,7 +17,7 @@ ENCODER, DECODER = "adapter encoder", "adapter decoder"  # the names of the two 
 
 def append(
     adapter: Adapter, client: nn.Sequential, server: nn.Sequential, shape: tuple[int, ...], seed: int
-) -> Crossing:
+) -> CutShape:
     """Put the ends of an adapter, drawn from `seed`, on both sides of a cut at which activations have this
     `shape` a sample, and give what crosses then. Raises `DataError` where the ends do not fit."""
     name = full_name(type(adapter))
@@ -38,15 +38,15 @@ def append(
     for module in decoder.modules():
         if getattr(module, "inplace", False) is True:
             module.inplace = False  # type: ignore[assignment]  # what the server receives is a leaf
-    crossing = _measured(adapter, encoder, decoder, shape)
+    cut_shape = _measured(adapter, encoder, decoder, shape)
     client._modules[ENCODER] = encoder
     own = dict(server._modules)
     server._modules.clear()
     server._modules.update({DECODER: decoder, **own})
-    return crossing
+    return cut_shape
 
 
-def _measured(adapter: Adapter, encoder: End, decoder: End, shape: tuple[int, ...]) -> Crossing:
+def _measured(adapter: Adapter, encoder: End, decoder: End, shape: tuple[int, ...]) -> CutShape:
     """Run two rows' samples through both ends, and give what crosses between. Raises `DataError`."""
     binds = adapter.samples_a_row
     if not isinstance(binds, int) or binds < 1:
@@ -66,4 +66,4 @@ def _measured(adapter: Adapter, encoder: End, decoder: End, shape: tuple[int, ..
     if tuple(output.shape[1:]) != shape:
         given = tuple(output.shape[1:])
         raise DataError(f"{decoder.called} gives {given} a sample, the model's activations are {shape}")
-    return Crossing(tuple(code.shape[1:]), shape, binds)
+    return CutShape(tuple(code.shape[1:]), shape, binds)

@@ -58,7 +58,7 @@ def _apart(model: SplitModel, image_shape: tuple[int, ...]) -> tuple[dict[str, b
         parts["head"] = (model.head, model.head_shape)
     first, apart_ones, lines = 1, {}, []
     for name, (part, shape) in parts.items():
-        rows = [model.crossing.rows(count) if name == "server" else count for count in COUNTS]
+        rows = [model.cut_shape.rows(count) if name == "server" else count for count in COUNTS]
         batches = [torch.randn(n, *shape, generator=generator) * scale for scale, n in enumerate(rows, 1)]
         layer = apart.mixing(part, first, batches)
         first += num_layers(part)
@@ -204,7 +204,7 @@ class _Trial:
             autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
             with autocast, ghost.grouped(self._parts[name], (samples,)):
                 steps = walk(layers, received, how)
-            sent = output_of(steps, name, samples, self.model.crossing.rows(samples)).float()
+            sent = output_of(steps, name, samples, self.model.cut_shape.rows(samples)).float()
             passed.append(_Passed(received, steps, sent))
             received = laid_out(sent.detach().contiguous(), self.channels_last)
             received.requires_grad_(torch.is_grad_enabled())

@@ -79,8 +79,8 @@ class Parts:
 
     def _rows(self, module: nn.Module, counts: Sequence[int]) -> list[int]:
         """The number of rows that each client's samples have where they go into `module`."""
-        crossing = self.model.crossing
-        return [crossing.rows(count) if module is self.model.server else count for count in counts]
+        at_cut = self.model.cut_shape
+        return [at_cut.rows(count) if module is self.model.server else count for count in counts]
 
     def _uneven(self, counts: Sequence[int]) -> list[float]:
         """How much each client's batch counts in an average; empty where all count the same."""

@@ -13,10 +13,19 @@ from numpy.typing import NDArray
 
 from slsim.codecs import Identity
 from slsim.learning.codings import Codings
-from slsim.learning.computation import Computation, Direction, Passing, Shape, statistics_message
+from slsim.learning.computation import (
+    Computation,
+    Direction,
+    Passing,
+    Returned,
+    Shape,
+    Transmission,
+    statistics_message,
+)
 from slsim.learning.outline import ModelOutline, PartOutline, Unknown
 from slsim.learning.sampling import Batch
 from slsim.recording import WEIGHTS, Message, TestSet
+from slsim.recording.kinds import SENT_BEFORE
 
 
 @dataclass(frozen=True)
@@ -101,15 +110,21 @@ class NoTensors(Computation):
     def learn_whole(self, batch: Batch) -> None:
         pass
 
-    def transmit(self, kind: str, values: Any, passing: Passing) -> tuple[list[Message], Any]:
+    def transmit(self, kind: str, values: Any, passing: Passing) -> Transmission:
         del values
-        return self.give_back(kind, passing), Unknown(0)
+        unknown: Any = Unknown(0)
+        return Transmission(self._nominal(kind, passing), unknown)
 
-    def give_back(self, kind: str, received: Passing) -> list[Message]:
-        crossing = self.crossing(kind)
+    def give_back(self, kind: str, received: Passing) -> Returned:
+        sent, at_cut = SENT_BEFORE[kind], self.cut_shape(kind)
+        updates = [self.codings.nominal_updates(sent, at_cut.of(count)) for count in received.counts]
+        to_sender, to_receiver = zip(*updates, strict=True)
+        return Returned(self._nominal(kind, received), to_sender, to_receiver)
+
+    def _nominal(self, kind: str, passing: Passing) -> list[Message]:
+        at_cut = self.cut_shape(kind)
         return [
-            self.codings.nominal(kind, crossing.of(count), crossing.raw_bytes(count))
-            for count in received.counts
+            self.codings.nominal(kind, at_cut.of(count), at_cut.raw_bytes(count)) for count in passing.counts
         ]
 
     def send_state(

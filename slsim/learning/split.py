@@ -23,7 +23,7 @@ from slsim.learning.flops import Part, parts_of
 from slsim.learning.layers import Layer, copied, layers_of, naming, num_layers, walk
 from slsim.learning.models import Model
 from slsim.learning.outline import HalfFlops
-from slsim.recording import Crossing
+from slsim.recording import CutShape
 
 PARTS = ("client", "server", "head")
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
@@ -33,14 +33,14 @@ SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its d
 class SplitModel:
     """The parts of a model, the shapes of one sample between them, and their FLOPs.
 
-    `crossing` is what goes up from the client to the server. A model cut in three has a `head` on the client
-    too; `head_shape` is the shape of the features that go down from the server to the head. A model cut in
-    two has no head, and the server gives the logits.
+    `cut_shape` is that of what goes up from the client to the server. A model cut in three has a `head` on
+    the client too; `head_shape` is the shape of the features that go down from the server to the head. A
+    model cut in two has no head, and the server gives the logits.
     """
 
     client: nn.Sequential
     server: nn.Sequential
-    crossing: Crossing
+    cut_shape: CutShape
     client_flops: HalfFlops
     server_flops: HalfFlops
     head: nn.Sequential | None = None
@@ -50,7 +50,7 @@ class SplitModel:
     @property
     def activation_shape(self) -> tuple[int, ...]:
         """The shape of a row of what goes up from the client to the server: of one sample's activations."""
-        return self.crossing.shape
+        return self.cut_shape.shape
 
 
 def split(
@@ -102,16 +102,16 @@ def halve(
         _settle(layers, probe)
         _check_apart(_layers_of_parts(parts))
         measured = _measured(parts, probe)
-        crossing = Crossing(measured[0].shape, measured[0].shape)
+        cut_shape = CutShape(measured[0].shape, measured[0].shape)
         if adapter is not None:
-            crossing = adapting.append(adapter, parts[0], parts[1], measured[0].shape, seed)
-            probe = torch.zeros(SAMPLES * crossing.samples_a_row, *image_shape)
+            cut_shape = adapting.append(adapter, parts[0], parts[1], measured[0].shape, seed)
+            probe = torch.zeros(SAMPLES * cut_shape.samples_a_row, *image_shape)
             measured = _measured(parts, probe, rows=SAMPLES)
     if measured[-1].shape != (classes,):
         raise DataError(f"the model gives {measured[-1].shape} values a sample, there are {classes} classes")
     client, server, *_ = parts
     own, other, *_ = measured
-    halves = SplitModel(client, server, crossing, own.flops, other.flops)
+    halves = SplitModel(client, server, cut_shape, own.flops, other.flops)
     if head_cut is None:
         return halves
     return replace(halves, head=parts[-1], head_shape=other.shape, head_flops=measured[-1].flops)

@@ -3,13 +3,14 @@
 It is where the two planes meet: learning writes it, the clock plays it.
 """
 
-from slsim.recording.crossing import Crossing
+from slsim.recording.cut_shape import CutShape
 from slsim.recording.disk import append, files_of, from_files, load, read_header, save, tables_of
 from slsim.recording.header import HEADER_FILE
 from slsim.recording.kinds import (
     ACTIVATIONS,
     CLIENT_GRADIENTS,
     CODEC_OF,
+    CODEC_UPDATES,
     FEATURE_GRADIENTS,
     FEATURES,
     GRADIENTS,
@@ -20,7 +21,7 @@ from slsim.recording.kinds import (
     Phase,
 )
 from slsim.recording.recording import Mark, Recording
-from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.records import Evaluation, Format, Kept, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.rounds import Pause, Round
 from slsim.recording.script import Lane, Message, Piece, Script
 from slsim.recording.steps import STEP, Rows, Steps, Vocabulary, parse_shape, shape_text
@@ -29,6 +30,7 @@ __all__ = [
     "ACTIVATIONS",
     "CLIENT_GRADIENTS",
     "CODEC_OF",
+    "CODEC_UPDATES",
     "FEATURES",
     "FEATURE_GRADIENTS",
     "GRADIENTS",
@@ -38,9 +40,10 @@ __all__ = [
     "STATISTICS",
     "STEP",
     "WEIGHTS",
-    "Crossing",
+    "CutShape",
     "Evaluation",
     "Format",
+    "Kept",
     "Lane",
     "Mark",
     "MeasuredCodec",

@@ -38,6 +38,7 @@ from slsim.scenario.choice import (
     choose,
 )
 from slsim.scenario.contents import by_content
+from slsim.scenario.fits import adapter_faults
 from slsim.scenario.network import NetworkTable
 from slsim.scenario.schemes import Scheme
 from slsim.scenario.training_table import StopTable, TrainingTable
@@ -206,6 +207,30 @@ class CodecTable(Table):
             raise FaultsError(faults)
         return codec
 
+    @field_validator("weights")
+    @classmethod
+    def _keeps_nothing(cls, codec: Choice) -> Choice:
+        if not codec.is_text and not codec.create().is_stateless:
+            what = f"{codec.label} is made for what crosses the cut: it remembers, learns or follows what "
+            raise ValueError(f"{what}came the other way; give weights a codec that does not, such as qu")
+        return codec
+
+    @model_validator(mode="after")
+    def _returns_fit(self) -> CodecTable:
+        """What returns is encoded beside what was sent."""
+        faults = []
+        for back, sent in (("downlink", "uplink"), ("head_uplink", "head_downlink")):
+            codec, other = getattr(self, back), getattr(self, sent) or IDENTITY
+            if codec is None or codec.is_text or other.is_text:
+                continue
+            try:
+                codec.create().paired(other.create())
+            except ValueError as error:
+                faults.append(Fault(back, str(error)))
+        if faults:
+            raise FaultsError(faults)
+        return self
+
     def choices(self) -> dict[str, Choice]:
         """The codec of each key; identity where it was left out."""
         return {name: getattr(self, name) or IDENTITY for name in type(self).model_fields}
@@ -284,7 +309,10 @@ class Scenario(Table):
             if getattr(self.codec, name) is not None and not protocol.create().has_head:
                 what = "has no head on the clients, so nothing goes through this codec"
                 raise FaultsError([Fault(f"codec.{name}", f"{protocol.label} {what}")])
-        self._adapter_fits(protocol)
+        if faults := list(
+            adapter_faults(self.model.adapter, protocol, self.codec.choices(), self.training.hooks)
+        ):
+            raise FaultsError(faults)
         if self.training.aggregation == "free":
             return self
         path = "training.aggregation"
@@ -296,23 +324,6 @@ class Scenario(Table):
             what = "runs over the clients' own links; leave network.medium and network.access_points out"
             raise FaultsError([Fault(path, f"all-reduce {what}")])
         return self
-
-    def _adapter_fits(self, protocol: Choice) -> None:
-        """Raises `FaultsError` where nothing crosses the cut, and for hooks that need each sample's row."""
-        adapter = self.model.adapter
-        if adapter is None:
-            return
-        if not protocol.create().crosses_cut:
-            what = f"{protocol.label} sends no activations, so nothing goes through an adapter; leave it out"
-            raise FaultsError([Fault("model.adapter", what)])
-        binds = 1 if adapter.is_text else adapter.create().samples_a_row
-        for hook in self.training.hooks if binds > 1 else ():
-            if not hook.is_text and hook.create().needs_own_rows:
-                what = (
-                    f"{hook.label} compares what the server receives sample by sample, and {adapter.label} "
-                    "sends several in one row; leave one of the two out"
-                )
-                raise FaultsError([Fault("training.hooks", what)])
 
     def table(self) -> dict[str, Any]:
         """As a scenario file would say it, every default written out."""

@@ -29,7 +29,7 @@ from slsim.events import (
     silent,
 )
 from slsim.locks import LockedError, training_lock
-from slsim.recording import Recording, Round
+from slsim.recording import Kept, Recording, Round
 from slsim.results import StudyFolder, environment
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import Failure, noted, told_by_cause
@@ -166,8 +166,9 @@ def train(
             for done in _done(training.label, loop, is_round):
                 tell(done)
     recording.formats = formats(recording, exchange.codings)
-    recording.crossing = exchange.parts.model.crossing if training.scenario.model.adapter else None
+    recording.cut_shape = exchange.parts.model.cut_shape if training.scenario.model.adapter else None
     recording.measured_codecs = exchange.codings.measured
+    recording.kept = Kept(*exchange.codings.kept_bytes())
     recording.provenance = {
         **environment(),
         "threads": threads,

@@ -78,7 +78,7 @@ def codings_of(scenario: Scenario, parts: Parts | RehearsedParts) -> Codings:
     from slsim.learning.codings import Codings
 
     batch, model = scenario.clients.batch_size, parts.model
-    shapes = dict.fromkeys((ACTIVATIONS, GRADIENTS), model.crossing.of(batch))
+    shapes = dict.fromkeys((ACTIVATIONS, GRADIENTS), model.cut_shape.of(batch))
     shapes |= dict.fromkeys((WEIGHTS, CLIENT_GRADIENTS), (parts.client.size,))
     if model.head_shape is not None:
         shapes |= dict.fromkeys((FEATURES, FEATURE_GRADIENTS), (batch, *model.head_shape))

@@ -33,8 +33,10 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "alpha": (0.0, 1.0),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
+    "codec": ("cast", {"name": "qu", "bits": 8}, {"name": "qu", "scope": "sample"}),
 }
 LOSSLESS = {"lossless", "zstd_level"}
+OF_GRADIENTS = {"correction"}  # changes nothing that is encoded
 TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time does not reach
     "ms": [
         {"rounding": rounding, "scope": scope, "sparsity": 0.6, "bits": bits}
@@ -56,7 +58,7 @@ def values_of(name: str, parameter: str) -> tuple[Any, ...]:
 
 
 def parameters(name: str) -> list[str]:
-    return sorted(set(registry.entry(name).cls.model_fields) - LOSSLESS)
+    return sorted(set(registry.entry(name).cls.model_fields) - LOSSLESS - OF_GRADIENTS)
 
 
 def _plain() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from torch import nn
 from slsim.errors import SlsimError
 from slsim.learning import adapting, ghost
 from slsim.learning.adapters.base import Adapter
-from slsim.recording import Crossing
+from slsim.recording import CutShape
 
 SHAPE = (6, 5, 7)
 TOLERANCE = 1e-4  # relative: rounding of a sum in another order
@@ -31,11 +31,11 @@ def check_adapter(adapter: Adapter, shape: tuple[int, ...] = SHAPE) -> None:
     assert again == adapter, "an adapter made from the written parameters is not equal"
     ends = _Ends(adapter, shape)
     same = _Ends(again, shape)
-    for samples in (1, 2, ends.crossing.samples_a_row, 2 * ends.crossing.samples_a_row + 1):
+    for samples in (1, 2, ends.cut_shape.samples_a_row, 2 * ends.cut_shape.samples_a_row + 1):
         x = ends.inputs(samples)
         code, outputs = ends.through(x, [samples])
-        rows = ends.crossing.rows(samples)
-        assert tuple(code.shape) == (rows, *ends.crossing.shape), f"a code of shape {tuple(code.shape)}"
+        rows = ends.cut_shape.rows(samples)
+        assert tuple(code.shape) == (rows, *ends.cut_shape.shape), f"a code of shape {tuple(code.shape)}"
         assert outputs.shape == x.shape, f"decoded to shape {tuple(outputs.shape)}, of {tuple(x.shape)}"
         assert torch.equal(outputs, same.through(x, [samples])[1]), "built twice from one seed, it differs"
         assert bool(torch.isfinite(outputs).all()), "ordinary activations become NaN or infinite"
@@ -51,7 +51,7 @@ class _Ends:
         self._shape = shape
         client, server = nn.Sequential(), nn.Sequential()
         with _faults():
-            self.crossing: Crossing = adapting.append(adapter, client, server, shape, seed=0)
+            self.cut_shape: CutShape = adapting.append(adapter, client, server, shape, seed=0)
         self.encoder, self.decoder = ghost.convert(client).train(), ghost.convert(server).train()
 
     def inputs(self, samples: int, seed: int = 0) -> torch.Tensor:
@@ -91,7 +91,7 @@ def _check_gradients(ends: _Ends) -> None:
 
 def _check_clients(ends: _Ends) -> None:
     """Two clients' samples as one batch are what each alone is, forward and backward."""
-    counts = [3, ends.crossing.samples_a_row + 2]
+    counts = [3, ends.cut_shape.samples_a_row + 2]
     parts = [ends.inputs(count, seed=count).mul_(place) for place, count in enumerate(counts, 1)]
     both = torch.cat(parts).requires_grad_()
     _, together = ends.through(both, counts)

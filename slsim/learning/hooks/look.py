@@ -70,15 +70,14 @@ class Look:
 
     def received_of(self, activations: torch.Tensor) -> torch.Tensor:
         """What the server receives of activations: through the uplink codec, as in evaluation."""
-        crossing, size = self._tensors.crossing(ACTIVATIONS), self._exchange.sampler.batch_size
-        rows = [len(part) for part in activations.split(crossing.rows(size))]
-        payloads = self._exchange.codings.encode(ACTIVATIONS, activations, rows)
-        return self._tensors.decode(ACTIVATIONS, payloads, [crossing.samples_a_row * n for n in rows])
+        at_cut, size = self._tensors.cut_shape(ACTIVATIONS), self._exchange.sampler.batch_size
+        rows = [len(part) for part in activations.split(at_cut.rows(size))]
+        return self._tensors.through(ACTIVATIONS, activations, [at_cut.samples_a_row * n for n in rows])
 
     def encoded(self, activations: torch.Tensor) -> Payload:
         """The mini-batch's activations through the uplink codec, with the draw that training will take."""
-        (payload,) = self._tensors.encode(ACTIVATIONS, activations, [self._batch])
-        return payload
+        ends, draw = self._exchange.codings.ends(ACTIVATIONS), self._tensors.draw(ACTIVATIONS, self._batch)
+        return ends.encode_again(activations, self._batch, draw)[0]
 
     @cached_property
     def client_module(self) -> nn.Module:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from trainings import evaluated, learn, one_round, scenario_of, state_of, table_of
 
+from slsim.codecs import Identity
 from slsim.errors import ScenarioError
 from slsim.learning.adapters import registry
 from slsim.learning.hooks.look import Look
@@ -191,3 +192,26 @@ def test_settings_and_trainings_that_differ_in_the_adapter_alone_are_told_apart(
     assert setting_labels(cases)[2:] == [two, f"{two} + SP (95.875 %)", "identity", "SP (95.875 %)"]
     assert training_labels([case.scenario for case in cases])[:2] == setting_labels(cases)[:2]
     assert Training.of(cases[1].scenario).label == "bottleneck 1 2 + sp 0.95875"
+
+
+def test_a_codec_that_goes_by_samples_needs_a_row_of_each(
+    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Identity, "remembers_samples", True)
+    adapted(tiny, BOTTLENECK)
+    with pytest.raises(ScenarioError, match=r"codec\.uplink: identity remembers .* c3 3 sends several"):
+        adapted(tiny, C3)
+
+
+def test_gradients_follow_the_mask_of_a_code(tiny: dict[str, Any]) -> None:
+    codec = {"uplink": {"name": "sp", "sparsity": 0.5}, "downlink": "masked"}
+    scenario = adapted(tiny, C3, codec=codec, clients={"count": 2, "batch_size": 7})
+    foreseen = Foreseen.from_data(scenario, scenario.data.component.create().load())
+    tables = [
+        table_of(one_round(scenario, exchange))
+        for exchange in (prepare(scenario), rehearsal(scenario, foreseen))
+    ]
+    assert tables[0].equals(tables[1])
+    back = tables[0][(tables[0]["kind"] == "gradients") & (tables[0]["work"] == "")]
+    assert set(back["raw_bytes"]) == {4 * 7 * 64}
+    assert set(back["num_bytes"]) == {12 + 4 * 3 * 64 // 2}, "of half of three rows' places"

@@ -141,7 +141,7 @@ def test_a_bottleneck_takes_maps_and_flat_activations_only() -> None:
 @pytest.mark.parametrize("name", registry.names())
 def test_a_models_own_weights_do_not_depend_on_the_adapter(name: str) -> None:
     bare, adapted = (halve(Cnn(channels=4), 1, IMAGES, 4, 3, adapter=one) for one in (None, create(name)))
-    assert adapted.crossing.bare_shape == bare.crossing.shape == (4, 4, 4)
+    assert adapted.cut_shape.bare_shape == bare.cut_shape.shape == (4, 4, 4)
     for half, other in ((bare.client, adapted.client), (bare.server, adapted.server)):
         named = dict(other.named_parameters())
         for key, weight in half.named_parameters():

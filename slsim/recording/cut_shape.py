@@ -1,4 +1,4 @@
-"""What crosses a cut, told once for training, rehearsals, recordings and checks."""
+"""The shape of what crosses a cut, told once for training, rehearsals, recordings and checks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class CutShape:
     """What crosses a cut for a mini-batch: rows of `shape`, each of which stands for up to `samples_a_row`
     samples of one client, whose tensors without an adapter are of `bare_shape`. Compression ratios count
     against those.
 
     Example:
-        >>> crossing = Crossing((16,), (4, 2, 2), samples_a_row=4)
-        >>> crossing.of(10), crossing.raw_bytes(10)
+        >>> at_cut = CutShape((16,), (4, 2, 2), samples_a_row=4)
+        >>> at_cut.of(10), at_cut.raw_bytes(10)
         ((3, 16), 640)
     """
 
