@@ -134,6 +134,41 @@ def test_hooks_see_the_code_that_crosses(tiny: dict[str, Any], adapter: Any) -> 
         assert 0 < found[part, "error"] <= found[part, "bound"] * 1.01
 
 
+MIXING = """
+from torch import nn
+from slsim.learning.adapters import Adapter
+
+class Centred(nn.Module):
+    def forward(self, x):
+        return x - x.mean(0)
+
+class Mixing(Adapter):
+    def build(self, shape):
+        return Centred(), nn.Identity()
+"""
+
+
+def test_an_own_adapter_that_looks_across_clients_takes_them_one_by_one(
+    tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(MIXING)
+    scenario = adapted(tiny, f"{tmp_path}/own.py:Mixing")
+    manner = prepare(scenario).parts.manner
+    assert (manner.client_apart, manner.server_apart) == (True, False)
+    assert manner.notices[0].startswith("the encoder of the adapter own.py:Mixing gives other numbers for")
+    assert scenario.scheme.name == "Mixing"
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_an_adapter_is_trained_in_half_precision_too(name: str, tiny: dict[str, Any]) -> None:
+    scenario = adapted(tiny, name, training={"precision": "bfloat16", "max_rounds": 1})
+    exchange = prepare(scenario)
+    before = [one.detach().clone() for one in state_of(exchange)]
+    one_round(scenario, exchange)
+    assert any(not torch.equal(*pair) for pair in zip(before, state_of(exchange), strict=True))
+    assert 0 <= evaluated(exchange).accuracy <= 1
+
+
 def test_the_baseline_has_no_adapter(tiny: dict[str, Any]) -> None:
     scenario, bare = adapted(tiny, C3), adapted(tiny, "none")
     assert not scenario.is_baseline
