@@ -115,6 +115,11 @@ class Codec(Component, ABC):
         return type(self).coder is Codec.coder
 
     @property
+    def needs_own_rows(self) -> bool:
+        """Whether each sample must have a row of its own: it is remembered, or goes with its label."""
+        return self.remembers_samples or self.learns_from == "true logits"
+
+    @property
     def keeps_part(self) -> bool:
         """Whether it sends a part of the elements, so that their gradients alone may return ("masked")."""
         return False

@@ -32,11 +32,12 @@ from slsim.own_code import is_data, is_own_code, kept_as_text
 from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
 from slsim.scenario.titles import UNTOLD, title
 
-LEARNED_WITH = ("codec", "data", "hook", "model", "protocol")  # kinds that no clock needs
+LEARNED_WITH = ("adapter", "codec", "data", "hook", "model", "protocol")  # kinds that no clock needs
 LABEL, LONGEST_LABEL = (
     "label",
     60,
 )  # the key of what a codec is called by, and how many characters it may have
+NO_ADAPTER = "none"  # what a scenario writes where there is none
 MOST = 10**9  # of clients, samples, epochs and rounds: beyond every study, and within every counter
 
 
@@ -273,6 +274,19 @@ ProtocolChoice = Annotated[Choice, *_field("protocol")]
 TransportChoice = Annotated[Choice, *_field("transport")]
 HookChoice = Annotated[Choice, *_field("hook")]
 DeviceChoice = Annotated[Choice, *_field("device")]
+
+
+def _choose_adapter(value: object, info: ValidationInfo) -> Choice | None:
+    """An adapter, or none, which is said by leaving it out or by "none"."""
+    return None if value is None or value == NO_ADAPTER else choose("adapter", value, info)
+
+
+AdapterChoice = Annotated[
+    Choice | None,
+    BeforeValidator(_choose_adapter),
+    PlainSerializer(lambda choice: choice and choice.table()),
+    WithJsonSchema({"anyOf": [{COMPONENT_MARK: "adapter"}, {"const": NO_ADAPTER}]}),
+]
 NestedChoice = Annotated[Choice, PlainSerializer(Choice.table)]
 
 

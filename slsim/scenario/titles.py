@@ -12,6 +12,7 @@ from typing import Any
 INNER = "codec"  # the parameter that is a codec within another
 
 _NAMES = {  # as the field writes them, where that is not the name itself
+    "c3": "C3",
     "delta": "AQ-SGD",
     "ics": "ICS",
     "kmeans": "k-means",
@@ -62,14 +63,21 @@ def _plain(value: Any) -> str:
     return " ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+def _counted(value: float, what: str) -> str:
+    return f"{value:g} {what}" if value == 1 else f"{value:g} {what}s"
+
+
 def _bits(value: float) -> str:
-    return f"{value:g} bit" if value == 1 else f"{value:g} bits"
+    return _counted(value, "bit")
 
 
 _PARAMETERS: dict[str, Callable[[float], str]] = {
     "alpha": lambda value: f"α {value:g}",
     "bits": _bits,
+    "channels": lambda value: _counted(value, "channel"),
     "rate": percent,
+    "ratio": lambda value: f"{value:g}×",
+    "samples": lambda value: _counted(value, "sample"),
     "sparsity": percent,
 }
 UNTOLD = ("bucket_size", "iterations")  # numbers that a title does not tell where they are as by default
