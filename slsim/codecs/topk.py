@@ -15,6 +15,7 @@ from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Scope, Shape, kept_elements, packed_bytes, parts
+from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ class TopK(Codec):
         for part in range(count):
             mask = body[part * mask_bytes : (part + 1) * mask_bytes]
             yield mask, kept[part * k : (part + 1) * k], out[part * size : (part + 1) * size]
+
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols:
+        parts_sent = list(self._parts(content, shape, np.empty(math.prod(shape), np.float32)))
+        levels = [unpacked(mask, out.size, self.mask_bits) for mask, _, out in parts_sent]
+        kept = [floats for _, floats, _ in parts_sent]
+        beside = len(content) - sum(mask.size + 4 * floats.size for mask, floats, _ in parts_sent)
+        if not parts_sent:
+            return Symbols(np.zeros(0, np.uint8), NO_FLOATS, beside)
+        return Symbols(np.concatenate(levels), np.concatenate(kept), beside)
 
     def body_bytes(self, shape: Shape) -> int:
         count, size = parts(shape, self.scope)
