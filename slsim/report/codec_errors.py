@@ -61,10 +61,14 @@ def _limits(errors: pd.DataFrame) -> Table:
             _number(least[column])
             for column in ("bits_per_element", "entropy_bits", "context_entropy_bits", "gaussian_bits")
         ]
-        distortion = least["distortion"]
-        share = "–" if math.isnan(distortion) else f"{distortion:.3f}"
-        add_row(shown, str(codec), share, *cells, _number(least["times_raw_data"]))
+        distortion = _distortion(least["distortion"])
+        add_row(shown, str(codec), distortion, *cells, _number(least["times_raw_data"]))
     return shown
+
+
+def _distortion(value: float) -> str:
+    """Three decimals, which tell no error from a small one."""
+    return "0" if value == 0 else "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def _number(value: float) -> str:
