@@ -32,7 +32,7 @@ class Compared:
     @property
     def nominal(self) -> Codec:
         """The codec without a lossless stage."""
-        return self.codec.model_copy(update={"lossless": None, "zstd_level": None})
+        return type(self.codec)(**self.codec.model_dump(exclude={"lossless", "zstd_level"}))
 
 
 def settings() -> Iterator[tuple[str, str, dict[str, Any]]]:
