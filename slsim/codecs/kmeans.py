@@ -12,6 +12,7 @@ from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
+from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked
 
 
 class KMeans(Codec):
@@ -64,6 +65,11 @@ class KMeans(Codec):
         codes = np.frombuffer(content, np.uint8, offset=4 * centroids.size)
         kernels.unpack_table(codes, centroids, self.bits, out)
         return out
+
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols:
+        centroids = 4 * (1 << self.bits)
+        codes = np.frombuffer(content, np.uint8, offset=centroids)
+        return Symbols(unpacked(codes, math.prod(shape), self.bits), NO_FLOATS, centroids)
 
     def body_bytes(self, shape: Shape) -> int:
         return 4 * (1 << self.bits) + packed_bytes(math.prod(shape), self.bits)

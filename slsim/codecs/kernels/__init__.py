@@ -5,6 +5,7 @@
     marks      position masks of one bit, and the random exchange of `rt`
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
+    contexts   how often levels occur beside which neighbours
 
 Names are looked up at first use: importing a codec imports no numba, and nothing compiles before the
 first call, which loads from numba's cache on disk where it can.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
+    from slsim.codecs.kernels.contexts import count_contexts
     from slsim.codecs.kernels.levels import (
         apply_signs,
         collect_signs,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from slsim.codecs.kernels.tables import unpack_table
 
 _HOMES = {
+    "contexts": ("count_contexts",),
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
     "packing": ("pack_codes",),
@@ -48,6 +51,7 @@ __all__ = [
     "Selection",
     "apply_signs",
     "collect_signs",
+    "count_contexts",
     "distinct_flags",
     "exchange",
     "extent",
