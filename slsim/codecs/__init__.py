@@ -13,6 +13,7 @@ from slsim.codecs.sizes import Shape
 
 if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
+    from slsim.codecs.fedlite import FedLite
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
     from slsim.codecs.ms import MS
@@ -32,6 +33,7 @@ __all__ = [
     "SP",
     "Cast",
     "Codec",
+    "FedLite",
     "Identity",
     "KMeans",
     "Payload",
@@ -48,6 +50,7 @@ __all__ = [
 
 _HOMES = {
     "cast": ("Cast",),
+    "fedlite": ("FedLite",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
     "ms": ("MS",),

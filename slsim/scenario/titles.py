@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _NAMES = {  # as the field writes them, where that is not the name itself
+    "fedlite": "FedLite",
     "kmeans": "k-means",
     "ms": "MS",
     "qsgd": "QSGD",
@@ -61,7 +62,10 @@ def _bits(value: float) -> str:
 _PARAMETERS: dict[str, Callable[[float], str]] = {
     "alpha": lambda value: f"α {value:g}",
     "bits": _bits,
+    "centroids": lambda value: f"L {value:g}",
+    "groups": lambda value: f"R {value:g}",
     "sparsity": percent,
+    "subvectors": lambda value: f"q {value:g}",
 }
-UNTOLD = ("bucket_size", "iterations")  # numbers that a title does not tell where they are as by default
+UNTOLD = ("bucket_size", "groups", "iterations")  # numbers that are not told where they are as by default
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

@@ -5,10 +5,10 @@ CASES is the whole grid: every registered codec with variations of every paramet
 varied on their own, others take the values of NUMBERS. A case is written as its codec's name and the
 parameters that differ from the defaults.
 
-REPRESENTATIVES are some 25 of them, for the detailed tests: every codec; every rounding, scope and type;
+REPRESENTATIVES are some 35 of them, for the detailed tests: every codec; every rounding, scope and type;
 1 bit and 8 bits; every sparsity that is an extreme; buckets of one and of several elements; a generator that
 draws and one that does not; and for every layout of a content (floats; a range, norms or centroids and
-codes; masks and values; masks, values, means and signs) one case with zstd.
+codes; masks and values; masks, values, means and signs) one case with zstd; of a published scheme two cases.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "alpha": (0.0, 1.0),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
+    "subvectors": (1, 3, 7),
+    "centroids": (3, 256),
+    "groups": (2, 5),
 }
 LOSSLESS = {"lossless", "zstd_level"}
 TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time does not reach
@@ -45,6 +48,7 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     ],
     "rt": [{"scope": "sample", "sparsity": 0.5, "alpha": 0.5}],
     "randk": [{"scope": "sample", "sparsity": 0.5}],
+    "fedlite": [{"subvectors": 4, "groups": 3, "centroids": 5}],
 }
 
 
@@ -123,6 +127,8 @@ REPRESENTATIVES = {
         ("ms", {"sparsity": 1.0, "bits": 3, "scope": "sample"}),
         ("ms", {"sparsity": 0.0, "bits": 4, "lossless": "zstd"}),
         ("ms", {"sparsity": 0.6, "bits": 3, "rounding": "centroid", "scope": "sample", "lossless": "zstd"}),
+        ("fedlite", {}),
+        ("fedlite", {"subvectors": 4, "groups": 3, "centroids": 5, "lossless": "zstd"}),
     )
 }
 PLAIN_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if not codec.lossless}

@@ -35,6 +35,8 @@ def planned(**tables: Any) -> Plan:
         ({"name": "kmeans", "iterations": 2}, "k-means (3 bits, iterations 2)"),
         ({"name": "qsgd"}, "QSGD (4 bits)"),
         ({"name": "sp", "scope": "sample"}, "SP (95.875 %, by sample)"),
+        ({"name": "fedlite"}, "FedLite (q 1152, L 2)"),
+        ({"name": "fedlite", "subvectors": 288, "groups": 4}, "FedLite (q 288, L 2, R 4)"),
     ],
 )
 def test_codecs_are_called_by_what_they_are(codec: Any, title: str) -> None:

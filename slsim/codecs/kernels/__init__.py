@@ -5,6 +5,7 @@
     marks      position masks of one bit, and the random exchange of `rt`
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
+    clusters   k-means of vectors
 
 Names are looked up at first use: importing a codec imports no numba, and nothing compiles before the
 first call, which loads from numba's cache on disk where it can.
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
+    from slsim.codecs.kernels.clusters import cluster
     from slsim.codecs.kernels.levels import (
         apply_signs,
         collect_signs,
@@ -32,14 +34,15 @@ if TYPE_CHECKING:
         pack_marks,
         sorted_distinct,
     )
-    from slsim.codecs.kernels.packing import pack_codes
+    from slsim.codecs.kernels.packing import pack_codes, unpack_block
     from slsim.codecs.kernels.selection import Selection, select
     from slsim.codecs.kernels.tables import unpack_table
 
 _HOMES = {
+    "clusters": ("cluster",),
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
-    "packing": ("pack_codes",),
+    "packing": ("pack_codes", "unpack_block"),
     "selection": ("Selection", "select"),
     "tables": ("unpack_table",),
 }
@@ -47,6 +50,7 @@ _HOMES = {
 __all__ = [
     "Selection",
     "apply_signs",
+    "cluster",
     "collect_signs",
     "distinct_flags",
     "exchange",
@@ -58,6 +62,7 @@ __all__ = [
     "pack_uniform",
     "select",
     "sorted_distinct",
+    "unpack_block",
     "unpack_levels",
     "unpack_table",
 ]
