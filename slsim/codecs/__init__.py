@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from slsim.codecs.randk import RandK
     from slsim.codecs.rt import RT
     from slsim.codecs.sp import SP
+    from slsim.codecs.tah import TAH
 
 create = registry.create
 
@@ -31,6 +32,7 @@ __all__ = [
     "QU",
     "RT",
     "SP",
+    "TAH",
     "Cast",
     "Codec",
     "FedLite",
@@ -59,5 +61,6 @@ _HOMES = {
     "randk": ("RandK",),
     "rt": ("RT",),
     "sp": ("SP",),
+    "tah": ("TAH",),
 }
 __getattr__ = lazy.attributes(__name__, _HOMES)

@@ -18,6 +18,7 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "randk": "rand-k",
     "rt": "RT",
     "sp": "SP",
+    "tah": "TAH-Quant",
 }
 
 
@@ -67,5 +68,6 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }
-UNTOLD = ("bucket_size", "groups", "iterations")  # numbers that are not told where they are as by default
+# Numbers that a title does not tell where they are as by default.
+UNTOLD = ("bucket_size", "groups", "high_bits", "high_share", "iterations", "low_bits", "tile")
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

@@ -36,6 +36,10 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "subvectors": (1, 3, 7),
     "centroids": (3, 256),
     "groups": (2, 5),
+    "tah.bits": (1, 6, 8),
+    "low_bits": (1, 4),
+    "high_bits": (3, 8),
+    "high_share": (0.0, 0.5, 1.0),
 }
 LOSSLESS = {"lossless", "zstd_level"}
 TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time does not reach
@@ -49,6 +53,7 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     "rt": [{"scope": "sample", "sparsity": 0.5, "alpha": 0.5}],
     "randk": [{"scope": "sample", "sparsity": 0.5}],
     "fedlite": [{"subvectors": 4, "groups": 3, "centroids": 5}],
+    "tah": [{"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5}],
 }
 
 
@@ -129,6 +134,9 @@ REPRESENTATIVES = {
         ("ms", {"sparsity": 0.6, "bits": 3, "rounding": "centroid", "scope": "sample", "lossless": "zstd"}),
         ("fedlite", {}),
         ("fedlite", {"subvectors": 4, "groups": 3, "centroids": 5, "lossless": "zstd"}),
+        ("tah", {}),
+        ("tah", {"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5, "lossless": "zstd"}),
+        ("tah", {"tile": 16, "bits": 2}),
     )
 }
 PLAIN_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if not codec.lossless}

@@ -6,6 +6,8 @@
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
     clusters   k-means of vectors
+    streams    codes of unlike widths ⇄ packed bits
+    tiles      the tiles of `tah`
 
 Names are looked up at first use: importing a codec imports no numba, and nothing compiles before the
 first call, which loads from numba's cache on disk where it can.
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
     )
     from slsim.codecs.kernels.packing import pack_codes, unpack_block
     from slsim.codecs.kernels.selection import Selection, select
+    from slsim.codecs.kernels.streams import pack_runs, run_bytes, unpack_runs
     from slsim.codecs.kernels.tables import unpack_table
+    from slsim.codecs.kernels.tiles import Tiles, entropies, quantize_tiles, restore_tiles
 
 _HOMES = {
     "clusters": ("cluster",),
@@ -44,26 +48,35 @@ _HOMES = {
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
     "packing": ("pack_codes", "unpack_block"),
     "selection": ("Selection", "select"),
+    "streams": ("pack_runs", "run_bytes", "unpack_runs"),
     "tables": ("unpack_table",),
+    "tiles": ("Tiles", "entropies", "quantize_tiles", "restore_tiles"),
 }
 
 __all__ = [
     "Selection",
+    "Tiles",
     "apply_signs",
     "cluster",
     "collect_signs",
     "distinct_flags",
+    "entropies",
     "exchange",
     "extent",
     "gather_marked",
     "pack_codes",
     "pack_levels",
     "pack_marks",
+    "pack_runs",
     "pack_uniform",
+    "quantize_tiles",
+    "restore_tiles",
+    "run_bytes",
     "select",
     "sorted_distinct",
     "unpack_block",
     "unpack_levels",
+    "unpack_runs",
     "unpack_table",
 ]
 
