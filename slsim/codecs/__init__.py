@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from slsim.codecs.randk import RandK
     from slsim.codecs.rt import RT
     from slsim.codecs.sp import SP
+    from slsim.codecs.splitfc import SplitFC
+    from slsim.codecs.splitfc_drop import SplitFCDrop
     from slsim.codecs.tah import TAH
 
 create = registry.create
@@ -43,6 +45,8 @@ __all__ = [
     "Rng",
     "Segment",
     "Shape",
+    "SplitFC",
+    "SplitFCDrop",
     "Values",
     "check_finite",
     "create",
@@ -61,6 +65,8 @@ _HOMES = {
     "randk": ("RandK",),
     "rt": ("RT",),
     "sp": ("SP",),
+    "splitfc": ("SplitFC",),
+    "splitfc_drop": ("SplitFCDrop",),
     "tah": ("TAH",),
 }
 __getattr__ = lazy.attributes(__name__, _HOMES)

@@ -18,6 +18,8 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "randk": "rand-k",
     "rt": "RT",
     "sp": "SP",
+    "splitfc": "SplitFC",
+    "splitfc-drop": "SplitFC-Drop",
     "tah": "TAH-Quant",
 }
 
@@ -65,6 +67,7 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "bits": _bits,
     "centroids": lambda value: f"L {value:g}",
     "groups": lambda value: f"R {value:g}",
+    "reduction": lambda value: f"R {value:g}",
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }

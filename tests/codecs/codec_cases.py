@@ -40,6 +40,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "low_bits": (1, 4),
     "high_bits": (3, 8),
     "high_share": (0.0, 0.5, 1.0),
+    "reduction": (1.0, 2.5, 1000.0),
+    "splitfc.bits": (0.001, 1.5, 32.0),
 }
 LOSSLESS = {"lossless", "zstd_level"}
 TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time does not reach
@@ -54,6 +56,7 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     "randk": [{"scope": "sample", "sparsity": 0.5}],
     "fedlite": [{"subvectors": 4, "groups": 3, "centroids": 5}],
     "tah": [{"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5}],
+    "splitfc": [{"reduction": 2.0, "bits": 2.0}],
 }
 
 
@@ -137,6 +140,10 @@ REPRESENTATIVES = {
         ("tah", {}),
         ("tah", {"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5, "lossless": "zstd"}),
         ("tah", {"tile": 16, "bits": 2}),
+        ("splitfc-drop", {}),
+        ("splitfc-drop", {"reduction": 2.0, "lossless": "zstd"}),
+        ("splitfc", {}),
+        ("splitfc", {"reduction": 2.0, "bits": 2.0, "lossless": "zstd"}),
     )
 }
 PLAIN_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if not codec.lossless}

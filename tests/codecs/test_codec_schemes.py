@@ -5,7 +5,7 @@ import pytest
 import torch
 from codec_cases import decoded, tensor
 
-from slsim.codecs import Payload, create
+from slsim.codecs import Payload, columns, create
 from slsim.errors import CodecError, FaultsError
 
 
@@ -155,3 +155,113 @@ def test_a_payload_of_tah_that_contradicts_itself_is_refused():
 def test_tah_refuses_numbers_whose_sums_exceed_float32():
     with pytest.raises(CodecError, match=r"cannot encode numbers beyond 2\^120"):
         create("tah").encode(torch.tensor([1e37, 0.0]))
+
+
+# --- splitfc and its first stage
+
+# Of one channel of range 4, the columns (0, 0), (0, 4), (1, 3) and (2, 2) have the deviations 0, 2, 1, 0.
+FOUR = [[0.0, 0.0, 1.0, 2.0], [0.0, 4.0, 3.0, 2.0]]
+
+
+def test_without_a_generator_splitfc_keeps_the_columns_of_largest_deviation():
+    codec = create("splitfc-drop", reduction=2.0)
+    payload = codec.encode(torch.tensor(FOUR))
+    assert payload.content[0] == 0b0110_0000
+    assert len(payload.content) == codec.body_bytes((2, 4)) == 1 + 4 * 2 * 2
+    assert codec.decode(payload).tolist() == [[0.0, 0.0, 1.0, 0.0], [0.0, 4.0, 3.0, 0.0]]
+
+
+def test_a_deviation_is_measured_in_its_channels_range():
+    # Channels of the ranges 100 and 1: a deviation of 25 counts 0.25, one of 0.5 counts 0.5.
+    maps = torch.tensor([[[0.0, 100.0], [0.0, 0.5]], [[50.0, 100.0], [1.0, 0.5]]])
+    assert columns.deviations(maps.reshape(2, 4).numpy(), channel=2).tolist() == [0.25, 0.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("spread", "kept", "expected"),
+    [
+        ([2.0, 1.0, 1.0, 0.0], 2, [1.0, 0.5, 0.5, 0.0]),  # 2 / 4 of each
+        ([8.0, 1.0, 1.0], 2, [1.0, 0.5, 0.5]),  # the first cannot have 1.6; the others share what is left
+        ([8.0, 6.0, 1.0, 1.0], 3, [1.0, 1.0, 0.5, 0.5]),
+        ([3.0, 0.0, 0.0], 2, [1.0, 0.5, 0.5]),  # fewer spread than are kept
+        ([0.0, 0.0, 0.0, 0.0], 1, [0.25] * 4),  # as of one sample
+    ],
+)
+def test_probabilities_of_splitfc_are_in_proportion_to_deviations(spread, kept, expected):
+    assert columns.probabilities(np.array(spread), kept).tolist() == pytest.approx(expected)
+
+
+def test_draws_of_splitfc_are_unbiased_and_of_one_size():
+    codec, rng = create("splitfc-drop", reduction=3.0), np.random.default_rng(5)
+    activations = tensor(4, 3, 2, 5) * torch.tensor([1.0, 5.0, 0.2]).reshape(1, 3, 1, 1)
+    drawn = torch.stack([codec.decode(codec.encode(activations, rng)) for _ in range(2000)]).double()
+    assert ((drawn.abs().sum(1) > 0).flatten(1).sum(1) == 10).all()  # of 30 columns, each time
+    deviation = drawn.std(0) / 2000**0.5
+    assert ((drawn.mean(0) - activations).abs() <= 5 * deviation + 1e-6).all()
+    assert (deviation > 0).float().mean() > 0.8  # it is random
+
+
+def test_as_many_columns_are_drawn_as_are_due_whatever_rounding_does():
+    for seed in range(20):  # probabilities that do not sum up: two points may fall on the first column
+        drawn = columns.draw(np.array([0.9, 0.2, 0.0]), 2, np.random.default_rng(seed))
+        assert drawn.tolist() == [0, 1]
+
+
+def test_splitfc_sends_a_mean_where_bits_are_few_and_entries_where_they_are_many():
+    few, many = (create("splitfc", reduction=2.0, bits=bits) for bits in (0.001, 32.0))
+    assert decoded(few, FOUR) == [[0.0, 2.0, 2.0, 0.0]] * 2
+    assert few.body_bytes((2, 4)) == 1 + 16 + 1 + 2  # index; ranges; which are wide; a byte a mean
+    assert many.body_bytes((2, 4)) == 1 + 16 + 1 + 2 * 2 + 2 * 2  # two end points; two entries of 8 bits
+    assert np.ravel(decoded(many, FOUR)) == pytest.approx([0, 0, 1, 0, 0, 4, 3, 0], abs=0.02)
+
+
+def test_the_budget_of_splitfc_goes_where_the_error_falls_most():
+    # 24 bytes, of which 20 for ranges, marks and three means: 32 bits are left. A wide column takes 8 for an
+    # end point, and 2 for each bit of its two entries.
+    codec = create("splitfc", reduction=1.0, bits=32.0)
+    cut = codec.cut((2, 3))
+    assert codec._bits(np.array([255, 85, 0]), cut).tolist() == [2, 1, 1]  # 30, and one further bit
+    # Six further bits. A bit gains 8 / 9, 40 / 441, 176 / 11,025 and so on of the squared width: of 65,025
+    # that is 57,800, 5,898, 1,038, 221; of 10,000 8,889, 907, 160.
+    assert codec._bits(np.array([255, 100]), cut).tolist() == [5, 3]
+    assert codec._bits(np.array([], np.int64), cut).tolist() == []
+
+
+def test_sizes_of_splitfc_are_a_budget_and_an_index():
+    codec = create("splitfc")
+    assert codec.body_bytes((10, 32, 7, 7)) == 196 + 196  # an index of 1,568 bits; 0.1 bit of 15,680
+    assert codec.size_formula((10, 32, 7, 7)) == "ceil(d/n / 8) + 196"
+    assert codec.nominal_ratio((256, 8000)) == pytest.approx(4 * 256 * 8000 / (1000 + 25_600))
+    assert create("splitfc-drop").body_bytes((10, 32, 7, 7)) == 196 + 4 * 10 * 98
+    for shape in ((10, 32, 7, 7), (1, 40), (7,), (), (300, 2)):
+        for bits in (0.01, 0.1, 1.0, 8.0):
+            codec = create("splitfc", bits=bits)
+            assert len(codec.encode(tensor(*shape)).content) == codec.body_bytes(shape)
+
+
+def test_a_larger_budget_of_splitfc_errs_less():
+    maps = tensor(20, 16, 5, 5).relu()
+    errors = []
+    for bits in (0.01, 0.1, 0.3, 1.0, 5.0):
+        codec = create("splitfc", reduction=1.0, bits=bits)
+        errors.append(float((codec.decode(codec.encode(maps)) - maps).square().sum()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.01 * errors[0]
+
+
+def test_a_payload_of_splitfc_that_contradicts_itself_is_refused():
+    codec = create("splitfc", reduction=2.0, bits=32.0)
+    payload = codec.encode(torch.tensor(FOUR))
+    for place, byte, reason in (
+        (0, 0b1110_0000, "the index marks 3 columns and 2 were sent"),
+        (0, 0b0100_0001, "the index marks 2 columns and 2 were sent"),
+        (1 + 7, 0xC0, "a range is not finite, or ends before it begins"),  # the upper end becomes -4
+        (17, 0b1110_0000, "3 columns are marked as wide"),
+        (19, 0xFF, "a column's range ends before it begins"),  # above the upper end's code, 192
+    ):
+        with pytest.raises(CodecError, match=reason):
+            codec.decode(damaged(codec, payload, place, byte))
+    means = create("splitfc", reduction=2.0, bits=28.0)  # with a bit that no entry takes
+    spare = means.encode(torch.zeros(2, 4))
+    with pytest.raises(CodecError, match="something behind the last entry"):
+        means.decode(damaged(means, spare, len(spare.content) - 1, 0x01))

@@ -6,6 +6,7 @@
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
     clusters   k-means of vectors
+    columns    the moments of columns
     streams    codes of unlike widths ⇄ packed bits
     tiles      the tiles of `tah`
 
@@ -21,6 +22,7 @@ from slsim import lazy
 
 if TYPE_CHECKING:
     from slsim.codecs.kernels.clusters import cluster
+    from slsim.codecs.kernels.columns import Moments, column_moments
     from slsim.codecs.kernels.levels import (
         apply_signs,
         collect_signs,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "clusters": ("cluster",),
+    "columns": ("Moments", "column_moments"),
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
     "packing": ("pack_codes", "unpack_block"),
@@ -54,11 +57,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "Moments",
     "Selection",
     "Tiles",
     "apply_signs",
     "cluster",
     "collect_signs",
+    "column_moments",
     "distinct_flags",
     "entropies",
     "exchange",
