@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slsim.codecs.qu import QU
     from slsim.codecs.randk import RandK
     from slsim.codecs.rt import RT
+    from slsim.codecs.sl_fac import SLFAC
     from slsim.codecs.sp import SP
     from slsim.codecs.splitfc import SplitFC
     from slsim.codecs.splitfc_drop import SplitFCDrop
@@ -33,6 +34,7 @@ __all__ = [
     "QSGD",
     "QU",
     "RT",
+    "SLFAC",
     "SP",
     "TAH",
     "Cast",
@@ -64,6 +66,7 @@ _HOMES = {
     "qu": ("QU",),
     "randk": ("RandK",),
     "rt": ("RT",),
+    "sl_fac": ("SLFAC",),
     "sp": ("SP",),
     "splitfc": ("SplitFC",),
     "splitfc_drop": ("SplitFCDrop",),

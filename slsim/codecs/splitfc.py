@@ -146,9 +146,10 @@ class SplitFC(Columns):
     def _read(self, content: memoryview, cut: Cut) -> tuple[_Wide, Shares, NDArray[np.uint8]]:
         """The wide columns, the means of the others, and the packed entries with zeros behind them. Raises
         `CodecError` where they contradict themselves."""
-        ranges = np.frombuffer(content, "<f4", 4).reshape(2, 2).astype(np.float64)
-        if not (np.isfinite(ranges).all() and (ranges[:, 0] <= ranges[:, 1]).all()):
+        sent = np.frombuffer(content, "<f4", 4).reshape(2, 2)
+        if not (np.isfinite(sent).all() and (sent[:, 0] <= sent[:, 1]).all()):
             raise CodecError("a range is not finite, or ends before it begins: the payload is damaged")
+        ranges = sent.astype(np.float64)
         body = np.frombuffer(content, np.uint8, offset=RANGES)
         flags = np.unpackbits(body[: packed_bytes(cut.kept, 1)])
         count, body = int(flags.sum()), body[packed_bytes(cut.kept, 1) :]

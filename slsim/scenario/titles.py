@@ -17,6 +17,7 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "qu": "QU",
     "randk": "rand-k",
     "rt": "RT",
+    "sl-fac": "SL-FAC",
     "sp": "SP",
     "splitfc": "SplitFC",
     "splitfc-drop": "SplitFC-Drop",
@@ -66,11 +67,21 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "alpha": lambda value: f"α {value:g}",
     "bits": _bits,
     "centroids": lambda value: f"L {value:g}",
+    "energy": lambda value: f"{percent(value)} energy",
     "groups": lambda value: f"R {value:g}",
     "reduction": lambda value: f"R {value:g}",
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }
-# Numbers that a title does not tell where they are as by default.
-UNTOLD = ("bucket_size", "groups", "high_bits", "high_share", "iterations", "low_bits", "tile")
+UNTOLD = (  # numbers that a title does not tell where they are as by default
+    "bucket_size",
+    "groups",
+    "high_bits",
+    "high_share",
+    "iterations",
+    "low_bits",
+    "max_bits",
+    "min_bits",
+    "tile",
+)
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

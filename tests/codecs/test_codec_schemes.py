@@ -6,6 +6,7 @@ import torch
 from codec_cases import decoded, tensor
 
 from slsim.codecs import Payload, columns, create
+from slsim.codecs.sl_fac import zig_zag
 from slsim.errors import CodecError, FaultsError
 
 
@@ -265,3 +266,78 @@ def test_a_payload_of_splitfc_that_contradicts_itself_is_refused():
     spare = means.encode(torch.zeros(2, 4))
     with pytest.raises(CodecError, match="something behind the last entry"):
         means.decode(damaged(means, spare, len(spare.content) - 1, 0x01))
+
+
+# --- sl-fac
+
+
+def test_sl_fac_codes_a_map_by_its_spectrum():
+    # Of (4, 2; 4, 2) the orthonormal DCT is 6 for the mean and 2 for the difference of columns, else 0: 6 has
+    # 36 of 40 of the energy, both together all of it.
+    codec = create("sl-fac", energy=0.95)
+    payload = codec.encode(torch.tensor([[[[4.0, 2.0], [4.0, 2.0]]]]))
+    assert bytes(payload.content[:2]) == bytes([0x71, 1])  # 8 bits and 2; a low band of two
+    assert np.frombuffer(payload.content, "<f4", 4, 2).tolist() == pytest.approx([2, 6, 0, 0], abs=1e-6)
+    assert len(payload.content) == codec.body_bytes((1, 1, 2, 2)) + codec.extra(payload) == 18 + 3  # 20 bits
+    assert codec.decode(payload).ravel().tolist() == pytest.approx([4, 2, 4, 2], abs=1e-5)
+
+
+def test_a_low_band_of_sl_fac_is_the_shortest_with_its_share():
+    maps = torch.tensor([[[[4.0, 2.0], [4.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]], [[1.0, -1.0], [-1.0, 1.0]]]])
+    payload = create("sl-fac", energy=0.89).encode(maps)
+    # The mean has 0.9; of nothing one is enough; a checkerboard is the highest frequency alone: four.
+    assert bytes(payload.content[3:6]) == bytes([0, 0, 3])
+
+
+def test_each_halving_of_a_bands_energy_costs_half_a_bit():
+    scales = torch.tensor([1.0, 0.5, 0.25, 2.0**-4, 2.0**-9]).reshape(1, 5, 1, 1)
+    payload = create("sl-fac").encode(scales * torch.ones(1, 5, 4, 4))
+    assert [1 + (byte >> 4) for byte in payload.content[:5]] == [8, 7, 6, 4, 2]  # the energy is the square
+    assert [1 + (byte & 15) for byte in payload.content[:5]] == [2] * 5  # there is none at high frequencies
+
+
+def test_maps_of_sl_fac_lie_behind_the_first_two_dimensions():
+    codec = create("sl-fac", energy=0.5)
+    for shape, maps in (((6, 3, 4, 5), 18), ((6, 3, 20), 18), ((6, 60), 6), ((60,), 1), ((), 1), ((0, 3), 0)):
+        codes = (2 * int(np.prod(shape)) + 7) // 8
+        assert codec.body_bytes(shape) == 18 * maps + codes
+    assert codec.body_bytes((2, 3, 16, 17)) == 6 * 19 + 2 * 6 * 16 * 17 // 8  # a length of two bytes
+    assert codec.size_formula((6, 3, 4, 5)) == "ceil(2·d / 8) + 324"
+    flat, row = tensor(6, 20), tensor(6, 20).reshape(6, 1, 20)
+    assert torch.equal(codec.decode(codec.encode(flat)), codec.decode(codec.encode(row)).reshape(6, 20))
+
+
+def test_zig_zag_visits_every_coefficient_along_diagonals():
+    assert zig_zag(2, 3).tolist() == [0, 1, 3, 4, 2, 5]
+    for height, width in ((7, 7), (1, 5), (5, 1), (4, 9)):
+        assert sorted(zig_zag(height, width).tolist()) == list(range(height * width))
+
+
+def test_smooth_maps_are_smaller_by_sl_fac_than_noise_and_err_little():
+    noise = tensor(4, 8, 16, 16)
+    smooth = noise.cumsum(2).cumsum(3)
+    codec = create("sl-fac")
+    sizes = [codec.encode(maps).num_bytes for maps in (smooth, noise)]
+    assert sizes[0] < 0.75 * sizes[1]
+    error = (codec.decode(codec.encode(smooth)) - smooth).square().sum() / smooth.square().sum()
+    assert error < 0.1  # less than the high bands' part of the energy, although they have two bits
+
+
+def test_a_payload_of_sl_fac_that_contradicts_itself_is_refused():
+    codec = create("sl-fac", energy=0.999, max_bits=4)
+    payload = codec.encode(tensor(2, 1, 8, 8).cumsum(2).cumsum(3))  # two bytes of bits, two of lengths
+    for place, byte, reason in (
+        (0, 0x71, "bands have 2 to 8 bits, 2 to 4 are allowed"),
+        (2, 64, "a band has 65 of 64 elements"),
+        (2, 0, "the codes do not take"),
+        (4 + 7, 0xFF, "a range is not finite, or ends before it begins"),
+    ):
+        with pytest.raises(CodecError, match=reason):
+            codec.decode(damaged(codec, payload, place, byte))
+    with pytest.raises(FaultsError, match="min_bits is 5; it must be at most max_bits, 4"):
+        create("sl-fac", max_bits=4, min_bits=5)
+
+
+def test_sl_fac_refuses_numbers_whose_sums_exceed_float32():
+    with pytest.raises(CodecError, match="cannot encode numbers this large"):
+        create("sl-fac").encode(torch.full((1, 1, 4, 4), 3e38))

@@ -5,6 +5,7 @@
     marks      position masks of one bit, and the random exchange of `rt`
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
+    bands      spectra in two bands
     clusters   k-means of vectors
     columns    the moments of columns
     streams    codes of unlike widths ⇄ packed bits
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
+    from slsim.codecs.kernels.bands import Bands, quantize_bands, restore_bands, split_bands
     from slsim.codecs.kernels.clusters import cluster
     from slsim.codecs.kernels.columns import Moments, column_moments
     from slsim.codecs.kernels.levels import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from slsim.codecs.kernels.tiles import Tiles, entropies, quantize_tiles, restore_tiles
 
 _HOMES = {
+    "bands": ("Bands", "quantize_bands", "restore_bands", "split_bands"),
     "clusters": ("cluster",),
     "columns": ("Moments", "column_moments"),
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
@@ -57,6 +60,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Bands",
     "Moments",
     "Selection",
     "Tiles",
@@ -74,11 +78,14 @@ __all__ = [
     "pack_marks",
     "pack_runs",
     "pack_uniform",
+    "quantize_bands",
     "quantize_tiles",
+    "restore_bands",
     "restore_tiles",
     "run_bytes",
     "select",
     "sorted_distinct",
+    "split_bands",
     "unpack_block",
     "unpack_levels",
     "unpack_runs",
