@@ -19,6 +19,7 @@ from slsim.scenario.axes import Axis, axes
 FAILED = "failed"  # the status of a case that is no run
 CODEC = "codec"
 LINKS = ("uplink", "downlink")
+HOLDERS = ("client", "server")  # of what codecs keep in memory
 ACCOUNTINGS = {  # of traffic multipliers, by column: which bytes count
     "traffic_multiplier": ("activation_bytes",),
     "uplink_multiplier": ("uplink_bytes",),
@@ -146,6 +147,7 @@ def _row(case: Run | Lost) -> dict[str, Any]:
         "makespan_s": run.timeline.makespan_s,
         "uplink_bytes": int(_at(run.sent, "uplink_bytes", -1)),
         "downlink_bytes": int(_at(run.sent, "downlink_bytes", -1)),
+        **{f"kept_{where}_bytes": getattr(recording.kept, where) for where in HOLDERS},
         **rates,
         "training": run.training,
     }

@@ -3,7 +3,7 @@
 Everything is computed from the table of runs. No number is the best of several:
 
 - accuracies, bytes, seconds and rounds of whole trainings are means over seeds, with a 95 % interval
-  (`…_low`, `…_high`) by Student's t;
+  (`…_low`, `…_high`) by Student's t; what codecs keep in memory is the most over seeds;
 - rounds, time and bytes to the target are medians over seeds, with their range (`…_least`, `…_most`). A seed
   that did not reach the target counts as infinite, whatever the reason, so the median is infinite where half
   of the seeds or more never got there;
@@ -38,6 +38,7 @@ MEDIANS = (
     *("rounds_to_target", "time_to_target_s", "bytes_to_target"),
     *("uplink_bytes_to_target", "downlink_bytes_to_target"),
 )
+KEPT = ("kept_client_bytes", "kept_server_bytes")
 STEPS = ("evaluation_step_rounds", "evaluation_step_s", "evaluation_step_bytes")
 OVER_BASELINE = (*ACCOUNTINGS, "speed_up", "speed_up_if_cheap", "speed_up_if_dear")
 SHARED = ("codec", "codec_name", "conditions", "uplink_bps", "downlink_bps")  # by all seeds of a setting
@@ -57,6 +58,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     columns = {"setting": over.settings, **_shared(runs, over), **_counts(runs, over)}
     for name in MEANS:
         columns |= _ends(name, intervals(over.table(runs[name])))
+    columns |= {name: np.fmax.reduce(over.table(runs[name]), axis=1) for name in KEPT}
     columns |= _costs_of_target(runs, over, np.isin(columns["target_state"], (REACHED, NOT_REACHED)))
     columns["baseline"] = _baselines(runs, over)
     columns |= _ratios(runs, over)

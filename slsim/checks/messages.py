@@ -16,10 +16,12 @@ from slsim.checks.lines import first_lines
 from slsim.codecs import Codec
 from slsim.own_code import is_own_code
 from slsim.recording import CODEC_OF, LABELS, STATISTICS, Format, Recording, parse_shape
+from slsim.recording.kinds import SENT_BEFORE
 from slsim.registry import registry_of
 from slsim.verdict import Check
 
 SIZES = ("num_bytes", "raw_bytes", "extra_bytes")
+IDENTITY = {"name": "identity"}
 SENT = "bytes of messages"  # the group of these checks
 
 
@@ -33,7 +35,10 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
         if kind == LABELS or not (which or recorded):
             continue
         own = messages.of_kind(kind)
-        formats = formats_of(recorded, kind, tables.get(which, {"name": "identity"}), own)
+        table, beside = (
+            tables.get(key, IDENTITY) for key in (which, CODEC_OF.get(SENT_BEFORE.get(kind, "")))
+        )
+        formats = formats_of(recorded, kind, table, own, beside if kind in SENT_BEFORE else None)
         wrong = [
             f"round {one.round}, client {one.client}, {kind}: {one.num_bytes, one.raw_bytes}, "
             f"the format says {expected}"
@@ -68,7 +73,7 @@ def format_of(codec: Codec, kind: str, shape: tuple[int, ...]) -> Format:
         header=nominal - codec.body_bytes(shape),
         least=least,
         most=most,
-        lossless=codec.lossless is not None,
+        lossless=codec.varies,
         formula=codec.size_formula(shape),
     )
 
@@ -125,14 +130,24 @@ class Messages:
 
 
 def formats_of(
-    recorded: Formats, kind: str, table: Mapping[str, Any], messages: Sequence[Message]
+    recorded: Formats,
+    kind: str,
+    table: Mapping[str, Any],
+    messages: Sequence[Message],
+    beside: Mapping[str, Any] | None = None,
 ) -> Formats:
     """By shape, what the codec of a kind of message says of its sizes: asked anew, or, of code that is not
-    slsim's own, as it said when it was recorded."""
-    if recorded and not _is_ours(table["name"]):
+    slsim's own, as it said when it was recorded. `beside` is the codec of what was sent, of what returns."""
+    if recorded and not (_is_ours(table["name"]) and (beside is None or _is_ours(beside["name"]))):
         return recorded
-    codec = codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
+    codec = _created(table)
+    if beside is not None and _is_ours(beside["name"]):
+        codec = codec.paired(_created(beside))
     return {one.shape: format_of(codec, kind, one.shape) for one in messages}
+
+
+def _created(table: Mapping[str, Any]) -> Codec:
+    return codecs.create(table["name"], **{key: value for key, value in table.items() if key != "name"})
 
 
 def _is_ours(codec: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slsim import lazy
 from slsim.codecs.base import Codec, Rng, Values, check_finite, register, registry
+from slsim.codecs.coder import Coder, Crossing
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from slsim.codecs.fedlite import FedLite
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
+    from slsim.codecs.masked import Masked
     from slsim.codecs.ms import MS
     from slsim.codecs.qsgd import QSGD
     from slsim.codecs.qu import QU
@@ -39,9 +41,12 @@ __all__ = [
     "TAH",
     "Cast",
     "Codec",
+    "Coder",
+    "Crossing",
     "FedLite",
     "Identity",
     "KMeans",
+    "Masked",
     "Payload",
     "RandK",
     "Rng",
@@ -61,6 +66,7 @@ _HOMES = {
     "fedlite": ("FedLite",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
+    "masked": ("Masked",),
     "ms": ("MS",),
     "qsgd": ("QSGD",),
     "qu": ("QU",),

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 
 from slsim.boundary import is_outside
 from slsim.codecs import contract, lossless
+from slsim.codecs.coder import Coder, Mask, Stateless
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import FIXED_BYTES, MAX_HEADER_BYTES, Payload, header, read_varint, varint
 from slsim.codecs.sizes import Shape
@@ -56,6 +57,12 @@ class Codec(Component, ABC):
     So is what they give: `CodecError` names the codec and the method that broke the contract. A codec must
     not seed or draw from global random generators; torch's is put back where one was seeded.
 
+    A codec is frozen. What a scheme remembers or learns is in its coders, one at each end of each client's
+    link (`coder`, see `Coder`); `encode` and `decode` are then those of a coder that was just made. What else
+    a scheme is: `sender_decodes` says that the sender decodes its own payloads, which takes its time;
+    `learns_from` which gradient the receiver's coder learns from, that of the loss or that of the true class'
+    logits; `remembers_samples` that a sample's tensor is remembered, so that it must come again as it was.
+
     Example:
         >>> import torch
         >>> from slsim.codecs import Payload, create
@@ -70,6 +77,9 @@ class Codec(Component, ABC):
 
     accepts_non_finite: ClassVar[bool] = False
     checks_finite: ClassVar[bool] = False  # True: the codec refuses NaN and infinity by itself, both ways
+    sender_decodes: ClassVar[bool] = False
+    learns_from: ClassVar[Literal["loss", "true logits"]] = "loss"
+    remembers_samples: ClassVar[bool] = False
 
     lossless: Literal["zstd"] | None = Field(
         None, description="A lossless stage behind the codec: zstd, or nothing."
@@ -78,11 +88,63 @@ class Codec(Component, ABC):
         None, strict=True, ge=1, le=19, description="The level of zstd, which is 1 where this is left out."
     )
 
+    correction: float | None = Field(
+        None,
+        strict=True,
+        gt=0,
+        le=10**6,
+        description="The sender adds this many times the codec's error, what it sent less what arrived, to "
+        "the gradient that returns (FedLite). Nothing is added where it is left out.",
+    )
+
     @model_validator(mode="after")
     def _level_needs_zstd(self) -> Codec:
         if self.zstd_level is not None and self.lossless is None:
             raise ValueError('zstd_level is set, but lossless is not "zstd"')
         return self
+
+    def coder(self, beside: Coder | None = None) -> Coder:
+        """Make one end of a client's link. At the server `beside` is the coder of the first client in the
+        same direction, with which it may share what it remembers; None for the first, and at clients."""
+        del beside
+        return Stateless(self)
+
+    @property
+    def is_stateless(self) -> bool:
+        """Whether its coders do to a tensor what the codec does, and nothing to the gradient that returns."""
+        return type(self).coder is Codec.coder
+
+    @property
+    def keeps_part(self) -> bool:
+        """Whether it sends a part of the elements, so that their gradients alone may return ("masked")."""
+        return False
+
+    def kept(self, payload: Payload) -> Mask | None:
+        """Which elements `payload` has, a mask of the tensor's shape; None unless the codec sends a part."""
+        del payload
+        return None
+
+    def num_kept(self, shape: Shape) -> tuple[int, int, int]:
+        """The least number of elements of a tensor of `shape` that are sent, the usual one, and the most."""
+        elements = math.prod(shape)
+        return elements, elements, elements
+
+    def update_bytes(self, shape: Shape) -> tuple[int, int]:
+        """The bytes of what the receiver's coder tells the sender after a mini-batch of `shape`, and of what
+        the sender's tells the receiver; 0 where it tells nothing."""
+        del shape
+        return 0, 0
+
+    def paired(self, other: Codec) -> Codec:
+        """The codec beside the one of the other direction: what returns may depend on what was sent. Raises
+        `ValueError` where they do not fit."""
+        del other
+        return self
+
+    @property
+    def varies(self) -> bool:
+        """Whether a payload's size depends on the data in a way that its own flag does not tell."""
+        return self.lossless is not None
 
     @abstractmethod
     def encode_values(self, values: Values, shape: Shape, rng: Rng) -> Content:
@@ -272,7 +334,7 @@ class Codec(Component, ABC):
     @cached_property
     def fingerprint(self) -> int:
         """Tells payloads of another codec, or of other parameters, apart (uint32)."""
-        params = self.model_dump(mode="json", exclude_none=True, exclude={"zstd_level"})
+        params = self.model_dump(mode="json", exclude_none=True, exclude={"zstd_level", "correction"})
         identity = json.dumps([type(self).__name__, params], sort_keys=True)
         return zlib.crc32(identity.encode())
 
@@ -291,8 +353,8 @@ class Codec(Component, ABC):
         return contract.size(self, "extra_bytes", self.extra_bytes(shape))
 
     def extra(self, payload: Payload) -> int:
-        """By how many bytes `payload` exceeds the nominal size; 0 with a lossless stage, which has none."""
-        return 0 if self.lossless else payload.num_bytes - self.num_bytes(payload.shape)
+        """By how many bytes `payload` exceeds the nominal size; 0 where sizes vary, which have none."""
+        return 0 if self.varies else payload.num_bytes - self.num_bytes(payload.shape)
 
     def size_bounds(self, shape: Shape) -> tuple[int, int]:
         """The least and the most that a payload of `shape` may measure; equal unless data matter."""

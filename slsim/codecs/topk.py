@@ -13,7 +13,9 @@ from pydantic import Field
 
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
+from slsim.codecs.coder import Mask
 from slsim.codecs.lossless import Segment
+from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Scope, Shape, kept_elements, packed_bytes, parts
 from slsim.errors import CodecError
 
@@ -67,6 +69,26 @@ class TopK(Codec):
         for part in range(count):
             mask = body[part * mask_bytes : (part + 1) * mask_bytes]
             yield mask, kept[part * k : (part + 1) * k], out[part * size : (part + 1) * size]
+
+    @property
+    def keeps_part(self) -> bool:
+        return True
+
+    def kept(self, payload: Payload) -> Mask:
+        """The elements that the mask does not give the code 0."""
+        count, size = parts(payload.shape, self.scope)
+        mask_bytes = packed_bytes(size, self.mask_bits)
+        body = np.frombuffer(self._checked_content(payload), np.uint8)[: count * mask_bytes]
+        sent = np.append(np.float32(0), np.ones((1 << self.mask_bits) - 1, np.float32))
+        codes = np.empty((count, size), np.float32)
+        for mask, own in zip(body.reshape(count, mask_bytes), codes, strict=True):
+            kernels.unpack_table(mask, sent, self.mask_bits, own)
+        return (codes > 0).reshape(payload.shape)
+
+    def num_kept(self, shape: Shape) -> tuple[int, int, int]:
+        count, size = parts(shape, self.scope)
+        k = count * kept_elements(self.sparsity, size)
+        return k, k, k if self.mask_bits == 1 else math.prod(shape)
 
     def body_bytes(self, shape: Shape) -> int:
         count, size = parts(shape, self.scope)

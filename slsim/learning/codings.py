@@ -1,9 +1,10 @@
-"""The codecs of a training: tensors to payloads and back, and what that costs, as steps say it."""
+"""The codecs of a training, their coders at both ends of each link, and what coding costs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +12,18 @@ import numpy as np
 from slsim.codecs import Codec, Payload
 from slsim.codecs.costs import CodecCost, cost_of
 from slsim.errors import CodecError, TrainingDiverged
-from slsim.recording import CODEC_OF, MeasuredCodec, Message, Piece
+from slsim.learning.ends import Ends, Given
+from slsim.recording import CODEC_OF, CODEC_UPDATES, MeasuredCodec, Message, Piece
+from slsim.recording.kinds import FROM_SERVER, SENT_BEFORE
 
 if TYPE_CHECKING:
     import torch
 
+    from slsim.learning.sampling import Batch
+
 Shape = tuple[int, ...]
+RETURNS = {kind: back for back, kind in SENT_BEFORE.items()}
+WAYS = (*RETURNS, *SENT_BEFORE)  # the kinds that cross the cut
 
 
 class Codings:
@@ -33,13 +40,29 @@ class Codings:
         shapes: Mapping[str, Shape],
         sparse: Sequence[str] = (),
     ) -> None:
-        self._codecs, self._names = dict(codecs), dict(names)
+        self._weights, self._names = codecs["weights"], dict(names)
         self._shapes, self._sparse = dict(shapes), tuple(sparse)
         self._costs: dict[str, CodecCost] = {}
+        by_key = paired(codecs)
+        self._ends = {kind: Ends(by_key[CODEC_OF[kind]], kind in FROM_SERVER) for kind in WAYS}
 
     def of(self, kind: str) -> Codec:
         """The codec of a message kind."""
-        return self._codecs[CODEC_OF[kind]]
+        return self._ends[kind].codec if kind in self._ends else self._weights
+
+    def ends(self, kind: str) -> Ends:
+        """The coders of a kind that crosses the cut."""
+        return self._ends[kind]
+
+    def notes_crossings(self, kind: str) -> bool:
+        """Whether what crossed must be known when its gradient returns: by the codec of either way."""
+        codec, back = self.of(kind), self.of(RETURNS[kind])
+        return not (codec.is_stateless and codec.correction is None and back.is_stateless)
+
+    def sender_decodes(self, kind: str) -> bool:
+        """Whether the sender decodes its own payloads: to remember what arrived, or to correct gradients."""
+        codec = self.of(kind)
+        return codec.sender_decodes or (codec.correction is not None and kind in RETURNS)
 
     def cost(self, kind: str) -> CodecCost:
         """What an element of a message costs; codecs of one's own that do not say it are measured once.
@@ -75,28 +98,42 @@ class Codings:
             kind, self.of(kind).num_bytes(shape), 4 * math.prod(shape), 0, shape, self._names[CODEC_OF[kind]]
         )
 
+    def update(self, kind: str, payload: Payload | None) -> Message | None:
+        """What an end of the codec of that kind tells the other, as a message; without a codec there would be
+        none, so it has no raw bytes."""
+        if payload is None:
+            return None
+        return Message(CODEC_UPDATES, payload.num_bytes, 0, 0, payload.shape, self._names[CODEC_OF[kind]])
+
+    def nominal_updates(self, kind: str, shape: Shape) -> tuple[Message | None, Message | None]:
+        """The messages that the codec of that kind foresees after a tensor of `shape`: to its sender, and to
+        its receiver."""
+        name = self._names[CODEC_OF[kind]]
+        to_sender, to_receiver = (
+            Message(CODEC_UPDATES, size, 0, 0, None, name) if size else None
+            for size in self.of(kind).update_bytes(shape)
+        )
+        return to_sender, to_receiver
+
     def encode(
         self,
         kind: str,
         tensor: torch.Tensor,
+        batches: Sequence[Batch],
         counts: Sequence[int],
-        rngs: Sequence[np.random.Generator] | None = None,
+        rngs: Sequence[np.random.Generator] | None,
+        given: Given,
     ) -> list[Payload]:
-        """Each client's part of a tensor as a payload. Raises `TrainingDiverged` where a codec refuses NaN
-        and infinity; codecs that carry them leave it to the loss."""
-        try:
-            return self.of(kind).encode_many(tensor.detach(), counts, rngs)
-        except CodecError:
-            check_finite(tensor, "what crosses the cut")
-            raise
+        """Each client's rows of a tensor, `counts` of them, as a payload. Raises `TrainingDiverged` where a
+        codec refuses NaN and infinity; codecs that carry them leave it to the loss."""
+        with diverging(tensor):
+            return self._ends[kind].encode(tensor.detach(), batches, counts, rngs, given)
 
-    def decode(
-        self, kind: str, payloads: Sequence[Payload], counts: Sequence[int], shape: Shape, channels_last: bool
-    ) -> torch.Tensor:
-        """All clients' tensors, [samples, *shape], on the host, of `counts` samples each. Images have their
-        channels last where layers are faster so."""
-        values = self.of(kind).decode_many(payloads, [(n, *shape) for n in counts])
-        return laid_out(values, channels_last)
+    def through(self, kind: str, tensor: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """A tensor as it arrives in an evaluation, on the host, encoded in parts of `counts` rows. Raises
+        `TrainingDiverged` as `encode` does."""
+        with diverging(tensor):
+            return self._ends[kind].through(tensor.detach(), counts)
 
     @property
     def measured(self) -> tuple[MeasuredCodec, ...]:
@@ -116,6 +153,39 @@ class Codings:
         """Take over what was measured before."""
         for kind, (encode_s, decode_s, core) in state.items():
             self._costs[kind] = CodecCost((0.0, 0.0), (encode_s, decode_s), measured_core=core)
+
+    def coders(self) -> dict[str, Any]:
+        """What all coders remember, by kind."""
+        return {kind: ends.state() for kind, ends in self._ends.items()}
+
+    def restore_coders(self, state: Mapping[str, Any]) -> None:
+        """Resume from what `coders` gave."""
+        for kind, ends in self._ends.items():
+            ends.restore(state[kind])
+
+    def kept_bytes(self) -> tuple[int, int]:
+        """Bytes that coders remember: at a client at most, and at the server together."""
+        sizes = [ends.kept_bytes() for ends in self._ends.values()]
+        return sum(client for client, _ in sizes), sum(server for _, server in sizes)
+
+
+def paired(codecs: Mapping[str, Codec]) -> dict[str, Codec]:
+    """The codecs by the key of a scenario's [codec], those of what returns beside those of what was sent."""
+    beside = {CODEC_OF[back]: CODEC_OF[kind] for back, kind in SENT_BEFORE.items()}
+    return {
+        key: codec.paired(codecs[beside[key]]) if beside.get(key) in codecs else codec
+        for key, codec in codecs.items()
+    }
+
+
+@contextmanager
+def diverging(tensor: torch.Tensor) -> Iterator[None]:
+    """Within it, an encoder that refuses NaN or infinity in `tensor` means that training diverged."""
+    try:
+        yield
+    except CodecError:
+        check_finite(tensor, "what crosses the cut")
+        raise
 
 
 def laid_out(values: torch.Tensor, channels_last: bool) -> torch.Tensor:

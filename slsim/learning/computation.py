@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from numpy.typing import NDArray
 
+from slsim.codecs import Crossing
 from slsim.learning.codings import Codings
 from slsim.learning.sampling import Batch
 from slsim.recording import FEATURE_GRADIENTS, FEATURES, STATISTICS, Lane, Message
@@ -29,6 +30,9 @@ class Passing:
 
     `values` are concatenated along the batch: float32 with their graph, or, where they were just received, a
     leaf whose gradient is to return to `source`. `labels` are there from where the server has them.
+    `crossings` say what was received of each client, as its sender knows it and as its receiver does, where a
+    codec needs that when gradients return; `saliency` is the gradient of the true class' logits, where a
+    codec learns from it.
     """
 
     batches: Sequence[Batch]
@@ -36,6 +40,8 @@ class Passing:
     values: torch.Tensor
     source: Passing | None = None
     labels: NDArray[Any] | None = None
+    crossings: tuple[list[Crossing], list[Crossing]] | None = None
+    saliency: torch.Tensor | None = None
 
     @property
     def counts(self) -> list[int]:
@@ -45,6 +51,26 @@ class Passing:
     def each(self) -> zip[tuple[Lane, Batch]]:
         """Lane and mini-batch of each client."""
         return zip(self.lanes, self.batches, strict=True)
+
+
+@dataclass(frozen=True)
+class Transmission:
+    """A tensor that was sent: the message of each client, the tensor as it arrives, and what each end knows
+    of it (see `Passing`)."""
+
+    messages: list[Message]
+    arrived: torch.Tensor
+    crossings: tuple[list[Crossing], list[Crossing]] | None = None
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The gradients that were sent back: the message of each client; and what the codec of what was received
+    has learned from them, where it has: what its receiver tells the sender, and the sender the receiver."""
+
+    messages: list[Message]
+    to_sender: Sequence[Message | None] = ()
+    to_receiver: Sequence[Message | None] = ()
 
 
 class Computation(ABC):
@@ -77,14 +103,11 @@ class Computation(ABC):
         """Run the whole model on a mini-batch, forward and backward. Raises `TrainingDiverged`."""
 
     @abstractmethod
-    def transmit(
-        self, kind: str, values: torch.Tensor, passing: Passing
-    ) -> tuple[list[Message], torch.Tensor]:
-        """Give the messages of a tensor, each client's alone, and the tensor as it arrives. Raises
-        `TrainingDiverged`."""
+    def transmit(self, kind: str, values: torch.Tensor, passing: Passing) -> Transmission:
+        """Send a tensor, each client's rows alone. Raises `TrainingDiverged`."""
 
     @abstractmethod
-    def give_back(self, kind: str, received: Passing) -> list[Message]:
+    def give_back(self, kind: str, received: Passing) -> Returned:
         """Send the gradients of what was received to its source, and run that backward. Raises
         `TrainingDiverged`."""
 

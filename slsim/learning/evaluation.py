@@ -38,7 +38,7 @@ def evaluate(tensors: Tensors, progress: Progress, batch_size: int, crosses_cut:
             correct_plain += plain
             total += labels.numel()
             if through_codecs:
-                received = _received(tensors, ACTIVATIONS, activations, counts)
+                received = tensors.through(ACTIVATIONS, activations, counts)
                 plain = _num_correct(_logits(tensors, received, counts, encoded=True), labels)
             correct_through += plain
     accuracies = correct_through / total, correct_plain / total
@@ -54,10 +54,6 @@ def _batches(images: torch.Tensor, size: int) -> list[int]:
     return [len(part) for part in images.split(size)]
 
 
-def _received(tensors: Tensors, kind: str, values: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-    return tensors.decode(kind, tensors.codings.encode(kind, values, counts), counts)
-
-
 def _logits(
     tensors: Tensors, activations: torch.Tensor, counts: Sequence[int], encoded: bool
 ) -> torch.Tensor:
@@ -66,7 +62,7 @@ def _logits(
         return outputs
     features = outputs.float()
     if encoded:
-        features = _received(tensors, FEATURES, features, counts)
+        features = tensors.through(FEATURES, features, counts)
     return tensors.parts.through_head(features, counts)
 
 

@@ -6,6 +6,8 @@ Each verb computes, and writes the steps that it stands for into the round's scr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,7 +99,7 @@ class Exchange:
         """Run the server's half on what it received, with the loss, forward and backward. On the clock the
         server takes clients as they come, or with `in_order` in the order in which they are learned."""
         for lane, batch in at_server.each():
-            lane.serve(batch.client, *self._both("server", batch), in_order=in_order)
+            lane.serve(batch.client, *self._server_work(batch), in_order=in_order)
         assert at_server.labels is not None
         self.computation.learn("server", at_server, at_server.labels)
 
@@ -220,14 +222,20 @@ class Exchange:
 
     def _cross(self, kind: str, passing: Passing, way: Direction, with_labels: bool = False) -> Passing:
         """Send values one way; what is received is a leaf."""
-        messages, arrived = self.computation.transmit(kind, passing.values, passing)
-        self._write_crossing(kind, passing, way, messages, with_labels)
-        return Passing(passing.batches, passing.lanes, arrived.requires_grad_(), passing)
+        sent = self.computation.transmit(kind, passing.values, passing)
+        self._write_crossing(kind, passing, way, sent.messages, with_labels=with_labels)
+        received = sent.arrived.requires_grad_()
+        return Passing(passing.batches, passing.lanes, received, passing, crossings=sent.crossings)
 
     def _return(self, kind: str, received: Passing, way: Direction) -> None:
         """Send the gradients of what was received back, and run backward what it was sent from."""
-        messages = self.computation.give_back(kind, received)
-        self._write_crossing(kind, received, way, messages)
+        returned = self.computation.give_back(kind, received)
+        self._write_crossing(kind, received, way, returned.messages, returned.to_sender)
+        for (lane, batch), update in zip(received.each(), returned.to_receiver, strict=False):
+            if update is not None and way == "down":
+                lane.upload(batch.client, update)
+            elif update is not None:
+                lane.download(batch.client, update)
 
     def _write_crossing(
         self,
@@ -235,25 +243,38 @@ class Exchange:
         passing: Passing,
         way: Direction,
         messages: Sequence[Message],
+        updates: Sequence[Message | None] = (),
         with_labels: bool = False,
     ) -> None:
-        for (lane, batch), message in zip(passing.each(), messages, strict=True):
+        """Write the steps of a tensor that crossed; `updates` are sent with the messages."""
+        decoding = ("decode",) if self.codings.sender_decodes(kind) else ()
+        for (lane, batch), message, update in zip_longest(passing.each(), messages, updates):
             shape = (batch.indices.size, *self.computation.shape_of(kind))
-            encode, decode = (self.codings.work(name, kind, shape) for name in ("encode", "decode"))
+            decode = self.codings.work("decode", kind, shape)
+            encode = [self.codings.work(name, kind, shape) for name in ("encode", *decoding)]
+            beside = [update] if update is not None else []
             if way == "up":
-                lane.work(batch.client, ENCODE, encode)
-                labels = [self._labels_of(batch)] if with_labels else []
-                lane.upload(batch.client, message, *labels)
+                lane.work(batch.client, ENCODE, *encode)
+                beside += [self._labels_of(batch)] if with_labels else []
+                lane.upload(batch.client, message, *beside)
                 lane.serve(batch.client, decode)
             else:
-                lane.serve(batch.client, encode)
-                lane.download(batch.client, message)
+                lane.serve(batch.client, *encode)
+                lane.download(batch.client, message, *beside)
                 lane.work(batch.client, DECODE, decode)
 
     def _labels_of(self, batch: Batch) -> Message:
         """Labels as they travel: one unsigned integer a sample, of the smallest width."""
         labels = self.images.y_train[batch.indices].astype(self._label_type).tobytes()
         return Message(LABELS, len(labels), len(labels), shape=(batch.indices.size,))
+
+    def _server_work(self, batch: Batch) -> list[Piece]:
+        """The server's half forward and backward; and backward once more for the activations alone, where a
+        codec learns from the true class' logits: as many FLOPs as forward, without those of the weights."""
+        pieces = list(self._both("server", batch))
+        if self.codings.of(ACTIVATIONS).learns_from == "true logits":
+            pieces.append(replace(pieces[1], flops=pieces[0].flops))
+        return pieces
 
     def _both(self, part: str, batch: Batch) -> tuple[Piece, Piece]:
         return self._model_work(f"{part} forward", batch), self._model_work(f"{part} backward", batch)

@@ -128,6 +128,7 @@ class Loop:
             "steps": exchange.progress.steps,
             "losses": list(self.tensors.losses),
             "measured_codecs": exchange.codings.state(),
+            "coders": exchange.codings.coders(),
             "words": {column: list(texts) for column, texts in exchange.words.texts.items()},
             "phases": dict(self.recording.phases | exchange.phases),
             "open": self._pause.state() if self._pause else None,
@@ -146,6 +147,7 @@ class Loop:
         exchange.progress.rounds, exchange.progress.steps = state["rounds"], state["steps"]
         self.tensors.losses = list(state["losses"])
         exchange.codings.restore(state["measured_codecs"])
+        exchange.codings.restore_coders(state["coders"])
         self._pause = None if state["open"] is None else Pause(lambda: state["open"])
         rows = np.frombuffer(state["open_rows"].numpy().tobytes(), STEP)
         exchange.script.resume(rows, state["section"], state["last_in_order"])

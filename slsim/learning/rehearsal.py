@@ -13,10 +13,19 @@ from numpy.typing import NDArray
 
 from slsim.codecs import Identity
 from slsim.learning.codings import Codings
-from slsim.learning.computation import Computation, Direction, Passing, Shape, statistics_message
+from slsim.learning.computation import (
+    Computation,
+    Direction,
+    Passing,
+    Returned,
+    Shape,
+    Transmission,
+    statistics_message,
+)
 from slsim.learning.outline import ModelOutline, PartOutline, Unknown
 from slsim.learning.sampling import Batch
 from slsim.recording import WEIGHTS, Message, TestSet
+from slsim.recording.kinds import SENT_BEFORE
 
 
 @dataclass(frozen=True)
@@ -101,13 +110,20 @@ class NoTensors(Computation):
     def learn_whole(self, batch: Batch) -> None:
         pass
 
-    def transmit(self, kind: str, values: Any, passing: Passing) -> tuple[list[Message], Any]:
+    def transmit(self, kind: str, values: Any, passing: Passing) -> Transmission:
         del values
-        return self.give_back(kind, passing), Unknown(0)
+        unknown: Any = Unknown(0)
+        return Transmission(self._nominal(kind, passing), unknown)
 
-    def give_back(self, kind: str, received: Passing) -> list[Message]:
+    def give_back(self, kind: str, received: Passing) -> Returned:
+        sent, shape = SENT_BEFORE[kind], self.shape_of(kind)
+        updates = [self.codings.nominal_updates(sent, (count, *shape)) for count in received.counts]
+        to_sender, to_receiver = zip(*updates, strict=True)
+        return Returned(self._nominal(kind, received), to_sender, to_receiver)
+
+    def _nominal(self, kind: str, passing: Passing) -> list[Message]:
         shape = self.shape_of(kind)
-        return [self.codings.nominal(kind, (count, *shape)) for count in received.counts]
+        return [self.codings.nominal(kind, (count, *shape)) for count in passing.counts]
 
     def send_state(
         self, state: Any, client: int, direction: Direction, round_number: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,15 +15,27 @@ from torch import nn
 from slsim import seeds
 from slsim.codecs import Identity, Payload
 from slsim.errors import TrainingDiverged
-from slsim.learning.codings import Codings
-from slsim.learning.computation import Computation, Direction, Passing, Shape, statistics_message
+from slsim.learning.codings import Codings, laid_out
+from slsim.learning.computation import (
+    Computation,
+    Direction,
+    Passing,
+    Returned,
+    Shape,
+    Transmission,
+    statistics_message,
+)
+from slsim.learning.ends import Given
 from slsim.learning.halves import flat
 from slsim.learning.images import Images
 from slsim.learning.parts import Parts
 from slsim.learning.sampling import Batch
 from slsim.learning.sending import others_of, weights_of
 from slsim.learning.transfer import moved
-from slsim.recording import ACTIVATIONS, FEATURES, WEIGHTS, Message
+from slsim.recording import ACTIVATIONS, WEIGHTS, Message
+from slsim.recording.kinds import SENT_BEFORE
+
+PullBack: TypeAlias = Callable[[torch.Tensor], "tuple[torch.Tensor, Sequence[Sequence[Message | None]]]"]
 
 
 class Tensors(Computation):
@@ -49,6 +62,9 @@ class Tensors(Computation):
         through = self.parts.through_server if part == "server" else self.parts.through_head
         logits = through(received.values, received.counts)
         losses = self.parts.losses(logits, self.as_labels(labels), received.counts)
+        if part == "server" and self.codings.of(ACTIVATIONS).learns_from == "true logits":
+            of_true = logits.gather(1, self.as_labels(labels)[:, None]).sum()
+            (received.saliency,) = torch.autograd.grad(of_true, received.values, retain_graph=True)
         if self._keeps_own and part == "head":
             assert self.parts.model.head is not None
             self._note_own(list(losses), self.parts.model.head, received, [None] * len(losses))
@@ -62,28 +78,57 @@ class Tensors(Computation):
         self._unread.sum().backward()
         self._read_loss()
 
-    def transmit(
-        self, kind: str, values: torch.Tensor, passing: Passing
-    ) -> tuple[list[Message], torch.Tensor]:
-        shape = self.shape_of(kind)
-        payloads = self.encode(kind, values, passing.batches)
+    def transmit(self, kind: str, values: torch.Tensor, passing: Passing) -> Transmission:
+        at_receiver, at_sender = passing.crossings if kind in SENT_BEFORE and passing.crossings else ([], [])
+        ends, batches, counts = self.codings.ends(kind), passing.batches, passing.counts
+        payloads = self.encode(kind, values, batches, at_sender or [None] * len(batches))
         self._read_loss()
+        shapes = [(count, *self.shape_of(kind)) for count in counts]
         messages = [
-            self.codings.message(kind, payload, (count, *shape))
-            for payload, count in zip(payloads, passing.counts, strict=True)
+            self.codings.message(kind, payload, shape)
+            for payload, shape in zip(payloads, shapes, strict=True)
         ]
-        return messages, self.decode(kind, payloads, passing.counts)
+        arrived = ends.decode(payloads, batches, shapes, at_receiver or [None] * len(batches))
+        notes = kind not in SENT_BEFORE and self.codings.notes_crossings(kind)
+        crossings = ends.crossings(values, arrived, payloads, batches, counts) if notes else None
+        return Transmission(messages, self._there(arrived), crossings)
 
-    def give_back(self, kind: str, received: Passing) -> list[Message]:
+    def give_back(self, kind: str, received: Passing) -> Returned:
         gradients, source = received.values.grad, received.source
         assert gradients is not None
         assert source is not None
         scales = self.parts.scales(received.counts, gradients)
         own = gradients if scales is None else gradients / scales
-        messages, arrived = self.transmit(kind, own, received)
+        pull_back = self._learning(kind, own, received)
+        sent = self.transmit(kind, own, received)
+        arrived, updates = pull_back(sent.arrived)
         if source.values.requires_grad:
             self._backward(source, arrived if scales is None else arrived * scales)
-        return messages
+        return Returned(sent.messages, *updates)
+
+    def _learning(self, kind: str, own: torch.Tensor, received: Passing) -> PullBack:
+        """Let the receivers of what was sent learn from its gradients, before these return. Give what to do
+        at the senders when they have: it gives the gradients of what was sent, and all updates' messages."""
+        before = SENT_BEFORE[kind]
+        if received.crossings is None:
+            return lambda arrived: (arrived, ())
+        ends, batches = self.codings.ends(before), received.batches
+        at_sender, at_receiver = received.crossings
+        if received.labels is not None:
+            labels = torch.from_numpy(received.labels.astype(np.int64)).split(received.counts)
+            at_receiver = [replace(one, labels=own) for one, own in zip(at_receiver, labels, strict=True)]
+        gradients = own if received.saliency is None else received.saliency
+        to_sender = ends.learn(True, gradients, at_receiver, batches)
+
+        def pull_back(arrived: torch.Tensor) -> tuple[torch.Tensor, Sequence[Sequence[Message | None]]]:
+            pulled = ends.pull_back(arrived, at_sender, batches)
+            to_receiver = ends.learn(False, arrived, at_sender, batches)
+            ends.tell(False, to_sender, batches)
+            ends.tell(True, to_receiver, batches)
+            both = (to_sender, to_receiver)
+            return pulled, [[self.codings.update(before, one) for one in updates] for updates in both]
+
+        return pull_back
 
     def _backward(self, source: Passing, gradients: torch.Tensor) -> None:
         if self._keeps_own and source.source is None:
@@ -136,21 +181,30 @@ class Tensors(Computation):
         message = self.codings.message(WEIGHTS, payload, shape)
         return [message, *self.exactly(others_of(state, halves))], shape, arrived
 
-    def encode(self, kind: str, values: torch.Tensor, batches: Sequence[Batch]) -> list[Payload]:
-        """Each client's part of a tensor through the codec of its kind; only activations are drawn for.
-        Raises `TrainingDiverged`."""
-        rngs: list[np.random.Generator] | None = None
-        if kind in (ACTIVATIONS, FEATURES) and self.codings.of(kind).draws:
-            purpose = "codec" if kind == ACTIVATIONS else f"codec {kind}"
-            rngs = [self._generator(purpose, batch) for batch in batches]
-        return self.codings.encode(kind, values, [batch.indices.size for batch in batches], rngs)
+    def encode(
+        self, kind: str, values: torch.Tensor, batches: Sequence[Batch], given: Given
+    ) -> list[Payload]:
+        """Each client's part of a tensor through the codec of its kind; `given` is what crossed in the other
+        direction. Raises `TrainingDiverged`."""
+        counts = [batch.indices.size for batch in batches]
+        draws = [self.draw(kind, batch) for batch in batches]
+        rngs = [rng for rng in draws if rng is not None] or None
+        return self.codings.encode(kind, values, batches, counts, rngs, given)
 
-    def decode(self, kind: str, payloads: Sequence[Payload], counts: Sequence[int]) -> torch.Tensor:
-        """All payloads decoded, concatenated along the batch; each must have the shape that is expected."""
-        last = self.parts.manner.channels_last
-        return moved(
-            self.codings.decode(kind, payloads, counts, self.shape_of(kind), last), self.parts.device
-        )
+    def draw(self, kind: str, batch: Batch) -> np.random.Generator | None:
+        """The generator of the codec for a client's mini-batch; only what is sent forward is drawn for."""
+        if kind in SENT_BEFORE or not self.codings.of(kind).draws:
+            return None
+        return self._generator("codec" if kind == ACTIVATIONS else f"codec {kind}", batch)
+
+    def through(self, kind: str, values: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """A tensor as it arrives in an evaluation, encoded in parts of `counts` samples. Raises
+        `TrainingDiverged`."""
+        return self._there(self.codings.through(kind, values, counts))
+
+    def _there(self, arrived: torch.Tensor) -> torch.Tensor:
+        """What was decoded, where torch computes, laid out as layers are fastest."""
+        return moved(laid_out(arrived, self.parts.manner.channels_last), self.parts.device)
 
     def training_images(self, batches: Sequence[Batch]) -> torch.Tensor:
         """The images of these mini-batches, augmented where the scenario wants it."""

@@ -9,6 +9,7 @@ from slsim.recording.kinds import (
     ACTIVATIONS,
     CLIENT_GRADIENTS,
     CODEC_OF,
+    CODEC_UPDATES,
     FEATURE_GRADIENTS,
     FEATURES,
     GRADIENTS,
@@ -19,7 +20,7 @@ from slsim.recording.kinds import (
     Phase,
 )
 from slsim.recording.recording import Mark, Recording
-from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.records import Evaluation, Format, Kept, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.rounds import Pause, Round
 from slsim.recording.script import Lane, Message, Piece, Script
 from slsim.recording.steps import STEP, Rows, Steps, Vocabulary, parse_shape, shape_text
@@ -28,6 +29,7 @@ __all__ = [
     "ACTIVATIONS",
     "CLIENT_GRADIENTS",
     "CODEC_OF",
+    "CODEC_UPDATES",
     "FEATURES",
     "FEATURE_GRADIENTS",
     "GRADIENTS",
@@ -39,6 +41,7 @@ __all__ = [
     "WEIGHTS",
     "Evaluation",
     "Format",
+    "Kept",
     "Lane",
     "Mark",
     "MeasuredCodec",

@@ -59,6 +59,7 @@ def files_of(recording: Recording) -> dict[str, bytes]:
         "test_set": asdict(recording.test_set) if recording.test_set else None,
         "formats": [asdict(one) for one in recording.formats],
         "measured_codecs": [asdict(one) for one in recording.measured_codecs],
+        "kept": asdict(recording.kept),
         "provenance": recording.provenance,
         "files": {name: sha256(content) for name, content in files.items()},
     }
@@ -129,6 +130,7 @@ def _assembled(header: Header, provenance: Mapping[str, Any], read: Read) -> Rec
         learning=header.learning,
         status=header.status,
         stopped_by=header.stopped_by,
+        kept=header.kept,
         test_set=header.test_set,
         formats=header.formats,
         measured_codecs=header.measured_codecs,

@@ -9,12 +9,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slsim.recording.columns import MOST
-from slsim.recording.records import Format, MeasuredCodec, Status, TestSet
+from slsim.recording.records import Format, Kept, MeasuredCodec, Status, TestSet
 from slsim.registry import faults_of
 
 FORMAT_VERSION = 4
@@ -65,6 +66,7 @@ class Header(AnyHeader):
     measurements: Count = 0
     phases: dict[str, str]
     measured_codecs: tuple[MeasuredCodec, ...] = ()
+    kept: Kept = Kept()
 
 
 class OldCosts(BaseModel):
@@ -139,6 +141,8 @@ def parse_header(content: bytes) -> Header | OldHeader:
         header.test_set.samples > 0 < header.test_set.classes and 0 < header.test_set.chance <= 1
     ):
         raise ValueError(f"{HEADER_FILE}: test_set: {header.test_set} is out of range")
+    if isinstance(header, Header) and not all(0 <= size < MOST for size in astuple(header.kept)):
+        raise ValueError(f"{HEADER_FILE}: kept: {header.kept} is out of range")
     for place, one in enumerate(header.formats):
         if not 0 <= one.header <= one.nominal <= one.most or not 0 <= one.least <= one.most < MOST:
             raise ValueError(f"{HEADER_FILE}: formats[{place}]: sizes contradict one another")

@@ -13,6 +13,7 @@ FEATURES, FEATURE_GRADIENTS = "features", "feature gradients"  # between the ser
 WEIGHTS = "weights"
 STATISTICS = "statistics"  # beside weights: what is no weight (running statistics, counters), exactly
 CLIENT_GRADIENTS = "client gradients"  # of the clients' own weights, exchanged to be averaged
+CODEC_UPDATES = "codec updates"  # what one end of a codec has learned and tells the other
 
 # Which of a scenario's codecs carries a message, by its kind. Other kinds are sent as they are.
 CODEC_OF: Mapping[str, str] = {
@@ -23,6 +24,10 @@ CODEC_OF: Mapping[str, str] = {
     WEIGHTS: "weights",
     CLIENT_GRADIENTS: "weights",
 }
+
+# What returns, by what was sent: gradients of tensors that crossed.
+SENT_BEFORE: Mapping[str, str] = {GRADIENTS: ACTIVATIONS, FEATURE_GRADIENTS: FEATURES}
+FROM_SERVER = (GRADIENTS, FEATURES)  # of the kinds that cross the cut; the others come from clients
 
 SERVER = -1  # in place of a client's number
 

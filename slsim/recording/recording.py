@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slsim.recording.columns import ROUNDS_FILE, STEPS_FILE
 from slsim.recording.kinds import PHASES
-from slsim.recording.records import Evaluation, Format, MeasuredCodec, Measurement, Status, TestSet
+from slsim.recording.records import Evaluation, Format, Kept, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.steps import Rows, Steps, Table, Vocabulary
 
 
@@ -31,7 +31,7 @@ class Recording:
 
     `phases` has the group of each phase in the steps. `stopped_by` is the key of `training.stop` that ended
     the training before its last round; empty where none did. Of recordings of formats 1 and 2 `test_set` and
-    `formats` are not known.
+    `formats` are not known. `kept` is what codecs remember at its end; nothing in recordings of older slsims.
     """
 
     key: str
@@ -43,6 +43,7 @@ class Recording:
     test_set: TestSet | None = None
     formats: tuple[Format, ...] = ()
     measured_codecs: tuple[MeasuredCodec, ...] = ()
+    kept: Kept = field(default_factory=Kept)
     provenance: dict[str, Any] = field(default_factory=dict)
     words: Vocabulary = field(default_factory=Vocabulary)
     phases: dict[str, str] = field(default_factory=lambda: dict(PHASES))

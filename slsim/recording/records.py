@@ -49,6 +49,15 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes that codecs remember when a training is over: at the client that remembers most, and at the
+    server for all clients together."""
+
+    client: int = 0
+    server: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """What a hook found after `round` rounds: one number, of the mini-batch that `client` takes next.
 

@@ -198,6 +198,30 @@ class CodecTable(Table):
             raise FaultsError(faults)
         return codec
 
+    @field_validator("weights")
+    @classmethod
+    def _keeps_nothing(cls, codec: Choice) -> Choice:
+        if not codec.is_text and not codec.create().is_stateless:
+            what = f"{codec.label} is made for what crosses the cut: it remembers, learns or follows what "
+            raise ValueError(f"{what}came the other way; give weights a codec that does not, such as qu")
+        return codec
+
+    @model_validator(mode="after")
+    def _returns_fit(self) -> CodecTable:
+        """What returns is encoded beside what was sent."""
+        faults = []
+        for back, sent in (("downlink", "uplink"), ("head_uplink", "head_downlink")):
+            codec, other = getattr(self, back), getattr(self, sent) or IDENTITY
+            if codec is None or codec.is_text or other.is_text:
+                continue
+            try:
+                codec.create().paired(other.create())
+            except ValueError as error:
+                faults.append(Fault(back, str(error)))
+        if faults:
+            raise FaultsError(faults)
+        return self
+
     def choices(self) -> dict[str, Choice]:
         """The codec of each key; identity where it was left out."""
         return {name: getattr(self, name) or IDENTITY for name in type(self).model_fields}

@@ -29,7 +29,7 @@ from slsim.events import (
     silent,
 )
 from slsim.locks import LockedError, training_lock
-from slsim.recording import Recording, Round
+from slsim.recording import Kept, Recording, Round
 from slsim.results import StudyFolder, environment
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.failures import Failure, noted, told_by_cause
@@ -167,6 +167,7 @@ def train(
                 tell(done)
     recording.formats = formats(recording, exchange.codings)
     recording.measured_codecs = exchange.codings.measured
+    recording.kept = Kept(*exchange.codings.kept_bytes())
     recording.provenance = {
         **environment(),
         "threads": threads,

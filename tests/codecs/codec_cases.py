@@ -45,8 +45,10 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "min_bits": (1, 8),
     "max_bits": (2, 5),
     "splitfc.bits": (0.001, 1.5, 32.0),
+    "codec": ("cast", {"name": "qu", "bits": 8}, {"name": "qu", "scope": "sample"}),
 }
 LOSSLESS = {"lossless", "zstd_level"}
+OF_GRADIENTS = {"correction"}  # changes nothing that is encoded
 TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time does not reach
     "ms": [
         {"rounding": rounding, "scope": scope, "sparsity": 0.6, "bits": bits}
@@ -72,7 +74,7 @@ def values_of(name: str, parameter: str) -> tuple[Any, ...]:
 
 
 def parameters(name: str) -> list[str]:
-    return sorted(set(registry.entry(name).cls.model_fields) - LOSSLESS)
+    return sorted(set(registry.entry(name).cls.model_fields) - LOSSLESS - OF_GRADIENTS)
 
 
 def _plain() -> Iterator[tuple[str, dict[str, Any]]]:

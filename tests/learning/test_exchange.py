@@ -134,7 +134,7 @@ def test_uplink_bytes_of_every_round_are_what_the_payloads_measured(tiny: dict[s
 
     scenario = scenario_of(tiny, clients={"count": 10, "batch_size": 7}, training={"epochs": 2})
     exchange = prepare(scenario)
-    exchange.codings._codecs["uplink"] = Spy(sparsity=0.9, bits=3)
+    exchange.codings.ends(ACTIVATIONS).codec = Spy(sparsity=0.9, bits=3)
     for done in learn(scenario, exchange):
         steps = Steps.of([done.rows], exchange.words)
         assert steps.rows["num_bytes"][steps.sent(ACTIVATIONS)].tolist() == measured

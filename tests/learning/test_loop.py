@@ -17,7 +17,7 @@ from slsim.errors import ComponentError, TrainingDiverged
 from slsim.learning.exchange import Exchange
 from slsim.learning.hooks import Hook
 from slsim.learning.loop import Loop
-from slsim.recording import Pause, Recording, Round
+from slsim.recording import ACTIVATIONS, FEATURES, Pause, Recording, Round
 from slsim.scenario import Scenario
 from slsim.study.preparing import prepare
 
@@ -104,7 +104,7 @@ def test_evaluation_with_identity_is_the_same_with_and_without_codec(tiny: dict[
 
 def test_the_codec_stands_between_the_halves_at_evaluation_too(tiny: dict[str, Any]) -> None:
     exchange, _ = trained(scenario_of(tiny))
-    exchange.codings._codecs["uplink"] = codecs.create("sp", sparsity=1.0)  # drops everything
+    exchange.codings.ends(ACTIVATIONS).codec = codecs.create("sp", sparsity=1.0)  # drops everything
     evaluation = evaluated(exchange)
     assert evaluation.accuracy == 0.25  # one of four classes for every image
     assert evaluation.accuracy_without_codec > 0.9
@@ -115,7 +115,7 @@ def test_the_codec_of_features_stands_before_the_head_at_evaluation_too(tiny: di
     exchange, _ = trained(scenario_of(tiny, model=model, training={"epochs": 3, "protocol": "u-shaped"}))
     assert evaluated(exchange).accuracy > 0.9
     exchange.computation.losses.append(0.0)  # of a round that is evaluated anew
-    exchange.codings._codecs["head_downlink"] = codecs.create("sp", sparsity=1.0)
+    exchange.codings.ends(FEATURES).codec = codecs.create("sp", sparsity=1.0)
     evaluation = evaluated(exchange)
     assert evaluation.accuracy == 0.25
     assert evaluation.accuracy_without_codec > 0.9

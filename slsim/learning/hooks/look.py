@@ -68,14 +68,12 @@ class Look:
 
     def received_of(self, activations: torch.Tensor) -> torch.Tensor:
         """What the server receives of activations: through the uplink codec, as in evaluation."""
-        counts = self._counts(activations)
-        payloads = self._exchange.codings.encode(ACTIVATIONS, activations, counts)
-        return self._tensors.decode(ACTIVATIONS, payloads, counts)
+        return self._tensors.through(ACTIVATIONS, activations, self._counts(activations))
 
     def encoded(self, activations: torch.Tensor) -> Payload:
         """The mini-batch's activations through the uplink codec, with the draw that training will take."""
-        (payload,) = self._tensors.encode(ACTIVATIONS, activations, [self._batch])
-        return payload
+        ends, draw = self._exchange.codings.ends(ACTIVATIONS), self._tensors.draw(ACTIVATIONS, self._batch)
+        return ends.encode_again(activations, self._batch, draw)[0]
 
     def _counts(self, values: torch.Tensor) -> list[int]:
         return [len(part) for part in values.split(self._exchange.sampler.batch_size)]
