@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,13 @@ from pydantic import Field
 
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Content, Rng, Values
+from slsim.codecs.coder import Coder, Crossing, Mask, Samples, Stateless
+from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError
+
+if TYPE_CHECKING:
+    import torch
 
 Positions: TypeAlias = NDArray[np.int64]
 Shares: TypeAlias = NDArray[np.float64]
@@ -37,8 +42,9 @@ class Columns(Codec):
     Oh et al., *SplitFC* (arXiv 2307.10805), its first stage. σ is a column's deviation after its channel was
     divided by the channel's range. A column is kept with probability π = min(1, c·σ), c such that they sum up
     to D = max(1, floor(d'/R)), and divided by π, so that the mean over draws is the tensor; where fewer than
-    D spread at all, those are kept and the others are equally likely. The client's gradient is divided by π
-    too. Content: an index of ceil(d'/8) bytes, then the kept columns as a subclass writes them.
+    D spread at all, those are kept and the others are equally likely. The gradient that returns is taken at
+    kept columns and divided by π. Content: an index of ceil(d'/8) bytes, then the kept columns as a subclass
+    writes them.
 
     The paper's text was not at hand. Chosen here: exactly D columns are kept in each draw (systematic
     sampling in a random order, with the same π), not D on average, so that the size is exact. Without a
@@ -58,6 +64,25 @@ class Columns(Codec):
         features = math.prod(shape) // samples
         channel = math.prod(shape[2:]) if len(shape) > 2 else features
         return Cut(samples, features, channel, max(1, int(features / self.reduction)))
+
+    def coder(self, beside: Coder | None = None) -> Coder:
+        del beside
+        return _ColumnsCoder(self)
+
+    @property
+    def keeps_part(self) -> bool:
+        return True
+
+    def kept(self, payload: Payload) -> Mask:
+        cut = self.cut(payload.shape)
+        mask = np.zeros((cut.samples, cut.features), np.bool_)
+        if cut.samples:
+            mask[:, self._read_index(self._checked_content(payload), cut)] = True
+        return mask.reshape(payload.shape)
+
+    def num_kept(self, shape: Shape) -> tuple[int, int, int]:
+        cut = self.cut(shape)
+        return (cut.samples * cut.kept,) * 3
 
     @abstractmethod
     def encode_columns(self, columns: Values, cut: Cut) -> bytes:
@@ -113,6 +138,48 @@ class Columns(Codec):
 
     def size_formula(self, shape: Shape) -> str:
         return f"ceil(d/n / 8) + {self.columns_bytes(self.cut(shape)):,}"
+
+
+class _ColumnsCoder(Coder):
+    """An end that remembers nothing, and gives the sender the gradient of its own tensor: what returned at
+    kept columns, divided by the probability of being kept, as the columns were."""
+
+    def __init__(self, codec: Columns) -> None:
+        self._codec, self._plain = codec, Stateless(codec)
+
+    def encode(
+        self,
+        x: torch.Tensor,
+        rng: Rng = None,
+        *,
+        samples: Samples | None = None,
+        given: Crossing | None = None,
+    ) -> Payload:
+        return self._plain.encode(x, rng, samples=samples, given=given)
+
+    def decode(
+        self, payload: Payload, shape: Shape, *, samples: Samples | None = None, given: Crossing | None = None
+    ) -> torch.Tensor:
+        return self._plain.decode(payload, shape, samples=samples, given=given)
+
+    arrival = decode
+
+    def kept(self, payload: Payload) -> Mask | None:
+        return self._codec.kept(payload)
+
+    def pull_back(self, gradient: torch.Tensor, sent: Crossing) -> torch.Tensor:
+        import torch
+
+        assert sent.values is not None
+        assert sent.kept is not None
+        cut = self._codec.cut(tuple(sent.values.shape))
+        if cut.samples == 0:
+            return gradient
+        rows = sent.values.reshape(cut.samples, -1).numpy()
+        shares = probabilities(deviations(rows, cut.channel), cut.kept)
+        kept = sent.kept.reshape(cut.samples, -1)[0]
+        factors = np.divide(1.0, shares, out=np.zeros_like(shares), where=kept).astype(np.float32)
+        return (gradient.reshape(cut.samples, -1) * torch.from_numpy(factors)).reshape(gradient.shape)
 
 
 def choose(rows: Values, cut: Cut, rng: Rng) -> tuple[Positions, Shares]:

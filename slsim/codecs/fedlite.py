@@ -45,8 +45,8 @@ class FedLite(Codec):
     accounts. k-means starts by k-means++ and does `iterations` of Lloyd's algorithm. Where q does not divide
     d', sub-vectors have ⌈d'/q⌉ elements, the last one is filled up with zeros, and there are as many as that
     takes; where q exceeds d', each element is one. A tensor of one dimension is one sample. Without a
-    generator the draws of k-means++ are fixed ones. The paper's correction of the gradient is no part of
-    the format.
+    generator the draws of k-means++ are fixed ones. The paper's correction of the gradient is `correction`,
+    which every codec has.
     """
 
     subvectors: int = Field(

@@ -5,9 +5,10 @@ import pytest
 import torch
 from codec_cases import decoded, tensor
 
-from slsim.codecs import Payload, columns, create
+from slsim.codecs import Crossing, Payload, columns, create
 from slsim.codecs.sl_fac import zig_zag
 from slsim.errors import CodecError, FaultsError
+from slsim.testing import check_coder
 
 
 def damaged(codec, payload, place, byte):
@@ -200,6 +201,22 @@ def test_draws_of_splitfc_are_unbiased_and_of_one_size():
     deviation = drawn.std(0) / 2000**0.5
     assert ((drawn.mean(0) - activations).abs() <= 5 * deviation + 1e-6).all()
     assert (deviation > 0).float().mean() > 0.8  # it is random
+
+
+@pytest.mark.parametrize("name", ["splitfc", "splitfc-drop"])
+def test_what_returns_to_splitfc_is_divided_as_the_columns_were(name):
+    # π is 0, 1, 1/2 and 1/2 of the four columns: one of the last two is drawn, and divided by 1/2.
+    codec, values = create(name, reduction=2.0), torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 4.0, 3.0, 3.0]])
+    coder = codec.coder()
+    for seed in range(5):
+        payload = coder.encode(values, np.random.default_rng(seed))
+        arrived, kept = coder.arrival(payload, (2, 4)), coder.kept(payload)
+        assert kept.tolist() in ([[False, True, True, False]] * 2, [[False, True, False, True]] * 2)
+        pulled = coder.pull_back(torch.ones(2, 4), Crossing(payload, arrived, values, kept=kept))
+        assert pulled.tolist() == [[0.0, 1.0, 2.0, 0.0]] * 2 or pulled.tolist() == [[0.0, 1.0, 0.0, 2.0]] * 2
+        assert torch.equal(pulled != 0, torch.from_numpy(kept))
+    check_coder(create(name, reduction=3.0))
+    check_coder(create(name, lossless="zstd"), sample=(60,), steps=10)
 
 
 def test_as_many_columns_are_drawn_as_are_due_whatever_rounding_does():
