@@ -48,8 +48,9 @@ class Columns(Codec):
 
     The paper's text was not at hand. Chosen here: exactly D columns are kept in each draw (systematic
     sampling in a random order, with the same π), not D on average, so that the size is exact. Without a
-    generator, as at inference, those with the largest σ are kept as they are. A matrix is one channel; a
-    tensor of one dimension is one sample. R = 16 is not verified.
+    generator, as at inference, the draw is a fixed one: a server that has learned from draws does badly with
+    the columns of largest σ as they are. A matrix is one channel; a tensor of one dimension is one sample.
+    R = 16 is not verified.
     """
 
     reduction: float = Field(
@@ -184,12 +185,8 @@ class _ColumnsCoder(Coder):
 
 def choose(rows: Values, cut: Cut, rng: Rng) -> tuple[Positions, Shares]:
     """The columns that are kept, ascending, and with which probability each was."""
-    spread = deviations(rows, cut.channel)
-    if rng is None:
-        places = np.sort(np.argsort(-spread, kind="stable")[: cut.kept])
-        return places, np.ones(cut.kept)
-    shares = probabilities(spread, cut.kept)
-    places = draw(shares, cut.kept, rng)
+    shares = probabilities(deviations(rows, cut.channel), cut.kept)
+    places = draw(shares, cut.kept, rng or np.random.default_rng(0))
     return places, shares[places]
 
 

@@ -245,12 +245,12 @@ GOLDEN = {
         "534c0102 9087510f 0205 | c0 00000000 00008c40 00008c40 00000000",
         [0, 4.375, 0, 0, 0, 4.375, 0, 0, 0, 0],
     ),
-    "splitfc": (
-        # Columns 0 and 2; end points -2 … 3, no means; both are wide, from 102 / 255 and 0 to 255 / 255 and
-        # 141 / 255, with two bits: codes 0 3 and 0 3.
+    "splitfc/random": (
+        # The same two columns; end points 0 … 4.375, no means; both are wide, from 0 to 255 / 255 of that,
+        # with two bits: codes 0 3 and 3 0.
         {"reduction": 2.0, "bits": 18.0},
-        "534c0102 0bceddaa 0205 | a0 000000c0 00004040 00000000 00000000 c0 6600 ff8d 33",
-        [0, 0, -2, 0, 0, 3, 0, 0.7647058963775635, 0, 0],
+        "534c0102 0bceddaa 0205 | c0 00000000 00008c40 00000000 00000000 c0 0000 ffff 3c",
+        [0, 4.375, 0, 0, 0, 4.375, 0, 0, 0, 0],
     ),
 }
 EVERY_GOLDEN = pytest.mark.parametrize("name", GOLDEN)

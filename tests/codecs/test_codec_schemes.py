@@ -165,12 +165,19 @@ def test_tah_refuses_numbers_whose_sums_exceed_float32():
 FOUR = [[0.0, 0.0, 1.0, 2.0], [0.0, 4.0, 3.0, 2.0]]
 
 
-def test_without_a_generator_splitfc_keeps_the_columns_of_largest_deviation():
+def test_splitfc_keeps_columns_that_spread():
     codec = create("splitfc-drop", reduction=2.0)
     payload = codec.encode(torch.tensor(FOUR))
     assert payload.content[0] == 0b0110_0000
     assert len(payload.content) == codec.body_bytes((2, 4)) == 1 + 4 * 2 * 2
     assert codec.decode(payload).tolist() == [[0.0, 0.0, 1.0, 0.0], [0.0, 4.0, 3.0, 0.0]]
+
+
+@pytest.mark.parametrize("name", ["splitfc", "splitfc-drop"])
+def test_without_a_generator_the_draw_of_splitfc_is_a_fixed_one(name):
+    codec, activations = create(name, reduction=3.0), tensor(4, 30)
+    assert codec.encode(activations) == codec.encode(activations, np.random.default_rng(0))
+    assert len({codec.encode(activations, np.random.default_rng(seed)).data for seed in range(5)}) == 5
 
 
 def test_a_deviation_is_measured_in_its_channels_range():
