@@ -15,6 +15,7 @@ from slsim.codecs.sizes import Shape
 if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
     from slsim.codecs.delta import Delta
+    from slsim.codecs.fedlite import FedLite
     from slsim.codecs.ics import ICS
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from slsim.codecs.randk import RandK
     from slsim.codecs.randtopk import RandTopk
     from slsim.codecs.rt import RT
+    from slsim.codecs.sl_fac import SLFAC
     from slsim.codecs.sp import SP
+    from slsim.codecs.splitfc import SplitFC
+    from slsim.codecs.splitfc_drop import SplitFCDrop
+    from slsim.codecs.tah import TAH
 
 create = registry.create
 
@@ -35,12 +40,15 @@ __all__ = [
     "QSGD",
     "QU",
     "RT",
+    "SLFAC",
     "SP",
+    "TAH",
     "Cast",
     "Codec",
     "Coder",
     "Crossing",
     "Delta",
+    "FedLite",
     "Identity",
     "KMeans",
     "Masked",
@@ -50,6 +58,8 @@ __all__ = [
     "Rng",
     "Segment",
     "Shape",
+    "SplitFC",
+    "SplitFCDrop",
     "Values",
     "check_finite",
     "create",
@@ -61,6 +71,7 @@ _HOMES = {
     "cast": ("Cast",),
     "delta": ("Delta",),
     "ics": ("ICS",),
+    "fedlite": ("FedLite",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
     "masked": ("Masked",),
@@ -70,6 +81,10 @@ _HOMES = {
     "randk": ("RandK",),
     "randtopk": ("RandTopk",),
     "rt": ("RT",),
+    "sl_fac": ("SLFAC",),
     "sp": ("SP",),
+    "splitfc": ("SplitFC",),
+    "splitfc_drop": ("SplitFCDrop",),
+    "tah": ("TAH",),
 }
 __getattr__ = lazy.attributes(__name__, _HOMES)

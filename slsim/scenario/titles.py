@@ -15,6 +15,7 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "c3": "C3",
     "delta": "AQ-SGD",
     "ics": "ICS",
+    "fedlite": "FedLite",
     "kmeans": "k-means",
     "ms": "MS",
     "qsgd": "QSGD",
@@ -22,7 +23,11 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "randk": "rand-k",
     "randtopk": "RandTopk",
     "rt": "RT",
+    "sl-fac": "SL-FAC",
     "sp": "SP",
+    "splitfc": "SplitFC",
+    "splitfc-drop": "SplitFC-Drop",
+    "tah": "TAH-Quant",
 }
 
 
@@ -78,7 +83,22 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "rate": percent,
     "ratio": lambda value: f"{value:g}×",
     "samples": lambda value: _counted(value, "sample"),
+    "centroids": lambda value: f"L {value:g}",
+    "energy": lambda value: f"{percent(value)} energy",
+    "groups": lambda value: f"R {value:g}",
+    "reduction": lambda value: f"R {value:g}",
     "sparsity": percent,
+    "subvectors": lambda value: f"q {value:g}",
 }
-UNTOLD = ("bucket_size", "iterations")  # numbers that a title does not tell where they are as by default
+UNTOLD = (  # numbers that a title does not tell where they are as by default
+    "bucket_size",
+    "groups",
+    "high_bits",
+    "high_share",
+    "iterations",
+    "low_bits",
+    "max_bits",
+    "min_bits",
+    "tile",
+)
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

@@ -5,10 +5,10 @@ CASES is the whole grid: every registered codec with variations of every paramet
 varied on their own, others take the values of NUMBERS. A case is written as its codec's name and the
 parameters that differ from the defaults.
 
-REPRESENTATIVES are some 25 of them, for the detailed tests: every codec; every rounding, scope and type;
+REPRESENTATIVES are some 35 of them, for the detailed tests: every codec; every rounding, scope and type;
 1 bit and 8 bits; every sparsity that is an extreme; buckets of one and of several elements; a generator that
 draws and one that does not; and for every layout of a content (floats; a range, norms or centroids and
-codes; masks and values; masks, values, means and signs) one case with zstd.
+codes; masks and values; masks, values, means and signs) one case with zstd; of a published scheme two cases.
 """
 
 from __future__ import annotations
@@ -33,6 +33,18 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "alpha": (0.0, 1.0),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
+    "subvectors": (1, 3, 7),
+    "centroids": (3, 256),
+    "groups": (2, 5),
+    "tah.bits": (1, 6, 8),
+    "low_bits": (1, 4),
+    "high_bits": (3, 8),
+    "high_share": (0.0, 0.5, 1.0),
+    "reduction": (1.0, 2.5, 1000.0),
+    "energy": (0.5, 1.0),
+    "min_bits": (1, 8),
+    "max_bits": (2, 5),
+    "splitfc.bits": (0.001, 1.5, 32.0),
     "codec": ("cast", {"name": "qu", "bits": 8}, {"name": "qu", "scope": "sample"}),
 }
 LOSSLESS = {"lossless", "zstd_level"}
@@ -47,6 +59,10 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     ],
     "rt": [{"scope": "sample", "sparsity": 0.5, "alpha": 0.5}],
     "randk": [{"scope": "sample", "sparsity": 0.5}],
+    "fedlite": [{"subvectors": 4, "groups": 3, "centroids": 5}],
+    "tah": [{"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5}],
+    "splitfc": [{"reduction": 2.0, "bits": 2.0}],
+    "sl-fac": [{"energy": 0.99, "min_bits": 1, "max_bits": 4}],
 }
 
 
@@ -125,6 +141,17 @@ REPRESENTATIVES = {
         ("ms", {"sparsity": 1.0, "bits": 3, "scope": "sample"}),
         ("ms", {"sparsity": 0.0, "bits": 4, "lossless": "zstd"}),
         ("ms", {"sparsity": 0.6, "bits": 3, "rounding": "centroid", "scope": "sample", "lossless": "zstd"}),
+        ("fedlite", {}),
+        ("fedlite", {"subvectors": 4, "groups": 3, "centroids": 5, "lossless": "zstd"}),
+        ("tah", {}),
+        ("tah", {"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5, "lossless": "zstd"}),
+        ("tah", {"tile": 16, "bits": 2}),
+        ("sl-fac", {}),
+        ("sl-fac", {"energy": 0.99, "min_bits": 1, "max_bits": 4, "lossless": "zstd"}),
+        ("splitfc-drop", {}),
+        ("splitfc-drop", {"reduction": 2.0, "lossless": "zstd"}),
+        ("splitfc", {}),
+        ("splitfc", {"reduction": 2.0, "bits": 2.0, "lossless": "zstd"}),
     )
 }
 PLAIN_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if not codec.lossless}

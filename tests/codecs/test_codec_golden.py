@@ -201,6 +201,57 @@ GOLDEN = {
         "534c0102 1bbb38a7 0205 | 2cc0 c4c0 000000c0 00004040 00004040 00001040",
         [0, 4 / 3, -2, 0, 3, 3, 0, 0.75, 0, 2.25],
     ),
+    "fedlite/random": (
+        # Sub-vectors (0 1.5 -2), (.25 3 0), (3 0 .75) and (-.5 2.25 0): the third alone, and the means of the
+        # others. Codes 1 1 0 1.
+        {"subvectors": 2},
+        "534c0102 d0be1043 0205 | 00004040 00000000 0000403f abaaaabd 00001040 abaa2abf d0",
+        [
+            -0.0833333358168602,
+            2.25,
+            -0.6666666865348816,
+            -0.0833333358168602,
+            2.25,
+            3,
+            0,
+            0.75,
+            -0.0833333358168602,
+            2.25,
+        ],
+    ),
+    "tah": (
+        # Tokens of a tile of four and a tile of one, all of four bits. The third tile, 3 0 .75 -.5, is
+        # transformed: 1.625 2.125 1.375 .875. Zero points -2 3 .875 2.25; scales; codes 9 15 0 10, 0,
+        # 9 15 6 0 and 0; and a byte above nominal, the place 0 of the largest value.
+        {"tile": 4},
+        "534c0182 48aaafee 0205 | 20 00c04040603f1040 6f3e0000ab3d0000 9f0a09f600 00",
+        [
+            0.1005859375,
+            1.5009765625,
+            -2,
+            0.333984375,
+            3,
+            3.00244140625,
+            0,
+            0.75146484375,
+            -0.5009765625,
+            2.25,
+        ],
+    ),
+    "splitfc-drop/random": (
+        # Deviations .3, .15, .275, .075, .075: of two columns the first is kept with 24 / 35, the second with
+        # 12 / 35. They were drawn.
+        {"reduction": 2.5},
+        "534c0102 9087510f 0205 | c0 00000000 00008c40 00008c40 00000000",
+        [0, 4.375, 0, 0, 0, 4.375, 0, 0, 0, 0],
+    ),
+    "splitfc/random": (
+        # The same two columns; end points 0 … 4.375, no means; both are wide, from 0 to 255 / 255 of that,
+        # with two bits: codes 0 3 and 3 0.
+        {"reduction": 2.0, "bits": 18.0},
+        "534c0102 0bceddaa 0205 | c0 00000000 00008c40 00000000 00000000 c0 0000 ffff 3c",
+        [0, 4.375, 0, 0, 0, 4.375, 0, 0, 0, 0],
+    ),
 }
 EVERY_GOLDEN = pytest.mark.parametrize("name", GOLDEN)
 
@@ -229,10 +280,11 @@ def test_golden_bytes_are_decoded(name):
     assert torch.equal(codec.decode(Payload.from_bytes(data), (2, 5)), values)
 
 
-def test_all_nine_codecs_have_golden_bytes():
+def test_all_nine_codecs_have_golden_bytes_and_schemes_whose_arithmetic_is_exact():
     nine = {"cast", "identity", "kmeans", "ms", "qsgd", "qu", "randk", "rt", "sp"}
-    assert nine == {name.partition("/")[0] for name in GOLDEN}
-    assert nine <= set(registry.names())
+    schemes = {"fedlite", "splitfc", "splitfc-drop", "tah"}
+    assert nine | schemes == {name.partition("/")[0] for name in GOLDEN}
+    assert nine | schemes <= set(registry.names())
 
 
 # --- zstd: its encoder may change from version to version, so only decoding is frozen.

@@ -80,10 +80,15 @@ def looped(scenario: Scenario) -> list[torch.Tensor]:
             own_client, own_server = copy.deepcopy(client), copy.deepcopy(server)
             activations = own_client(normalized(images, batch.indices))
             rng = seeds.generator(scenario.seed, "codec", batch.client, batch.number)
-            arrived = up.decode(up.encode(activations, rng)).requires_grad_()
+            sender, receiver = up.coder(), up.coder()  # those of codecs that remember nothing
+            payload = sender.encode(activations.detach(), rng)
+            arrived = receiver.decode(payload, tuple(activations.shape)).requires_grad_()
             labels = torch.from_numpy(images.y_train[batch.indices])
             nn.functional.cross_entropy(own_server(arrived), labels).backward()
-            activations.backward(arrived.grad)
+            assert arrived.grad is not None
+            kept = sender.kept(payload)
+            sent = codecs.Crossing(payload, arrived.detach(), activations.detach(), kept=kept)
+            activations.backward(sender.pull_back(arrived.grad, sent))
             gradients = [weight.grad for weight in (*own_client.parameters(), *own_server.parameters())]
             sums = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
             own = [b for half in (own_client, own_server) for b in half.buffers() if b.is_floating_point()]

@@ -35,6 +35,13 @@ def planned(**tables: Any) -> Plan:
         ({"name": "kmeans", "iterations": 2}, "k-means (3 bits, iterations 2)"),
         ({"name": "qsgd"}, "QSGD (4 bits)"),
         ({"name": "sp", "scope": "sample"}, "SP (95.875 %, by sample)"),
+        ({"name": "fedlite"}, "FedLite (q 1152, L 2)"),
+        ({"name": "fedlite", "subvectors": 288, "groups": 4}, "FedLite (q 288, L 2, R 4)"),
+        ({"name": "sl-fac"}, "SL-FAC (90 % energy)"),
+        ({"name": "splitfc"}, "SplitFC (R 16, 0.1 bits)"),
+        ({"name": "splitfc-drop", "reduction": 8}, "SplitFC-Drop (R 8)"),
+        ({"name": "tah"}, "TAH-Quant"),
+        ({"name": "tah", "bits": 6, "tile": 16}, "TAH-Quant (tile 16, 6 bits)"),
     ],
 )
 def test_codecs_are_called_by_what_they_are(codec: Any, title: str) -> None:

@@ -6,6 +6,11 @@
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
     contexts   how often levels occur beside which neighbours
+    bands      spectra in two bands
+    clusters   k-means of vectors
+    columns    the moments of columns
+    streams    codes of unlike widths ⇄ packed bits
+    tiles      the tiles of `tah`
 
 Names are looked up at first use: importing a codec imports no numba, and nothing compiles before the
 first call, which loads from numba's cache on disk where it can.
@@ -18,6 +23,9 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
+    from slsim.codecs.kernels.bands import Bands, quantize_bands, restore_bands, split_bands
+    from slsim.codecs.kernels.clusters import cluster
+    from slsim.codecs.kernels.columns import Moments, column_moments
     from slsim.codecs.kernels.contexts import count_contexts
     from slsim.codecs.kernels.levels import (
         apply_signs,
@@ -34,35 +42,57 @@ if TYPE_CHECKING:
         pack_marks,
         sorted_distinct,
     )
-    from slsim.codecs.kernels.packing import pack_codes
+    from slsim.codecs.kernels.packing import pack_codes, unpack_block
     from slsim.codecs.kernels.selection import Selection, select
+    from slsim.codecs.kernels.streams import pack_runs, run_bytes, unpack_runs
     from slsim.codecs.kernels.tables import unpack_table
+    from slsim.codecs.kernels.tiles import Tiles, entropies, quantize_tiles, restore_tiles
 
 _HOMES = {
     "contexts": ("count_contexts",),
+    "bands": ("Bands", "quantize_bands", "restore_bands", "split_bands"),
+    "clusters": ("cluster",),
+    "columns": ("Moments", "column_moments"),
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
-    "packing": ("pack_codes",),
+    "packing": ("pack_codes", "unpack_block"),
     "selection": ("Selection", "select"),
+    "streams": ("pack_runs", "run_bytes", "unpack_runs"),
     "tables": ("unpack_table",),
+    "tiles": ("Tiles", "entropies", "quantize_tiles", "restore_tiles"),
 }
 
 __all__ = [
+    "Bands",
+    "Moments",
     "Selection",
+    "Tiles",
     "apply_signs",
+    "cluster",
     "collect_signs",
+    "column_moments",
     "count_contexts",
     "distinct_flags",
+    "entropies",
     "exchange",
     "extent",
     "gather_marked",
     "pack_codes",
     "pack_levels",
     "pack_marks",
+    "pack_runs",
     "pack_uniform",
+    "quantize_bands",
+    "quantize_tiles",
+    "restore_bands",
+    "restore_tiles",
+    "run_bytes",
     "select",
     "sorted_distinct",
+    "split_bands",
+    "unpack_block",
     "unpack_levels",
+    "unpack_runs",
     "unpack_table",
 ]
 

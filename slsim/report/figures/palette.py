@@ -37,6 +37,7 @@ INKS: dict[str, Ink] = {
     "randtopk": Ink(INDIGO, "<"),
     "fedlite": Ink(PURPLE, "*"),
     "splitfc": Ink(SKY, "p"),
+    "splitfc-drop": Ink(SKY, "d"),
     "ics": Ink(WINE, "d"),
     "sl-acc": Ink(GREEN, ">"),
     "sl-fac": Ink(VERMILLION, "8"),
