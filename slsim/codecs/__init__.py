@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
+    from slsim.codecs.lsq import LSQ
     from slsim.codecs.masked import Masked
     from slsim.codecs.ms import MS
     from slsim.codecs.qsgd import QSGD
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 create = registry.create
 
 __all__ = [
+    "LSQ",
     "MS",
     "QSGD",
     "QU",
@@ -55,6 +57,7 @@ _HOMES = {
     "cast": ("Cast",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
+    "lsq": ("LSQ",),
     "masked": ("Masked",),
     "ms": ("MS",),
     "qsgd": ("QSGD",),

@@ -11,6 +11,7 @@ from typing import Any
 
 _NAMES = {  # as the field writes them, where that is not the name itself
     "kmeans": "k-means",
+    "lsq": "LSQ",
     "ms": "MS",
     "qsgd": "QSGD",
     "qu": "QU",
@@ -63,5 +64,6 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "bits": _bits,
     "sparsity": percent,
 }
-UNTOLD = ("bucket_size", "iterations")  # numbers that a title does not tell where they are as by default
+# Numbers, and yes or no, that a title does not tell where they are as by default.
+UNTOLD = ("bucket_size", "iterations", "learning_rate", "signed")
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

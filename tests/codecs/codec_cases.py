@@ -33,6 +33,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "alpha": (0.0, 1.0),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
+    "learning_rate": (0.0, 0.1),
+    "signed": (False, True),
     "codec": ("cast", {"name": "qu", "bits": 8}, {"name": "qu", "scope": "sample"}),
 }
 LOSSLESS = {"lossless", "zstd_level"}
@@ -45,6 +47,7 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     "qu": [
         {"rounding": "stochastic", "scope": scope, "bits": 5} for scope in ("tensor", "sample", "channel")
     ],
+    "lsq": [{"bits": 2, "signed": True}],
     "rt": [{"scope": "sample", "sparsity": 0.5, "alpha": 0.5}],
     "randk": [{"scope": "sample", "sparsity": 0.5}],
 }
