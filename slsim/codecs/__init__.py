@@ -14,6 +14,7 @@ from slsim.codecs.sizes import Shape
 
 if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
+    from slsim.codecs.dsq import DSQ
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
     from slsim.codecs.lsq import LSQ
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 create = registry.create
 
 __all__ = [
+    "DSQ",
     "LSQ",
     "MS",
     "QSGD",
@@ -55,6 +57,7 @@ __all__ = [
 
 _HOMES = {
     "cast": ("Cast",),
+    "dsq": ("DSQ",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
     "lsq": ("LSQ",),

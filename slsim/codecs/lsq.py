@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values
 from slsim.codecs.coder import Coder, Crossing, State
-from slsim.codecs.self_describing import LARGEST, SelfDescribing, learned
+from slsim.codecs.self_describing import LARGEST, SelfDescribing, learned, returns_nothing
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
 from slsim.errors import CodecError
 
@@ -66,10 +66,7 @@ class LSQ(Codec):
 
     def paired(self, other: Codec) -> Codec:
         del other
-        raise ValueError(
-            "LSQ learns from the gradient of what it sent, and what returns has none; it is for activations "
-            "and features, so give the way back another codec, such as qu"
-        )
+        raise returns_nothing("LSQ")
 
     @property
     def lowest(self) -> int:

@@ -69,3 +69,11 @@ def learned(parameter: str, value: float) -> float:
     if not math.isfinite(value):
         raise TrainingDiverged(f"the learned {parameter} became {value}")
     return float(np.float32(min(max(value, -LARGEST), LARGEST)))
+
+
+def returns_nothing(title: str) -> ValueError:
+    """The error that a codec cannot learn on the way back, where no gradient of what it sent returns."""
+    return ValueError(
+        f"{title} learns from the gradient of what it sent, and what returns has none; it is for activations "
+        "and features, so give the way back another codec, such as qu"
+    )

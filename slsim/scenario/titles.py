@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _NAMES = {  # as the field writes them, where that is not the name itself
+    "dsq": "DSQ",
     "kmeans": "k-means",
     "lsq": "LSQ",
     "ms": "MS",

@@ -31,6 +31,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "bits": (1, 2, 3, 4, 5, 8),
     "qsgd.bits": (2, 3, 8),
     "alpha": (0.0, 1.0),
+    "dsq.alpha": (0.0001, 0.5),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
     "learning_rate": (0.0, 0.1),

@@ -34,6 +34,7 @@ def planned(**tables: Any) -> Plan:
         ({"name": "cast", "dtype": "bfloat16"}, "cast (bfloat16)"),
         ({"name": "kmeans", "iterations": 2}, "k-means (3 bits, iterations 2)"),
         ({"name": "qsgd"}, "QSGD (4 bits)"),
+        ({"name": "dsq"}, "DSQ (3 bits, α 0.2)"),
         ({"name": "lsq"}, "LSQ (3 bits)"),
         ({"name": "lsq", "bits": 4, "signed": True}, "LSQ (4 bits, signed)"),
         ({"name": "sp", "scope": "sample"}, "SP (95.875 %, by sample)"),
