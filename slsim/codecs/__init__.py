@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from slsim.codecs.qu import QU
     from slsim.codecs.randk import RandK
     from slsim.codecs.rt import RT
+    from slsim.codecs.sl_acc import SLACC
     from slsim.codecs.sp import SP
 
 create = registry.create
@@ -35,6 +36,7 @@ __all__ = [
     "QSGD",
     "QU",
     "RT",
+    "SLACC",
     "SP",
     "Cast",
     "Codec",
@@ -67,6 +69,7 @@ _HOMES = {
     "qu": ("QU",),
     "randk": ("RandK",),
     "rt": ("RT",),
+    "sl_acc": ("SLACC",),
     "sp": ("SP",),
 }
 __getattr__ = lazy.attributes(__name__, _HOMES)

@@ -103,7 +103,7 @@ class DSQ(Codec):
         return np.where(above == 0, 0.0, np.copysign(np.inf, above))
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
-        low, high = np.frombuffer(content, "<f4", 2).astype(np.float64)
+        low, high = np.frombuffer(content, "<f4", 2).tolist()
         if not (math.isfinite(low) and math.isfinite(high) and low <= high):
             raise CodecError("a range is not finite, or ends before it begins: the payload is damaged")
         levels = np.linspace(low, high, self.top + 1).astype(np.float32)

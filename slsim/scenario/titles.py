@@ -18,6 +18,7 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "qu": "QU",
     "randk": "rand-k",
     "rt": "RT",
+    "sl-acc": "SL-ACC",
     "sp": "SP",
 }
 
@@ -66,5 +67,8 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "sparsity": percent,
 }
 # Numbers, and yes or no, that a title does not tell where they are as by default.
-UNTOLD = ("bucket_size", "iterations", "learning_rate", "signed")
+UNTOLD = (
+    *("bucket_size", "iterations", "learning_rate", "signed"),
+    *("groups", "history", "least_bits", "most_bits"),
+)
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

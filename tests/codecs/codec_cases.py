@@ -35,6 +35,10 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
     "learning_rate": (0.0, 0.1),
+    "groups": (1, 2, 16),
+    "history": (0.0, 0.9),
+    "least_bits": (1, 5, 8),
+    "most_bits": (2, 5),
     "signed": (False, True),
     "codec": ("cast", {"name": "qu", "bits": 8}, {"name": "qu", "scope": "sample"}),
 }

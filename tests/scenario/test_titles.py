@@ -35,6 +35,8 @@ def planned(**tables: Any) -> Plan:
         ({"name": "kmeans", "iterations": 2}, "k-means (3 bits, iterations 2)"),
         ({"name": "qsgd"}, "QSGD (4 bits)"),
         ({"name": "dsq"}, "DSQ (3 bits, α 0.2)"),
+        ({"name": "sl-acc"}, "SL-ACC"),
+        ({"name": "sl-acc", "groups": 8}, "SL-ACC (groups 8)"),
         ({"name": "lsq"}, "LSQ (3 bits)"),
         ({"name": "lsq", "bits": 4, "signed": True}, "LSQ (4 bits, signed)"),
         ({"name": "sp", "scope": "sample"}, "SP (95.875 %, by sample)"),
