@@ -10,7 +10,7 @@ import json
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, islice
@@ -234,6 +234,14 @@ class Codec(Component, ABC):
         shape, flat = tuple(activations.shape), self._row_major(activations).view(-1)
         encode = self._encode_here if on_host(flat) else self._encode_there
         return encode(flat[None], shape, [rng])[0]
+
+    def encode_with(self, content_of: Callable[[Values], Content], activations: torch.Tensor) -> Payload:
+        """`encode`, with what `content_of` gives for the values (flat, finite) in place of `encode_values`:
+        for a coder that encodes by what it remembers. Raises `CodecError` as `encode` does."""
+        values: Values = self._row_major(activations).view(-1).cpu().numpy()
+        if not self.accepts_non_finite:
+            check_finite(bool(np.isfinite(values).all()), self)
+        return self.pack(content_of(values), tuple(activations.shape))
 
     def _row_major(self, activations: torch.Tensor) -> torch.Tensor:
         if str(activations.dtype) != "torch.float32":

@@ -130,7 +130,7 @@ def _each(seconds: Pair, elements: int) -> Pair:
 
 
 def _name(codec: Codec) -> str:
-    return type(codec).__module__.removeprefix(OURS)
+    return type(codec).__module__.removeprefix(OURS).replace("_", "-")
 
 
 # The table.

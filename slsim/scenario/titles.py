@@ -16,7 +16,9 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "delta": "AQ-SGD",
     "ics": "ICS",
     "fedlite": "FedLite",
+    "dsq": "DSQ",
     "kmeans": "k-means",
+    "lsq": "LSQ",
     "ms": "MS",
     "qsgd": "QSGD",
     "qu": "QU",
@@ -24,6 +26,7 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "randtopk": "RandTopk",
     "rt": "RT",
     "sl-fac": "SL-FAC",
+    "sl-acc": "SL-ACC",
     "sp": "SP",
     "splitfc": "SplitFC",
     "splitfc-drop": "SplitFC-Drop",
@@ -90,15 +93,9 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }
-UNTOLD = (  # numbers that a title does not tell where they are as by default
-    "bucket_size",
-    "groups",
-    "high_bits",
-    "high_share",
-    "iterations",
-    "low_bits",
-    "max_bits",
-    "min_bits",
-    "tile",
+# Numbers, and yes or no, that a title does not tell where they are as by default.
+UNTOLD = (
+    *("bucket_size", "groups", "high_bits", "high_share", "history", "iterations", "learning_rate"),
+    *("least_bits", "low_bits", "max_bits", "min_bits", "most_bits", "signed", "tile"),
 )
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")
