@@ -70,8 +70,7 @@ class Cast(Codec):
         return f"{WIDTHS[self.dtype]}·d"
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        del shape
-        return [Segment(num_bytes, WIDTHS[self.dtype])]
+        return [Segment(num_bytes, WIDTHS[self.dtype], shape)]
 
     def bytes_touched(self) -> tuple[float, float]:
         return 4.0 + WIDTHS[self.dtype], 4.0 + WIDTHS[self.dtype]  # one read, one write

@@ -39,5 +39,4 @@ class Identity(Codec):
         return "4·d"
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        del shape
-        return [Segment(num_bytes, width=4)]
+        return [Segment(num_bytes, 4, shape)]
