@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from slsim.codecs import kernels
 from slsim.codecs.lossless import Segment
-from slsim.codecs.sizes import Shape
 from slsim.errors import CodecError
 
 Codes = NDArray[np.uint8]
-Words = NDArray[np.uint32]
+Grid = tuple[int, int, int, int]
 
 MARKED = 32  # in a frame of floats' first byte: zeros are marked; the bits below tell how many bits are spare
 MOST_SPARE = {2: 4, 4: 20}  # by the width of a float
@@ -41,19 +40,27 @@ class Context:
         return (_restored_floats if segment.width in MOST_SPARE else _restored_codes)(frame, segment)
 
 
-def _check_end(is_at_end: bool) -> None:
-    if not is_at_end:
+def _check_end(coder: NDArray[np.int64], frame: memoryview) -> None:
+    if not kernels.is_at_end(coder, len(frame)):
         raise CodecError("a frame of the lossless stage does not end where its segment does: it is damaged")
 
 
-def _grid(segment: Segment) -> tuple[int, int, int, int]:
+def _room(frame: memoryview, grid: Grid) -> Codes:
+    """Return room for a code of each element. Raises `CodecError` before it allocates more than `frame` can
+    tell of."""
+    count = math.prod(grid)
+    if count > kernels.decisions_at_most(len(frame)):
+        raise CodecError(f"a frame of {len(frame)} bytes cannot hold {count} items: it is damaged")
+    return np.zeros(count, np.uint8)
+
+
+def _grid(segment: Segment) -> Grid:
     """Return the segment's items as samples × channels × height × width."""
-    count = segment.num_bytes // segment.width
-    if segment.bits == 0 and segment.width not in {1, *MOST_SPARE}:
-        return 1, segment.width, 1, count  # planes
-    shape: Shape = segment.shape if segment.shape is not None else (count,)
-    if len(shape) < 2:
-        return 1, 1, 1, math.prod(shape)
+    if segment.width not in {1, *MOST_SPARE}:
+        return 1, segment.width, 1, segment.num_items  # planes
+    shape = segment.shape
+    if shape is None or len(shape) < 2:
+        return 1, 1, 1, segment.num_items
     height = math.prod(shape[2:-1])
     return shape[0], shape[1], height, shape[-1] if len(shape) > 2 else 1
 
@@ -72,10 +79,10 @@ def _shrunk_codes(raw: memoryview, segment: Segment) -> bytes | None:
 
 def _restored_codes(frame: memoryview, segment: Segment) -> bytes:
     grid = _grid(segment)
-    codes = np.zeros(math.prod(grid), np.uint8)
+    codes = _room(frame, grid)
     coder, stream = kernels.decoder(frame)
     kernels.code_grid(codes, grid, segment.bits or 8, coder, stream, decoding=True)
-    _check_end(kernels.is_at_end(coder, frame))
+    _check_end(coder, frame)
     return _packed(codes, segment)
 
 
@@ -127,13 +134,15 @@ def _restored_floats(frame: memoryview, segment: Segment) -> bytes:
     if spare > MOST_SPARE[segment.width] or is_marked > 1 or len(frame) < 2:
         raise CodecError("a frame of floats does not begin as one: it is damaged")
     grid = _grid(segment)
-    marks = np.full(math.prod(grid), 1 - is_marked, np.uint8)
+    marks = _room(frame[1:], grid)
     coder, stream = kernels.decoder(frame[1:])
     if is_marked:
         kernels.code_grid(marks, grid, 1, coder, stream, decoding=True)
+    else:
+        marks[:] = 1
     words = np.zeros(np.count_nonzero(marks), np.uint32)
     kernels.code_floats(words, 8 * segment.width, spare, coder, stream, decoding=True)
-    _check_end(kernels.is_at_end(coder, frame[1:]))
+    _check_end(coder, frame[1:])
     restored = np.zeros(marks.size, f"<u{segment.width}")
     restored[marks.view(bool)] = words
     return restored.tobytes()

@@ -26,11 +26,10 @@ Bytes = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a content: its length in bytes and, where they are known, the width of its items in bytes
-    (4: float32) and the shape of the tensor that the items are the elements of.
+    """A stretch of a content: its length in bytes and the width of its items in bytes (4: float32).
 
-    With `bits` it holds no whole items but packed codes of so many bits: those of `parts` equal parts of the
-    tensor, each of which begins at a whole byte. `of_codes` makes such a segment.
+    Where it has an item for each element of a tensor, `of_items` and `of_codes` make one that knows the
+    tensor's `shape`. Codes are packed, `bits` each, and `parts` equal parts of them begin at whole bytes.
     """
 
     num_bytes: int
@@ -40,15 +39,35 @@ class Segment:
     parts: int = 1
 
     @classmethod
+    def of_items(cls, shape: Shape, width: int) -> Segment:
+        """Return the segment of an item of `width` bytes for each element of a tensor of `shape`."""
+        return cls(_num_bytes(shape, width, 0, 1), width, shape)
+
+    @classmethod
     def of_codes(cls, shape: Shape, bits: int, parts: int = 1) -> Segment:
-        """Return the segment of a code of `bits` (1 … 8) for each element of a tensor of `shape`.
+        """Return the segment of a packed code of `bits` (1 … 8) for each element of a tensor of `shape`.
 
         Example:
             >>> Segment.of_codes((10, 3, 3), bits=2).num_bytes
             23
         """
-        size = math.prod(shape) // max(parts, 1)
-        return cls(parts * packed_bytes(size, bits), 1, shape, bits, parts)
+        return cls(_num_bytes(shape, 1, bits, parts), 1, shape, bits, parts)
+
+    def __post_init__(self) -> None:
+        shape = self.shape
+        if shape is not None and self.num_bytes != _num_bytes(shape, self.width, self.bits, self.parts):
+            raise CodecError(f"a segment of a tensor of shape {shape} cannot have {self.num_bytes} bytes")
+
+    @property
+    def num_items(self) -> int:
+        return math.prod(self.shape) if self.shape is not None else self.num_bytes // self.width
+
+
+def _num_bytes(shape: Shape, width: int, bits: int, parts: int) -> int:
+    """Return the length of a segment of a tensor."""
+    if not bits:
+        return width * math.prod(shape)
+    return parts * packed_bytes(math.prod(shape) // max(parts, 1), bits)
 
 
 class Stage(Protocol):

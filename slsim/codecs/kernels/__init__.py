@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from slsim import lazy
 
 if TYPE_CHECKING:
-    from slsim.codecs.kernels.coding import decoder, encoded, encoder, is_at_end
+    from slsim.codecs.kernels.coding import decisions_at_most, decoder, encoded, encoder, is_at_end
     from slsim.codecs.kernels.context import code_floats, code_grid
     from slsim.codecs.kernels.levels import (
         apply_signs,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from slsim.codecs.kernels.tables import unpack_table
 
 _HOMES = {
-    "coding": ("decoder", "encoded", "encoder", "is_at_end"),
+    "coding": ("decisions_at_most", "decoder", "encoded", "encoder", "is_at_end"),
     "context": ("code_floats", "code_grid"),
     "levels": ("apply_signs", "collect_signs", "extent", "pack_levels", "pack_uniform", "unpack_levels"),
     "marks": ("distinct_flags", "exchange", "gather_marked", "pack_marks", "sorted_distinct"),
@@ -56,6 +56,7 @@ __all__ = [
     "code_floats",
     "code_grid",
     "collect_signs",
+    "decisions_at_most",
     "decoder",
     "distinct_flags",
     "encoded",

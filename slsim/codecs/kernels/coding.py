@@ -16,6 +16,7 @@ the weights by gradient descent (Mahoney, *Adaptive Weighing of Context Models f
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -62,24 +63,31 @@ def decoder(frame: bytes | memoryview) -> tuple[Coder, Stream]:
 
 
 def encoded(coder: Coder, stream: Stream) -> bytes | None:
-    """Return what an encoder wrote, ended by the shortest number in the interval, without the zeros at its
-    end; None where it did not fit."""
+    """Return what an encoder wrote and the shortest number in the interval; None where it did not fit."""
     at, base, end = int(coder[AT]), int(coder[BASE]), int(coder[BASE] + coder[SIZE])
     if at > stream.size:
         return None
     steps = (1 << bits for bits in range(WHOLE_BITS, -1, -1))
     last = next(up for up in (-(-base // step) * step for step in steps) if up < end)
-    pairs = np.append(stream[:at], [last >> 32, last >> 16 & 0xFFFF, last & 0xFFFF]).astype(np.uint32)
+    pairs = np.append(stream[:at], last >> np.array([32, 16, 0]) & [LEAST - 1, 0xFFFF, 0xFFFF]).astype(
+        np.uint32
+    )
     while (carried := np.flatnonzero(pairs >> 16)).size:
         pairs[carried] &= 0xFFFF
         pairs[carried - 1] += np.uint32(1)
-    return pairs.astype(">u2").tobytes().rstrip(b"\0") or b"\0"
+    written = pairs.astype(">u2").tobytes()
+    return written[: 2 * at] + written[2 * at :].rstrip(b"\0") or b"\0"
 
 
-def is_at_end(coder: Coder, frame: bytes | memoryview) -> bool:
-    """Whether a decoder that has made its last decision is where the encoder of `frame` ended."""
+def decisions_at_most(num_bytes: int) -> int:
+    """Return how many decisions fit into a frame of `num_bytes`: none is certain."""
+    return int((8 * num_bytes + 16) / -math.log2(1 - SURE / 65536)) + 1
+
+
+def is_at_end(coder: Coder, num_bytes: int) -> bool:
+    """Whether a decoder that has made its last decision is at the end of a frame of `num_bytes`."""
     is_inside = 0 <= coder[BASE] < coder[SIZE]
-    return bool(is_inside and len(frame) <= 2 * coder[AT] and (len(frame) == 1 or frame[-1] != 0))
+    return bool(is_inside and coder[AT] - FIRST <= num_bytes / 2 <= coder[AT])
 
 
 @compiled(bare=True)
