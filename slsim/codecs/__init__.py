@@ -14,6 +14,8 @@ from slsim.codecs.sizes import Shape
 
 if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
+    from slsim.codecs.delta import Delta
+    from slsim.codecs.ics import ICS
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
     from slsim.codecs.masked import Masked
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from slsim.codecs.qsgd import QSGD
     from slsim.codecs.qu import QU
     from slsim.codecs.randk import RandK
+    from slsim.codecs.randtopk import RandTopk
     from slsim.codecs.rt import RT
     from slsim.codecs.sp import SP
 
 create = registry.create
 
 __all__ = [
+    "ICS",
     "MS",
     "QSGD",
     "QU",
@@ -36,11 +40,13 @@ __all__ = [
     "Codec",
     "Coder",
     "Crossing",
+    "Delta",
     "Identity",
     "KMeans",
     "Masked",
     "Payload",
     "RandK",
+    "RandTopk",
     "Rng",
     "Segment",
     "Shape",
@@ -53,6 +59,8 @@ __all__ = [
 
 _HOMES = {
     "cast": ("Cast",),
+    "delta": ("Delta",),
+    "ics": ("ICS",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
     "masked": ("Masked",),
@@ -60,6 +68,7 @@ _HOMES = {
     "qsgd": ("QSGD",),
     "qu": ("QU",),
     "randk": ("RandK",),
+    "randtopk": ("RandTopk",),
     "rt": ("RT",),
     "sp": ("SP",),
 }

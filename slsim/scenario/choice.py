@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -102,7 +102,8 @@ class Choice:
     def label(self) -> str:
         """Short, for folders and messages: the name, its numbers, and what else is not as by default, such
         as "ms 0.99 2" or "qu 3 stochastic"."""
-        return " ".join([self.name.rpartition(":")[2], *map(str, self._told.values())])
+        told = [_inner(self.kind, value, lambda own: own.label) for value in self._told.values()]
+        return " ".join([self.name.rpartition(":")[2], *map(str, told)])
 
     @property
     def title(self) -> str:
@@ -112,7 +113,9 @@ class Choice:
             return self.called
         defaults = self._defaults
         told = {
-            key: value for key, value in self._told.items() if key not in UNTOLD or value != defaults.get(key)
+            key: _inner(self.kind, value, lambda own: own.title)
+            for key, value in self._told.items()
+            if key not in UNTOLD or value != defaults.get(key)
         }
         return title(self.name, told)
 
@@ -123,7 +126,7 @@ class Choice:
         return {
             key: value
             for key, value in self.params.items()
-            if isinstance(value, (int, float)) or value != defaults.get(key)
+            if isinstance(value, (int, float)) or not _is_default(value, defaults.get(key))
         }
 
     @property
@@ -137,6 +140,18 @@ class Choice:
         entry = registry_of(self.kind).entry(self.name)
         fields = entry.cls.model_fields
         return {key: info.default for key, info in fields.items()} | dict(entry.defaults)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether a parameter has its default's value; a component is written as its name alone or as a table."""
+    return bool(value == default or (default is not None and value == {"name": default}))
+
+
+def _inner(kind: str, value: Any, called: Callable[[Choice], str]) -> Any:
+    """A parameter's value; a component as a parameter of another is what it is called."""
+    if not isinstance(value, Mapping) or "name" not in value:
+        return value
+    return called(Choice(kind, value["name"], {key: item for key, item in value.items() if key != "name"}))
 
 
 def _is_text(kind: str, name: str) -> bool:

@@ -293,6 +293,19 @@ class Scenario(Table):
             if not device.is_text:
                 yield from (fault.under(path) for fault in device.create().all_faults(duties))
 
+    def _labels_missing(self, has_head: bool) -> Fault | None:
+        """A codec that learns from the true class' logits where these are not at the server."""
+        for name in ("uplink", "head_downlink"):
+            choice = getattr(self.codec, name)
+            if choice is None or choice.is_text or choice.create().learns_from != "true logits":
+                continue
+            if has_head:
+                what = (
+                    "learns from logits and labels at the server, which has none where a head is on clients"
+                )
+                return Fault(f"codec.{name}", f"{choice.label} {what}")
+        return None
+
     @model_validator(mode="after")
     def _protocol_fits(self) -> Scenario:
         if self.training.protocol.is_text:
@@ -305,6 +318,8 @@ class Scenario(Table):
                 else 'has no head on the clients; leave head_cut out, or let protocol be "u-shaped"'
             )
             raise FaultsError([Fault("model.head_cut", f"{protocol.label} {what}")])
+        if lacking := self._labels_missing(protocol.create().has_head):
+            raise FaultsError([lacking])
         for name in ("head_downlink", "head_uplink"):
             if getattr(self.codec, name) is not None and not protocol.create().has_head:
                 what = "has no head on the clients, so nothing goes through this codec"
