@@ -18,6 +18,7 @@ from slsim.learning.loop import Loop
 from slsim.recording import CLIENT_GRADIENTS, Recording
 from slsim.scenario import Scenario, plan, setting_labels, training_labels
 from slsim.study import run
+from slsim.study.comparing import compare
 from slsim.study.preparing import prepare
 from slsim.study.rehearsing import Foreseen, rehearsal
 from slsim.study.training import Training
@@ -214,6 +215,9 @@ def test_a_study_of_adapters_is_labelled_checked_and_opened_again(
         Training.of(case.scenario).name for case in plan(tiny, "tiny", tmp_path).cases
     }
     assert all(check.passed for check in study.check())
+    compared = compare([study])
+    assert list(compared["codec"]) == labels
+    assert set(compared["conditions"]) == {""}
 
 
 def test_settings_and_trainings_that_differ_in_the_adapter_alone_are_told_apart(tiny: dict[str, Any]) -> None:
