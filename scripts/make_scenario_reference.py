@@ -66,6 +66,7 @@ TABLES: Mapping[str, type[BaseModel]] = {
 KINDS = {
     "data": "Data sets",
     "model": "Models",
+    "adapter": "Adapters",
     "codec": "Codecs",
     "device": "Devices",
     "transport": "Transports",
@@ -133,7 +134,7 @@ def _holds(schema: Schema) -> Iterator[str]:
     """What may stand at a key, in words, one text an alternative."""
     for mark in (COMPONENT_MARK, ALTERNATIVE_MARK):
         if mark in schema:
-            yield f"[a {_singular(schema[mark])}](#{_anchor(schema[mark])})"
+            yield f"[{_article(schema[mark])} {_singular(schema[mark])}](#{_anchor(schema[mark])})"
     if "anyOf" in schema:
         for other in schema["anyOf"]:
             yield from _holds(other)
@@ -179,6 +180,10 @@ def _sentence(model: type[BaseModel]) -> str:
 
 def _singular(kind: str) -> str:
     return "data set" if kind == "data" else kind
+
+
+def _article(kind: str) -> str:
+    return "an" if _singular(kind)[0] in "aeiou" else "a"
 
 
 def _anchor(kind: str) -> str:

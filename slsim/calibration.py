@@ -56,7 +56,9 @@ class Request:
 
 
 def model_table(name: str, cut: str, params: Mapping[str, Any]) -> ModelTable:
-    """A model and its cut, as a scenario's [model] has them. Raises `FaultsError`."""
+    """A model and its cut, as a scenario's [model] has them, without an adapter. Raises `FaultsError`."""
+    if "adapter" in params:
+        raise FaultsError([Fault("--set", "adapter: models are measured without one; leave it out")])
     try:
         return ModelTable.model_validate(
             {**params, "name": name, "cut": int(cut) if cut.isdecimal() else cut}

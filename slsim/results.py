@@ -62,7 +62,7 @@ ERROR = ".error.txt"  # ends the name of a file with the traceback of a training
 PACKAGES = ("slsim", "torch", "torchvision", "numpy", "simpy", "pandas", "pyarrow")
 CODE = "slsim_code"  # among the versions: the hash of the code that learns
 # The code that decides what is learned, and which steps are written.
-LEARNS = ("codecs", "learning", "protocols", "recording/script", "seeds")
+LEARNS = ("codecs", "learning", "protocols", "recording/cut_shape", "recording/script", "seeds")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""For authors of codecs: `check_codec(MyCodec())` tries everything that the contract promises.
+"""For authors: `check_codec(MyCodec())` and `check_adapter(MyAdapter())` try everything
+that the contracts promise.
 
     from slsim.testing import check_codec, check_coder
     check_codec(MyCodec())          # AssertionError says what does not hold, and on which tensor
     check_coder(MyCodec())          # the two ends of a link, for a codec that remembers or learns
 
-slsim's own codecs go through the same checks.
+slsim's own go through the same checks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from slsim.codecs import Codec, Crossing, Payload, Rng
 from slsim.codecs.coder import Mask
 from slsim.codecs.payload import MAX_HEADER_BYTES, header
 from slsim.errors import CodecError
+from slsim.learning.adapters.conformance import check_adapter
+
+__all__ = ["awkward_tensors", "check_adapter", "check_codec", "decode_mutated", "round_trip", "same_bits"]
 
 SHAPES = [(), (0,), (1,), (7,), (8,), (9,), (127,), (3, 5), (2, 0, 4), (2, 3, 4), (2, 3, 4, 5), (1, 1, 1, 1)]
 LARGEST, TINIEST = 3.4028235e38, 1e-45

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from slsim.events import Event, RoundDone, silent
 from slsim.learning.exchange import Exchange
 from slsim.learning.loop import Loop
 from slsim.recording import STEP, Recording, tables_of
 from slsim.scenario import plan
 from slsim.study import checkpoint
+from slsim.study.checkpoint import Checkpoint
+from slsim.study.job import train
 from slsim.study.training import Training
 
 Trained = tuple[Exchange, Recording]
@@ -75,3 +80,25 @@ def assert_same(one: Trained, other: Trained) -> None:
     assert first.formats == second.formats
     assert first.phases == second.phases
     assert state_of(one) == state_of(other)
+
+
+class Always(Checkpoint):
+    """A checkpoint after every round and every step within one."""
+
+    def due(self, epoch_ended: bool) -> bool:
+        del epoch_ended
+        return True
+
+
+def interrupted(training: Training, file: Path, rounds: int) -> Trained:
+    """A training that is interrupted after so many rounds, and resumed from its checkpoint in another
+    process' place."""
+    left = iter(range(rounds, -1, -1))
+
+    def stops(event: Event) -> None:
+        if isinstance(event, RoundDone) and not next(left):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(training, stops, Always(file))
+    return train(training, silent, Always(file))

@@ -50,7 +50,7 @@ FLOORS = {
     "slsim.claims": 3,
     "slsim.clock": 3,
     "slsim.learning": 3,
-    "slsim.testing": 3,
+    "slsim.testing": 4,
     "slsim.calibration": 4,
     "slsim.protocols": 4,
     "slsim.saved": 5,

@@ -52,9 +52,12 @@ def test_each_kind_has_an_example() -> None:
     assert sorted({"data set": "data"}.get(one, one) for one in headings) == kinds()
 
 
-def test_the_codec_passes_the_conformance_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = (code for file, code, _ in EXAMPLES if file == "half.py")
-    (tmp_path / "half.py").write_text(code)
-    (check,) = re.findall(r"```python\n(from half import .*?)```", TEXT, re.DOTALL)
+@pytest.mark.parametrize("name", ["half", "narrow"])
+def test_what_has_a_conformance_suite_passes_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = (code for file, code, _ in EXAMPLES if file == f"{name}.py")
+    (tmp_path / f"{name}.py").write_text(code)
+    (check,) = re.findall(rf"```python\n(from {name} import .*?)```", TEXT, re.DOTALL)
     monkeypatch.syspath_prepend(tmp_path)
     exec(check, {})

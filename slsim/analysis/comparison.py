@@ -168,9 +168,11 @@ def _called(case: Case | None, swept: Sequence[str], label: str) -> _Called:
     if case is None:
         return _Called(text(label), label, label)
     chosen = {key: case.scenario.codec.choices()[key] for key in ("uplink", *swept)}
+    adapter = case.scenario.model.adapter
     keys = text([[key, one.name, dict(one.params)] for key, one in chosen.items()])
+    keys += text(adapter.table()) if adapter else ""
     others = [f"{key.replace('_', ' ')} {chosen[key].label}" for key in swept]
-    in_full = explicit_label(chosen["uplink"].table()).removeprefix("name=")
+    in_full = explicit_label(case.scenario.scheme.table()).removeprefix("name=")
     return _Called(keys, ", ".join([label, *others]), ", ".join([in_full, *others]))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from slsim.analysis.comparison import Compared
 from slsim.scenario import full_label
 from slsim.scenario.normal_form import text
+from slsim.scenario.schemes import is_of_scheme
 from slsim.scenario.tables import DataTable, ModelTable
 
 GROUPS = {  # beginnings of a scenario's keys, and what they are about; the first that fits counts
@@ -38,8 +39,8 @@ class Difference:
 
 def differences(studies: Sequence[Compared], told: Sequence[str] = ()) -> list[Difference]:
     """Return what the scenarios of studies differ in: targets first, then links, clients, and so on. The
-    uplink's codec is left out, and what is `told` already. Where the data sets or the models differ, their
-    parameters are not compared."""
+    uplink's codec and the adapter are left out, and what is `told` already. Where the data sets or the models
+    differ, their parameters are not compared."""
     values = {study.name: _values(study) for study in studies}
     keys = dict.fromkeys(key for one in values.values() for key in one)
     differing = [key for key in keys if len({tuple(one.get(key, ())) for one in values.values()}) > 1]
@@ -59,9 +60,7 @@ def _values(study: Compared) -> dict[str, dict[str, str]]:
     for case in study.cases:
         for key, value in _leaves("", case.scenario.table()):
             found.setdefault(key, {})[text(value)] = full_label(value)
-    return {
-        key: values for key, values in found.items() if _about(key) and not key.startswith("codec.uplink")
-    }
+    return {key: values for key, values in found.items() if _about(key) and not is_of_scheme(key)}
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -35,7 +35,7 @@ def _few(runs: list[Run]) -> list[Run]:
     """A dozen runs at most, of each codec the ends and others between."""
     by_codec: dict[str, list[Run]] = {}
     for run in runs:
-        by_codec.setdefault(run.scenario.codec.uplink.label, []).append(run)
+        by_codec.setdefault(run.scenario.scheme.label, []).append(run)
     each = max(1, MOST_RUNS // max(1, len(by_codec))) if len(runs) > MOST_RUNS else len(runs)
     return [group[place] for group in by_codec.values() for place in _spread(len(group), each)]
 

@@ -43,11 +43,11 @@ def runs_table(cases: Sequence[Run | Lost]) -> pd.DataFrame:
             table.insert(place, name, rates[name])
     found = axes(_cases(cases))
     own: dict[str, Sequence[Any]] = {
-        CODEC: codec_labels([case.scenario.codec.uplink for case in cases]),
+        CODEC: codec_labels([case.scenario.scheme for case in cases]),
         "conditions": _conditions(cases),
     }
     numbers = {axis.key for axis in found}
-    own["codec_name"] = [case.scenario.codec.uplink.name.rpartition(":")[2] for case in cases]
+    own["codec_name"] = [case.scenario.scheme.name for case in cases]
     own |= {
         key if "." in key else f"{key}.*": [full_label(case.values[key]) for case in cases]
         for key in (cases[0].values if cases else ())
@@ -102,10 +102,12 @@ def _labels_without(cases: Sequence[Run | Lost], key: str) -> list[str]:
 
 
 def _conditions(cases: Sequence[Run | Lost]) -> list[str]:
-    """What is swept beside the codec, and its value in each case."""
+    """What is swept beside codecs and adapters, and its value in each case."""
     return [
         ", ".join(
-            f"{key}={full_label(value)}" for key, value in case.values.items() if not _is_of(key, CODEC)
+            f"{key}={full_label(value)}"
+            for key, value in case.values.items()
+            if not (_is_of(key, CODEC) or _is_of(key, "model.adapter"))
         )
         for case in cases
     ]

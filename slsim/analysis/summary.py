@@ -58,7 +58,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     columns = {"setting": over.settings, **_shared(runs, over), **_counts(runs, over)}
     for name in MEANS:
         columns |= _ends(name, intervals(over.table(runs[name])))
-    columns |= {name: np.fmax.reduce(over.table(runs[name]), axis=1) for name in KEPT}
+    columns |= {name: np.fmax.reduce(over.table(runs[name]), axis=1) for name in KEPT if name in runs}
     columns |= _costs_of_target(runs, over, np.isin(columns["target_state"], (REACHED, NOT_REACHED)))
     columns["baseline"] = _baselines(runs, over)
     columns |= _ratios(runs, over)

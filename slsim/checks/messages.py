@@ -15,7 +15,17 @@ from slsim import codecs
 from slsim.checks.lines import first_lines
 from slsim.codecs import Codec
 from slsim.own_code import is_own_code
-from slsim.recording import CODEC_OF, LABELS, STATISTICS, Format, Recording, parse_shape
+from slsim.recording import (
+    ACTIVATIONS,
+    CODEC_OF,
+    GRADIENTS,
+    LABELS,
+    STATISTICS,
+    CutShape,
+    Format,
+    Recording,
+    parse_shape,
+)
 from slsim.recording.kinds import SENT_BEFORE
 from slsim.registry import registry_of
 from slsim.verdict import Check
@@ -39,11 +49,12 @@ def check_sizes(name: str, recording: Recording) -> Iterator[Check]:
             tables.get(key, IDENTITY) for key in (which, CODEC_OF.get(SENT_BEFORE.get(kind, "")))
         )
         formats = formats_of(recorded, kind, table, own, beside if kind in SENT_BEFORE else None)
+        at_cut = recording.cut_shape if kind in (ACTIVATIONS, GRADIENTS) else None
         wrong = [
             f"round {one.round}, client {one.client}, {kind}: {one.num_bytes, one.raw_bytes}, "
             f"the format says {expected}"
             for one in own
-            if not _agrees(one, expected := _expected(formats, one))
+            if not _agrees(one, expected := _expected(formats, one, at_cut))
         ]
         yield Check(
             f"bytes of {name}, {kind}",
@@ -158,16 +169,26 @@ def _is_ours(codec: str) -> bool:
 Expected = tuple[int | tuple[int, int], int]
 
 
-def _expected(formats: Formats, message: Message) -> Expected | None:
+def _expected(formats: Formats, message: Message, at_cut: CutShape | None) -> Expected | None:
     """Encoded and raw bytes that the format's formula gives for a message, what it says of its signs
     included; a range where a lossless stage decides; None where the format is not known."""
     known = formats.get(message.shape)
     if known is None:
         return None
-    raw = 4 * math.prod(message.shape)
+    raw = 4 * math.prod(message.shape) if at_cut is None else _bare(message, at_cut)
     if known.lossless:
         return (known.least, known.most), raw
     return min(known.least + message.extra_bytes, known.most), raw
+
+
+def _bare(message: Message, at_cut: CutShape) -> int:
+    """The raw bytes of a message behind an adapter: those of the samples in its rows without the adapter. A
+    last row may stand for fewer samples, of which the message itself says how many there are."""
+    a_sample = at_cut.raw_bytes(1)
+    samples = message.raw_bytes // a_sample
+    if at_cut.of(samples) != message.shape:
+        samples = message.shape[0] * at_cut.samples_a_row
+    return a_sample * samples
 
 
 def _agrees(message: Message, expected: Expected | None) -> bool:
@@ -189,9 +210,10 @@ def _sizes_arithmetic(formats: Formats, messages: Sequence[Message]) -> str:
     elements, known = math.prod(shape), formats[shape]
     measured = sum(one.count * one.num_bytes for one in messages)
     raw = sum(one.count * one.raw_bytes for one in messages)
+    bare = next(one.raw_bytes for one in messages if one.shape == shape)
     return (
         f"{shapes.total():,} messages; d = {elements:,}: "
         f"{known.formula} = {known.nominal - known.header:,} bytes + {known.header} of header; "
-        f"ratio {4 * elements:,} / {known.nominal:,} = {4 * elements / known.nominal:.3f}, "
+        f"ratio {bare:,} / {known.nominal:,} = {bare / known.nominal:.3f}, "
         f"measured {raw:,} / {measured:,} = {raw / measured:.3f}"
     )

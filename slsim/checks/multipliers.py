@@ -45,7 +45,7 @@ def _above_format(run: Run, measured: float) -> str:
     known = formats_of(recorded, ACTIVATIONS, run.scenario.codec.uplink.table(), [first]).get(shape)
     if known is None or known.nominal == known.header:
         return ""
-    limit = 4 * math.prod(shape) / (known.nominal - known.header)
+    limit = first.raw_bytes / (known.nominal - known.header)
     if measured <= limit * (1 + RELATIVE_TOLERANCE):
         return ""
     return (

@@ -21,6 +21,7 @@ from slsim.registry import registry_of
 class Kind(StrEnum):
     """What `slsim list` lists; the registry's kind is the same word without the s."""
 
+    adapters = "adapters"
     codecs = "codecs"
     models = "models"
     data = "data"

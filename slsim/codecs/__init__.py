@@ -14,7 +14,9 @@ from slsim.codecs.sizes import Shape
 
 if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
+    from slsim.codecs.delta import Delta
     from slsim.codecs.fedlite import FedLite
+    from slsim.codecs.ics import ICS
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
     from slsim.codecs.masked import Masked
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from slsim.codecs.qsgd import QSGD
     from slsim.codecs.qu import QU
     from slsim.codecs.randk import RandK
+    from slsim.codecs.randtopk import RandTopk
     from slsim.codecs.rt import RT
     from slsim.codecs.sl_fac import SLFAC
     from slsim.codecs.sp import SP
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 create = registry.create
 
 __all__ = [
+    "ICS",
     "MS",
     "QSGD",
     "QU",
@@ -43,12 +47,14 @@ __all__ = [
     "Codec",
     "Coder",
     "Crossing",
+    "Delta",
     "FedLite",
     "Identity",
     "KMeans",
     "Masked",
     "Payload",
     "RandK",
+    "RandTopk",
     "Rng",
     "Segment",
     "Shape",
@@ -63,7 +69,9 @@ __all__ = [
 
 _HOMES = {
     "cast": ("Cast",),
+    "delta": ("Delta",),
     "fedlite": ("FedLite",),
+    "ics": ("ICS",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
     "masked": ("Masked",),
@@ -71,6 +79,7 @@ _HOMES = {
     "qsgd": ("QSGD",),
     "qu": ("QU",),
     "randk": ("RandK",),
+    "randtopk": ("RandTopk",),
     "rt": ("RT",),
     "sl_fac": ("SLFAC",),
     "sp": ("SP",),

@@ -115,6 +115,11 @@ class Codec(Component, ABC):
         return type(self).coder is Codec.coder
 
     @property
+    def needs_own_rows(self) -> bool:
+        """Whether each sample must have a row of its own: it is remembered, or goes with its label."""
+        return self.remembers_samples or self.learns_from == "true logits"
+
+    @property
     def keeps_part(self) -> bool:
         """Whether it sends a part of the elements, so that their gradients alone may return ("masked")."""
         return False
@@ -233,16 +238,18 @@ class Codec(Component, ABC):
         if not (self.accepts_non_finite or self.checks_finite):
             check_finite(bool(np.isfinite(values).all()), self)
         pairs = zip(values, rngs, strict=True)
-        return [self._payload(self.encode_values(own, shape, rng), shape) for own, rng in pairs]
+        return [self.pack(self.encode_values(own, shape, rng), shape) for own, rng in pairs]
 
     def _encode_there(self, rows: torch.Tensor, shape: Shape, rngs: Sequence[Rng]) -> list[Payload]:
         """Tensors of `shape`, a row each, on an accelerator."""
         contents = self.encode_rows(rows, shape, rngs) if rows.numel() else None
         if contents is None:
             return self._encode_here(rows, shape, rngs)
-        return [self._payload(content, shape) for content in contents]
+        return [self.pack(content, shape) for content in contents]
 
-    def _payload(self, content: Content, shape: Shape) -> Payload:
+    def pack(self, content: Content, shape: Shape) -> Payload:
+        """A content of a tensor of `shape` as a payload, through the lossless stage. Raises `CodecError` for
+        a content that is shorter or longer than the codec's sizes say."""
         nominal, most = self._nominal(shape), self._most_extra(shape)
         content = contract.content(self, content, nominal, most)
         extra = len(content) - nominal
@@ -284,16 +291,21 @@ class Codec(Component, ABC):
         samples = sum(shape[0] for shape in shapes)
         return torch.from_numpy(np.concatenate(parts).reshape(samples, *shapes[0][1:]))
 
-    def _decoded_values(self, payload: Payload, shape: Shape | None) -> Values:
-        """The values, flat; perhaps in the payload's own memory."""
+    def unpack(self, payload: Payload, shape: Shape | None = None) -> memoryview:
+        """The content of a payload, decompressed, of a length that the codec's sizes allow. Raises
+        `CodecError` where it is damaged, another codec's, or not of the `shape` that is expected."""
         if payload.fingerprint != self.fingerprint:
             raise CodecError(f"this payload was not made by {self!r}; decode with the codec that encoded it")
         if shape is not None and payload.shape != tuple(shape):
             raise CodecError(
                 f"a tensor of shape {tuple(shape)} is expected, the payload says {payload.shape}"
             )
+        return self._checked_content(payload)
+
+    def _decoded_values(self, payload: Payload, shape: Shape | None) -> Values:
+        """The values, flat; perhaps in the payload's own memory."""
         try:
-            values = self.decode_values(self._checked_content(payload), payload.shape)
+            values = self.decode_values(self.unpack(payload, shape), payload.shape)
         except MemoryError as error:
             raise CodecError(f"a tensor of shape {payload.shape} does not fit into memory") from error
         values = contract.values(self, values, payload.shape)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
+from pydantic import Field
 
-from slsim.codecs.base import Codec, Content, Rng, Values, registry
+from slsim.codecs.base import Codec, Content, Rng, Values
 from slsim.codecs.coder import Coder, Crossing, Mask, Samples
+from slsim.codecs.inner import InnerCodec
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload, header
 from slsim.codecs.sizes import Shape
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     import torch
 
 NOTHING_GIVEN = "masked sends the values at positions that it is given; none were given"
-
-
-def _chosen(value: object) -> object:
-    """A codec by name, or by a table with its name and parameters."""
-    if isinstance(value, str):
-        return registry.create(value)
-    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return registry.create(**value)
-    return value
-
-
-def _table(codec: Codec) -> dict[str, Any]:
-    names = {registry.entry(name).cls: name for name in registry.names()}
-    return {"name": names[type(codec)], **codec.model_dump(mode="json", exclude_none=True)}
 
 
 class Masked(Codec):
@@ -47,20 +33,9 @@ class Masked(Codec):
     Alone, without a codec of the other direction, it sends every element through `codec`.
     """
 
-    codec: Annotated[
-        Codec, BeforeValidator(_chosen), PlainSerializer(_table), WithJsonSchema({"component": "codec"})
-    ] = Field(default="identity", validate_default=True, description="The codec of the values that are sent.")
-
-    @field_validator("codec")
-    @classmethod
-    def _fits_below(cls, codec: Codec) -> Codec:
-        if not codec.is_stateless or codec.correction is not None:
-            raise ValueError(
-                f"{type(codec).__name__} keeps a state or a correction; give one that does not, such as qu"
-            )
-        if codec.lossless is not None:
-            raise ValueError("has a lossless stage; write lossless beside codec, not into it")
-        return codec
+    codec: InnerCodec = Field(
+        default="identity", validate_default=True, description="The codec of the values that are sent."
+    )
 
     def paired(self, other: Codec) -> Codec:
         if not other.keeps_part:

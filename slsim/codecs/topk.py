@@ -78,7 +78,7 @@ class TopK(Codec):
         """The elements that the mask does not give the code 0."""
         count, size = parts(payload.shape, self.scope)
         mask_bytes = packed_bytes(size, self.mask_bits)
-        body = np.frombuffer(self._checked_content(payload), np.uint8)[: count * mask_bytes]
+        body = np.frombuffer(self.unpack(payload), np.uint8)[: count * mask_bytes]
         sent = np.append(np.float32(0), np.ones((1 << self.mask_bits) - 1, np.float32))
         codes = np.empty((count, size), np.float32)
         for mask, own in zip(body.reshape(count, mask_bytes), codes, strict=True):

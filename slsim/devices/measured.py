@@ -142,6 +142,9 @@ class Measured(Device):
         if part.startswith("server") and table.get("head_cut") is not None:
             message = "was measured with a head on the server, the scenario has it on the clients"
             return Fault("", f"{message}; use a rated device, or one that is timed")
+        if table.get("adapter") is not None:
+            message = "was measured without an adapter, and the scenario has one"
+            return Fault("", f"{message}; use a rated device, or one that is timed")
         return self._model_fault(table)
 
     def _model_fault(self, table: Mapping[str, Any]) -> Fault | None:

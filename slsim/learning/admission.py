@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from slsim.errors import DataError
-from slsim.learning import apart
+from slsim.learning import apart, ghost
 from slsim.learning.apart import COUNTS, Manner
 from slsim.learning.codings import laid_out
 from slsim.learning.data import Dataset
 from slsim.learning.halves import lay_out
 from slsim.learning.images import TEST_BATCH, Images
-from slsim.learning.layers import Layer, Walk, backward_of, copied, layers_of, output_of, walk
+from slsim.learning.layers import Layer, Walk, backward_of, copied, layers_of, num_layers, output_of, walk
 from slsim.learning.sampling import Sampler
 from slsim.learning.split import SplitModel
 from slsim.scenario import Scenario
@@ -58,11 +58,10 @@ def _apart(model: SplitModel, image_shape: tuple[int, ...]) -> tuple[dict[str, b
         parts["head"] = (model.head, model.head_shape)
     first, apart_ones, lines = 1, {}, []
     for name, (part, shape) in parts.items():
-        batches = [
-            torch.randn(count, *shape, generator=generator) * scale for scale, count in enumerate(COUNTS, 1)
-        ]
+        rows = [model.cut_shape.rows(count) if name == "server" else count for count in COUNTS]
+        batches = [torch.randn(n, *shape, generator=generator) * scale for scale, n in enumerate(rows, 1)]
         layer = apart.mixing(part, first, batches)
-        first += len(part)
+        first += num_layers(part)
         apart_ones[f"{name}_apart"] = layer is not None
         if layer:
             where = "the head" if name == "head" else f"the {name}'s half"
@@ -148,7 +147,7 @@ class _Trial:
         for name, part in self._parts.items():
             lay_out(part, self.channels_last)
             self._layers[name] = layers_of(part, first)
-            first += len(part)
+            first += num_layers(part)
         self.client = self._parts["client"]
         self._images = Images(self.data, None, self.device, self.channels_last)
 
@@ -202,9 +201,10 @@ class _Trial:
         enabled = self.scenario.training.precision == "bfloat16"
         passed: list[_Passed] = []
         for name, layers in self._layers.items():
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled):
+            autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
+            with autocast, ghost.grouped(self._parts[name], (samples,)):
                 steps = walk(layers, received, how)
-            sent = output_of(steps, name, samples).float()
+            sent = output_of(steps, name, samples, self.model.cut_shape.rows(samples)).float()
             passed.append(_Passed(received, steps, sent))
             received = laid_out(sent.detach().contiguous(), self.channels_last)
             received.requires_grad_(torch.is_grad_enabled())

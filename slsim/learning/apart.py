@@ -36,8 +36,11 @@ class Manner:
     notices: tuple[str, ...] = ()
 
 
-def one_by_one(module: nn.Module, parts: Sequence[torch.Tensor], shares: Sequence[float]) -> torch.Tensor:
-    """Outputs of `module` for each client's batch alone, concatenated along the batch.
+def one_by_one(
+    module: nn.Module, parts: Sequence[torch.Tensor], shares: Sequence[float], counts: Sequence[int] = ()
+) -> torch.Tensor:
+    """Outputs of `module` for each client's batch alone, concatenated along the batch. `counts` are the
+    samples of each, where a row may stand for several.
 
     Every client begins with the buffers (running statistics, counters) that are there, as on a machine of
     its own. Afterwards those of floating-point numbers are the mean over clients, by `shares`, of what each
@@ -46,11 +49,13 @@ def one_by_one(module: nn.Module, parts: Sequence[torch.Tensor], shares: Sequenc
     places = [(owner, name) for owner in module.modules() for name, _ in owner.named_buffers(recurse=False)]
     begun = [getattr(owner, name) for owner, name in places]
     outputs, made = [], []
-    for part in parts:
+    layers = ghost.layers_of(module)
+    for part, count in zip(parts, counts or map(len, parts), strict=True):
         fresh = {id(buffer): buffer.clone() for buffer in begun}  # one that two layers share stays one
         for (owner, name), buffer in zip(places, begun, strict=True):
             setattr(owner, name, fresh[id(buffer)])
-        outputs.append(module(part))
+        with ghost.grouped(layers, (count,)):
+            outputs.append(module(part))
         made.append([getattr(owner, name).detach() for owner, name in places])
     merged: dict[int, torch.Tensor] = {}
     for (owner, name), before, own in zip(places, begun, zip(*made, strict=True), strict=True):
@@ -118,13 +123,14 @@ class _Comparison:
     def _ends(self, batch: torch.Tensor) -> list[int]:
         """After how many layers one tensor of numbers with a row a sample goes from layer to layer."""
         half = copied(self._copies[0], "cpu")
-        with torch.no_grad():
+        with torch.no_grad(), ghost.grouped(half, COUNTS[:1]):
             steps = walk(layers_of(half), batch, "")
-        return [
+        ends = [
             place
             for place, step in enumerate(steps, 1)
-            if step.has_rows(len(batch)) and step.output.is_floating_point()
+            if step.has_rows(COUNTS[0]) and step.output.is_floating_point()
         ]
+        return ends if ends[-1:] == [len(steps)] else [*ends, len(steps)]
 
 
 def _compare(
@@ -134,7 +140,7 @@ def _compare(
     ones = [batch.detach().requires_grad_() for batch in batches]
     both = torch.cat(list(batches)).detach().requires_grad_()
     with torch.set_grad_enabled(training):
-        apart = one_by_one(single, [one.clone() for one in ones], SHARES)
+        apart = one_by_one(single, [one.clone() for one in ones], SHARES, COUNTS)
         with ghost.grouped(joint, COUNTS, SHARES):
             together = joint(both.clone())
     if together.shape != apart.shape or not _close(together, apart, FORWARD):
@@ -144,7 +150,7 @@ def _compare(
         found = _gradients(together, [both], joint, towards), _gradients(apart, ones, single, towards)
         if not all(_close(one, other, BACKWARD) for one, other in zip(*found, strict=True)):
             return None
-    return list(apart.detach().split(COUNTS))
+    return list(apart.detach().split(COUNTS if len(apart) == sum(COUNTS) else len(apart)))
 
 
 def _gradients(

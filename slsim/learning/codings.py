@@ -86,17 +86,19 @@ class Codings:
             lossless_s=cost.lossless_s[way] * elements,
         )
 
-    def message(self, kind: str, payload: Payload, shape: Shape) -> Message:
-        """A payload as a message of that kind."""
-        codec = self.of(kind)
-        raw = 4 * math.prod(shape)
-        return Message(kind, payload.num_bytes, raw, codec.extra(payload), shape, self._names[CODEC_OF[kind]])
+    def message(self, kind: str, payload: Payload, shape: Shape, raw_bytes: int | None = None) -> Message:
+        """A payload as a message of that kind; `raw_bytes` are those of the tensor as float32, unless an
+        adapter made it of a larger one."""
+        extra = self.of(kind).extra(payload)
+        return self._message(kind, payload.num_bytes, extra, shape, raw_bytes)
 
-    def nominal(self, kind: str, shape: Shape) -> Message:
+    def nominal(self, kind: str, shape: Shape, raw_bytes: int | None = None) -> Message:
         """The message that the codec's format foresees for a tensor, which is not there."""
-        return Message(
-            kind, self.of(kind).num_bytes(shape), 4 * math.prod(shape), 0, shape, self._names[CODEC_OF[kind]]
-        )
+        return self._message(kind, self.of(kind).num_bytes(shape), 0, shape, raw_bytes)
+
+    def _message(self, kind: str, size: int, extra: int, shape: Shape, raw_bytes: int | None) -> Message:
+        raw = 4 * math.prod(shape) if raw_bytes is None else raw_bytes
+        return Message(kind, size, raw, extra, shape, self._names[CODEC_OF[kind]])
 
     def update(self, kind: str, payload: Payload | None) -> Message | None:
         """What an end of the codec of that kind tells the other, as a message; without a codec there would be

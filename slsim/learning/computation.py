@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from slsim.codecs import Crossing
 from slsim.learning.codings import Codings
 from slsim.learning.sampling import Batch
-from slsim.recording import FEATURE_GRADIENTS, FEATURES, STATISTICS, Lane, Message
+from slsim.recording import FEATURE_GRADIENTS, FEATURES, STATISTICS, CutShape, Lane, Message
 
 if TYPE_CHECKING:
     import torch
@@ -79,12 +79,19 @@ class Computation(ABC):
     def __init__(self, parts: Parts, images: Images, codings: Codings, seed: int) -> None:
         self.parts, self.images, self.codings, self.seed = parts, images, codings, seed
 
-    def shape_of(self, kind: str) -> Shape:
-        """The shape of one sample's tensor of a message kind."""
+    def cut_shape(self, kind: str) -> CutShape:
+        """The shape of what crosses of a message kind: features and their gradients at the second cut, others
+        at the first, where an adapter may stand."""
         model = self.parts.model
-        shape = model.head_shape if kind in (FEATURES, FEATURE_GRADIENTS) else model.activation_shape
-        assert shape is not None
-        return shape
+        if kind not in (FEATURES, FEATURE_GRADIENTS):
+            return model.cut_shape
+        assert model.head_shape is not None
+        return CutShape(model.head_shape, model.head_shape)
+
+    def rows(self, kind: str, counts: Sequence[int]) -> list[int]:
+        """The number of rows that cross for each client's samples."""
+        at_cut = self.cut_shape(kind)
+        return [at_cut.rows(samples) for samples in counts]
 
     @abstractmethod
     def activations(self, batches: Sequence[Batch]) -> torch.Tensor:

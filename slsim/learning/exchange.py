@@ -247,9 +247,10 @@ class Exchange:
         with_labels: bool = False,
     ) -> None:
         """Write the steps of a tensor that crossed; `updates` are sent with the messages."""
+        at_cut = self.computation.cut_shape(kind)
         decoding = ("decode",) if self.codings.sender_decodes(kind) else ()
         for (lane, batch), message, update in zip_longest(passing.each(), messages, updates):
-            shape = (batch.indices.size, *self.computation.shape_of(kind))
+            shape = at_cut.of(batch.indices.size)
             decode = self.codings.work("decode", kind, shape)
             encode = [self.codings.work(name, kind, shape) for name in ("encode", *decoding)]
             beside = [update] if update is not None else []

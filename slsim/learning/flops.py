@@ -1,8 +1,9 @@
 """Floating-point operations of what runs, counted from shapes; a multiply-add is two.
 
 Counted are products and sums over an axis: convolutions of every kind, linear and bilinear layers, recurrent
-layers, attention, and every matrix product. By convention everything else counts nothing: pooling,
-normalization, activations, look-ups, additions, Fourier transforms. Padding is counted as if it were values.
+layers, attention, and every matrix product; and fast Fourier transforms, as 5 N log₂ N of N complex numbers
+and half of that of N real ones (as FFTW's benchmarks do). By convention everything else counts nothing:
+pooling, normalization, activations, look-ups, additions. Padding is counted as if it were values.
 
 torch's own counter does the counting. Its weight gradient of a convolution with groups is too large by the
 number of groups (torch 2.14), and it has no formula for some products: those are here. Kernels that fuse what
@@ -16,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import log2, prod
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from slsim.learning import ghost
 from slsim.learning.layers import Layer, backward_of, output_of, walk
 from slsim.learning.outline import HalfFlops
 
@@ -38,21 +40,24 @@ class Part:
     flops: HalfFlops
 
 
-def parts_of(parts: Sequence[tuple[str, Sequence[Layer]]], inputs: torch.Tensor, how: str) -> list[Part]:
+def parts_of(
+    parts: Sequence[tuple[str, Sequence[Layer]]], inputs: torch.Tensor, how: str, rows: int | None = None
+) -> list[Part]:
     """Run a model's parts one after another on `inputs`, [samples, ...], forward and backward, and count.
 
     Each part has a name ("client", "server", "head") and its layers. The inputs of the first part need no
-    gradient; those of the others do. The layers' weights collect gradients, so pass copies. Raises
-    `DataError` that names the layer that fails; `how` says under which circumstances.
+    gradient; those of the others do. The layers' weights collect gradients, so pass copies. `rows` are those
+    that an adapter's encoder gives for all samples. Raises `DataError` that names the layer that fails; `how`
+    says under which circumstances.
     """
     samples = len(inputs)
     found: list[Part] = []
     for name, layers in parts:
         if found:
             inputs = inputs.float().requires_grad_()
-        with counted() as forward:
+        with counted() as forward, ghost.grouped([layer.module for layer in layers], [samples]):
             steps = walk(layers, inputs, how)
-        outputs = output_of(steps, name, samples)
+        outputs = output_of(steps, name, samples, rows)
         with counted() as backward, backward_of(steps, how):
             if outputs.requires_grad:  # a first part without weights has nothing to do backward
                 outputs.sum().backward()
@@ -94,7 +99,24 @@ def _added_products(_added: Shape, first: Shape, second: Shape, *_rest: Any, **_
     return 2 * prod(first) * second[-1]
 
 
-FORMULAS: Mapping[Any, Callable[..., int]] = {
+def _complex_transform(x: Shape, axes: Shape, *_rest: Any, **_more: Any) -> float:
+    return 5 * _butterflies(x, axes)
+
+
+def _real_transform(x: Shape, axes: Shape, *_rest: Any, **_more: Any) -> float:
+    return 2.5 * _butterflies(x, axes)
+
+
+def _inverse_real_transform(_x: Shape, axes: Shape, *_rest: Any, out_shape: Shape, **_more: Any) -> float:
+    return 2.5 * _butterflies(out_shape, axes)
+
+
+def _butterflies(shape: Shape, axes: Shape) -> float:
+    """N log₂ N of the transformed axes, for each place on the others."""
+    return prod(shape) * log2(max(1, prod(shape[axis] for axis in axes)))
+
+
+FORMULAS: Mapping[Any, Callable[..., float]] = {
     aten.convolution_backward: _convolution_backward,
     aten._trilinear: _trilinear,
     aten.mv: _matrix_vector,
@@ -102,6 +124,9 @@ FORMULAS: Mapping[Any, Callable[..., int]] = {
     aten.vdot: _matrix_vector,
     aten.addmv: _added_matrix_vector,
     aten.addbmm: _added_products,
+    aten._fft_c2c: _complex_transform,
+    aten._fft_r2c: _real_transform,
+    aten._fft_c2r: _inverse_real_transform,
 }
 
 

@@ -29,7 +29,23 @@ SHARED = 2**19  # elements, from which on it pays to wake other threads up
 FEW_PIXELS = 8  # below, torch normalizes [samples, channels] several times faster than [.., height, width]
 
 
-class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
+class Grouped(nn.Module):
+    """A module that is told whose samples are in a batch.
+
+    Within `grouped`, `counts` are the samples of each client, whose batches are concatenated, and `shares`
+    what each client counts in an average, where they do not all count the same; outside, both are empty.
+
+    Example:
+        >>> class PerClientMean(Grouped):
+        ...     def forward(self, x):
+        ...         return torch.cat([one - one.mean(0) for one in x.split(self.counts or (len(x),))])
+    """
+
+    counts: tuple[int, ...] = ()
+    shares: tuple[float, ...] = ()
+
+
+class GhostBatchNorm(Grouped, nn.modules.batchnorm._BatchNorm):
     """`nn.BatchNorm1d`, `2d` or `3d` with a batch that may be divided into groups (see `grouped`).
 
     Input and output: [batch, channels, ...], float32 or bfloat16, in either memory format, which is kept.
@@ -42,9 +58,6 @@ class GhostBatchNorm(nn.modules.batchnorm._BatchNorm):
     for rounding; it counts with a variance of 0 in the running one. (torch refuses it, which would end a
     training whenever a client's last mini-batch is of one sample.)
     """
-
-    counts: tuple[int, ...] = ()
-    shares: tuple[float, ...] = ()
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
         assert input.ndim >= 2, "batch normalization needs [batch, channels, ...]"
@@ -244,10 +257,10 @@ def convert(module: nn.Module) -> nn.Module:
     return module
 
 
-def layers_of(modules: nn.Module | Iterable[nn.Module]) -> list[GhostBatchNorm]:
-    """List every `GhostBatchNorm` in `modules`, in order."""
+def layers_of(modules: nn.Module | Iterable[nn.Module]) -> list[Grouped]:
+    """List every module in `modules` that is told whose samples are in a batch, in order."""
     roots = [modules] if isinstance(modules, nn.Module) else modules
-    return [each for root in roots for each in root.modules() if isinstance(each, GhostBatchNorm)]
+    return [each for root in roots for each in root.modules() if isinstance(each, Grouped)]
 
 
 @contextmanager
@@ -258,7 +271,8 @@ def grouped(
 
     `counts` are positive and sum to the batch size; with none, as without `grouped`, a batch is one group.
     `shares` are what each group's statistics count in the running ones; without, all the same. Applies to
-    all `GhostBatchNorm` in `modules`. Only the forward needs it: a backward may come later.
+    all `Grouped` in `modules`, `GhostBatchNorm` among them. Only the forward needs it: a backward may come
+    later.
     """
     assert all(count > 0 for count in counts), f"groups of {counts} samples"
     layers = layers_of(modules)

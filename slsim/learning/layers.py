@@ -17,15 +17,27 @@ from slsim.learning.memory import lacks_memory
 CROSSING = (torch.float32, torch.float64, torch.float16, torch.bfloat16)  # what can be sent, as float32
 
 
+class End(nn.Sequential):
+    """One end of an adapter in a half of the model: its encoder or its decoder, and what to call it. No layer
+    that cuts count."""
+
+    def __init__(self, called: str, module: nn.Module) -> None:
+        super().__init__(module)
+        self.called = called
+
+
 @dataclass(frozen=True)
 class Layer:
-    """A layer of the model: its number, as cuts count, its dotted name, as torch has it, and itself."""
+    """A layer of the model: its number, as cuts count, its dotted name, as torch has it, and itself. One end
+    of an adapter has the number 0."""
 
     number: int
     name: str
     module: nn.Module
 
     def __str__(self) -> str:
+        if isinstance(self.module, End):
+            return self.module.called
         return f'layer {self.number} ("{self.name}", {type(self.module).__name__})'
 
 
@@ -47,12 +59,20 @@ Walk: TypeAlias = list[Step]
 
 def layers_of(half: nn.Sequential, first: int = 1) -> list[Layer]:
     """The layers of a half that begins with the model's layer `first`. A layer that is itself a plain
-    sequence is given as the layers in it."""
-    return [
-        layer
-        for number, (name, module) in enumerate(half._modules.items(), first)
-        for layer in _within(number, name, module)
-    ]
+    sequence is given as the layers in it, one end of an adapter as one."""
+    found: list[Layer] = []
+    for name, module in half._modules.items():
+        if isinstance(module, End):
+            found.append(Layer(0, name, module))
+        else:
+            found += _within(first, name, module)
+            first += 1
+    return found
+
+
+def num_layers(half: nn.Sequential) -> int:
+    """The number of layers of a half, as cuts count."""
+    return sum(not isinstance(module, End) for module in half)
 
 
 def _within(number: int, name: str, module: nn.Module | None) -> Iterator[Layer]:
@@ -116,11 +136,14 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def output_of(steps: Walk, half: str, samples: int) -> torch.Tensor:
+def output_of(steps: Walk, half: str, samples: int, rows: int | None = None) -> torch.Tensor:
     """What comes out of a part of the model ("client", "server" or "head"), checked: one tensor of
-    floating-point numbers with a row a sample, not empty. Raises `DataError` that names the layer that makes
-    it something else."""
+    floating-point numbers with a row a sample, not empty; after an adapter's encoder, with so many `rows`.
+    Raises `DataError` that names the layer that makes it something else."""
     layer, output = steps[-1].layer, steps[-1].output
+    if half == "client" and isinstance(layer.module, End):
+        output_of(steps[:-1], half, samples)
+        return _code_of(layer, output, samples if rows is None else rows)
     part = "head" if half == "head" else f"{half}'s half"
     must = f"out of the {part} must come one tensor of floating-point numbers with a row a sample"
     if not isinstance(output, torch.Tensor):
@@ -137,6 +160,19 @@ def output_of(steps: Walk, half: str, samples: int) -> torch.Tensor:
     if output.numel() == 0:
         raise DataError(f"{layer} gives a tensor of shape {tuple(output.shape)}, which is empty; {must}")
     return output
+
+
+def _code_of(encoder: Layer, output: Any, rows: int) -> torch.Tensor:
+    """What comes out of an adapter's encoder, checked."""
+    if isinstance(output, torch.Tensor):
+        if output.dtype in CROSSING and output.numel() and output.ndim and len(output) == rows:
+            return output
+        dtype = str(output.dtype).removeprefix("torch.")
+        given = f"a tensor of {dtype} of shape {tuple(output.shape)}"
+    else:
+        given = f"a {type(output).__name__}"
+    count = "one row" if rows == 1 else f"{rows} rows"
+    raise DataError(f"{encoder} gives {given}; one tensor of floating-point numbers with {count} is due")
 
 
 def copied(half: nn.Sequential, device: str | torch.device) -> nn.Sequential:

@@ -8,6 +8,8 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from slsim.recording import CutShape
+
 if TYPE_CHECKING:
     from slsim.learning.halves import Half
     from slsim.learning.parts import Parts
@@ -58,7 +60,7 @@ class ModelOutline:
     `held` are the elements that all operations make of a sample, and `largest` the most that one makes; 0
     where that is not known. The client's half has the head, where there is one."""
 
-    activation_shape: Shape
+    cut_shape: CutShape
     client_flops: HalfFlops
     server_flops: HalfFlops
     client: PartOutline
@@ -75,7 +77,7 @@ class ModelOutline:
         flops = [_flops(part, first=place == 0) for place, part in enumerate(parts)]
         on_client = [*parts[0], *(parts[2] if len(parts) > 2 else ())]
         return cls(
-            activation_shape=parts[0][-1].shape,
+            cut_shape=CutShape(parts[0][-1].shape, parts[0][-1].shape),
             client_flops=flops[0],
             server_flops=flops[1],
             client=_held_by(on_client),
@@ -91,7 +93,7 @@ class ModelOutline:
         """The model that was built and cut."""
         model = parts.model
         return cls(
-            activation_shape=model.activation_shape,
+            cut_shape=model.cut_shape,
             client_flops=model.client_flops,
             server_flops=model.server_flops,
             client=_of_half(parts.client),

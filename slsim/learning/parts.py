@@ -71,23 +71,32 @@ class Parts:
         with self._precision():
             if is_apart and len(counts) > 1:
                 shares = sampling.shares(counts, self._settings.weighting)
-                return one_by_one(module, inputs.split(list(counts)), shares)
+                rows = self._rows(module, counts)
+                return one_by_one(module, inputs.split(rows), shares, counts)
             with ghost.grouped(self._ghosts, counts, self._uneven(counts)):
                 outputs: torch.Tensor = module(inputs)
                 return outputs
+
+    def _rows(self, module: nn.Module, counts: Sequence[int]) -> list[int]:
+        """The number of rows that each client's samples have where they go into `module`."""
+        at_cut = self.model.cut_shape
+        return [at_cut.rows(count) if module is self.model.server else count for count in counts]
 
     def _uneven(self, counts: Sequence[int]) -> list[float]:
         """How much each client's batch counts in an average; empty where all count the same."""
         weighting = self._settings.weighting
         return sampling.shares(counts, weighting) if weighting == "samples" and len(set(counts)) > 1 else []
 
-    def scales(self, counts: Sequence[int], like: torch.Tensor) -> torch.Tensor | None:
+    def scales(
+        self, counts: Sequence[int], like: torch.Tensor, rows: Sequence[int] | None = None
+    ) -> torch.Tensor | None:
         """How many times its own gradient each client's counts in the sum that a step divides by the number
-        of clients, a row a sample; None where it is once."""
+        of clients, for each row of `like`, of which each client has so many (`rows`; one a sample where they
+        are left out); None where it is once."""
         if not (shares := self._uneven(counts)):
             return None
-        rows = np.repeat(np.array(shares, dtype=np.float32) * len(counts), counts)
-        return moved(torch.from_numpy(rows), self.device).view(-1, *[1] * (like.ndim - 1))
+        of_rows = np.repeat(np.array(shares, dtype=np.float32) * len(counts), rows or counts)
+        return moved(torch.from_numpy(of_rows), self.device).view(-1, *[1] * (like.ndim - 1))
 
     def losses(self, logits: torch.Tensor, labels: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
         """Each client's mean cross-entropy, times what it counts (see `scales`), [clients]."""

@@ -116,14 +116,16 @@ class NoTensors(Computation):
         return Transmission(self._nominal(kind, passing), unknown)
 
     def give_back(self, kind: str, received: Passing) -> Returned:
-        sent, shape = SENT_BEFORE[kind], self.shape_of(kind)
-        updates = [self.codings.nominal_updates(sent, (count, *shape)) for count in received.counts]
+        sent, at_cut = SENT_BEFORE[kind], self.cut_shape(kind)
+        updates = [self.codings.nominal_updates(sent, at_cut.of(count)) for count in received.counts]
         to_sender, to_receiver = zip(*updates, strict=True)
         return Returned(self._nominal(kind, received), to_sender, to_receiver)
 
     def _nominal(self, kind: str, passing: Passing) -> list[Message]:
-        shape = self.shape_of(kind)
-        return [self.codings.nominal(kind, (count, *shape)) for count in passing.counts]
+        at_cut = self.cut_shape(kind)
+        return [
+            self.codings.nominal(kind, at_cut.of(count), at_cut.raw_bytes(count)) for count in passing.counts
+        ]
 
     def send_state(
         self, state: Any, client: int, direction: Direction, round_number: int

@@ -17,11 +17,13 @@ from torch import nn
 
 from slsim import seeds
 from slsim.errors import DataError
-from slsim.learning import ghost
+from slsim.learning import adapting, ghost
+from slsim.learning.adapters import Adapter
 from slsim.learning.flops import Part, parts_of
-from slsim.learning.layers import Layer, copied, layers_of, naming, walk
+from slsim.learning.layers import Layer, copied, layers_of, naming, num_layers, walk
 from slsim.learning.models import Model
 from slsim.learning.outline import HalfFlops
+from slsim.recording import CutShape
 
 PARTS = ("client", "server", "head")
 SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its dimension
@@ -31,19 +33,24 @@ SAMPLES = 2  # with which shapes and FLOPs are found: one alone could lose its d
 class SplitModel:
     """The parts of a model, the shapes of one sample between them, and their FLOPs.
 
-    `activation_shape` is the shape of what goes up from the client to the server. A model cut in three has a
-    `head` on the client too; `head_shape` is the shape of the features that go down from the server to the
-    head. A model cut in two has no head, and the server gives the logits.
+    `cut_shape` is that of what goes up from the client to the server. A model cut in three has a `head` on
+    the client too; `head_shape` is the shape of the features that go down from the server to the head. A
+    model cut in two has no head, and the server gives the logits.
     """
 
     client: nn.Sequential
     server: nn.Sequential
-    activation_shape: tuple[int, ...]
+    cut_shape: CutShape
     client_flops: HalfFlops
     server_flops: HalfFlops
     head: nn.Sequential | None = None
     head_shape: tuple[int, ...] | None = None
     head_flops: HalfFlops | None = None
+
+    @property
+    def activation_shape(self) -> tuple[int, ...]:
+        """The shape of a row of what goes up from the client to the server: of one sample's activations."""
+        return self.cut_shape.shape
 
 
 def split(
@@ -53,10 +60,11 @@ def split(
     classes: int,
     seed: int,
     head_cut: str | int | None = None,
+    adapter: Adapter | None = None,
 ) -> SplitModel:
     """Cut `model` as `halve` does, for training: batch normalization in every part keeps to each client's
     batch (see `ghost.py`)."""
-    parts = halve(model, cut, image_shape, classes, seed, head_cut)
+    parts = halve(model, cut, image_shape, classes, seed, head_cut, adapter)
     for part in (parts.client, parts.server, parts.head):
         if part is not None:
             ghost.convert(part)
@@ -70,15 +78,17 @@ def halve(
     classes: int,
     seed: int,
     head_cut: str | int | None = None,
+    adapter: Adapter | None = None,
 ) -> SplitModel:
     """Build `model` with weights drawn from `seed` and cut it.
 
     `cut` is a named cut of the model or a number of layers: those are the client's, and the others the
     server's. `head_cut`, told in the same way, is the number of layers below the head: the server has the
     layers from `cut` to `head_cut`, and the client has those above as its head. Initial weights do not
-    depend on either cut. Raises `ValueError` for a `cut` that the model does not have, and `DataError` for
-    a `head_cut` that is not above `cut` or leaves the head no layer. Raises `DataError` that names the layer
-    where the model's layers do not fit the images, each other or the cuts.
+    depend on either cut, nor on an `adapter`, whose ends stand on both sides of `cut`. Raises `ValueError`
+    for a `cut` that the model does not have, and `DataError` for a `head_cut` that is not above `cut` or
+    leaves the head no layer. Raises `DataError` that names the layer where the model's layers do not fit the
+    images, each other or the cuts, and where the adapter does not fit.
     """
     counts = [model.client_layers(cut)]
     if head_cut is not None:
@@ -92,11 +102,16 @@ def halve(
         _settle(layers, probe)
         _check_apart(_layers_of_parts(parts))
         measured = _measured(parts, probe)
+        cut_shape = CutShape(measured[0].shape, measured[0].shape)
+        if adapter is not None:
+            cut_shape = adapting.append(adapter, parts[0], parts[1], measured[0].shape, seed)
+            probe = torch.zeros(SAMPLES * cut_shape.samples_a_row, *image_shape)
+            measured = _measured(parts, probe, rows=SAMPLES)
     if measured[-1].shape != (classes,):
         raise DataError(f"the model gives {measured[-1].shape} values a sample, there are {classes} classes")
     client, server, *_ = parts
     own, other, *_ = measured
-    halves = SplitModel(client, server, own.shape, own.flops, other.flops)
+    halves = SplitModel(client, server, cut_shape, own.flops, other.flops)
     if head_cut is None:
         return halves
     return replace(halves, head=parts[-1], head_shape=other.shape, head_flops=measured[-1].flops)
@@ -187,22 +202,24 @@ def _how(mode: str, probe: torch.Tensor) -> str:
     return f"{mode}, for images of shape {tuple(probe.shape[1:])}"
 
 
-def _measured(parts: Sequence[nn.Sequential], probe: torch.Tensor) -> list[Part]:
-    """The shape of a sample's output of each part, and its FLOPs. Nothing is computed, where the layers can
-    do without numbers."""
+def _measured(parts: Sequence[nn.Sequential], probe: torch.Tensor, rows: int | None = None) -> list[Part]:
+    """The shape of a sample's output of each part, and its FLOPs; with an adapter, which gives so many `rows`
+    for the probe, of a row's. Nothing is computed, where the layers can do without numbers."""
     with contextlib.suppress(Exception):
-        return _measured_on("meta", parts, probe)
-    return _measured_on("cpu", parts, probe)
+        return _measured_on("meta", parts, probe, rows)
+    return _measured_on("cpu", parts, probe, rows)
 
 
-def _measured_on(device: str, parts: Sequence[nn.Sequential], probe: torch.Tensor) -> list[Part]:
+def _measured_on(
+    device: str, parts: Sequence[nn.Sequential], probe: torch.Tensor, rows: int | None
+) -> list[Part]:
     """Measure copies of the parts on `device`, in training mode."""
     copies = [copied(part, device).train() for part in parts]
     named = list(zip(PARTS, _layers_of_parts(copies), strict=False))
-    return parts_of(named, probe.to(device), _how("in training", probe))
+    return parts_of(named, probe.to(device), _how("in training", probe), rows)
 
 
 def _layers_of_parts(parts: Sequence[nn.Sequential]) -> list[list[Layer]]:
     """The layers of each part, numbered through the whole model."""
-    firsts = accumulate((len(part) for part in parts), initial=1)
+    firsts = accumulate(map(num_layers, parts), initial=1)
     return [layers_of(part, first) for part, first in zip(parts, firsts, strict=False)]

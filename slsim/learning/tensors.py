@@ -80,24 +80,25 @@ class Tensors(Computation):
 
     def transmit(self, kind: str, values: torch.Tensor, passing: Passing) -> Transmission:
         at_receiver, at_sender = passing.crossings if kind in SENT_BEFORE and passing.crossings else ([], [])
-        ends, batches, counts = self.codings.ends(kind), passing.batches, passing.counts
+        ends, batches, at_cut = self.codings.ends(kind), passing.batches, self.cut_shape(kind)
         payloads = self.encode(kind, values, batches, at_sender or [None] * len(batches))
         self._read_loss()
-        shapes = [(count, *self.shape_of(kind)) for count in counts]
+        shapes = [at_cut.of(count) for count in passing.counts]
         messages = [
-            self.codings.message(kind, payload, shape)
-            for payload, shape in zip(payloads, shapes, strict=True)
+            self.codings.message(kind, payload, at_cut.of(count), at_cut.raw_bytes(count))
+            for payload, count in zip(payloads, passing.counts, strict=True)
         ]
         arrived = ends.decode(payloads, batches, shapes, at_receiver or [None] * len(batches))
         notes = kind not in SENT_BEFORE and self.codings.notes_crossings(kind)
-        crossings = ends.crossings(values, arrived, payloads, batches, counts) if notes else None
+        rows = [shape[0] for shape in shapes]
+        crossings = ends.crossings(values, arrived, payloads, batches, rows) if notes else None
         return Transmission(messages, self._there(arrived), crossings)
 
     def give_back(self, kind: str, received: Passing) -> Returned:
         gradients, source = received.values.grad, received.source
         assert gradients is not None
         assert source is not None
-        scales = self.parts.scales(received.counts, gradients)
+        scales = self.parts.scales(received.counts, gradients, self.rows(kind, received.counts))
         own = gradients if scales is None else gradients / scales
         pull_back = self._learning(kind, own, received)
         sent = self.transmit(kind, own, received)
@@ -132,7 +133,8 @@ class Tensors(Computation):
 
     def _backward(self, source: Passing, gradients: torch.Tensor) -> None:
         if self._keeps_own and source.source is None:
-            outputs, parts = source.values.split(source.counts), gradients.split(source.counts)
+            rows = self.rows(ACTIVATIONS, source.counts)
+            outputs, parts = source.values.split(rows), gradients.split(rows)
             self._note_own(outputs, self.parts.model.client, source, parts)
         source.values.backward(gradients)
 
@@ -186,10 +188,10 @@ class Tensors(Computation):
     ) -> list[Payload]:
         """Each client's part of a tensor through the codec of its kind; `given` is what crossed in the other
         direction. Raises `TrainingDiverged`."""
-        counts = [batch.indices.size for batch in batches]
+        rows = self.rows(kind, [batch.indices.size for batch in batches])
         draws = [self.draw(kind, batch) for batch in batches]
         rngs = [rng for rng in draws if rng is not None] or None
-        return self.codings.encode(kind, values, batches, counts, rngs, given)
+        return self.codings.encode(kind, values, batches, rows, rngs, given)
 
     def draw(self, kind: str, batch: Batch) -> np.random.Generator | None:
         """The generator of the codec for a client's mini-batch; only what is sent forward is drawn for."""
@@ -200,7 +202,7 @@ class Tensors(Computation):
     def through(self, kind: str, values: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
         """A tensor as it arrives in an evaluation, encoded in parts of `counts` samples. Raises
         `TrainingDiverged`."""
-        return self._there(self.codings.through(kind, values, counts))
+        return self._there(self.codings.through(kind, values, self.rows(kind, counts)))
 
     def _there(self, arrived: torch.Tensor) -> torch.Tensor:
         """What was decoded, where torch computes, laid out as layers are fastest."""

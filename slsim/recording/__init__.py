@@ -3,6 +3,7 @@
 It is where the two planes meet: learning writes it, the clock plays it.
 """
 
+from slsim.recording.cut_shape import CutShape
 from slsim.recording.disk import append, files_of, from_files, load, read_header, save, tables_of
 from slsim.recording.header import HEADER_FILE
 from slsim.recording.kinds import (
@@ -39,6 +40,7 @@ __all__ = [
     "STATISTICS",
     "STEP",
     "WEIGHTS",
+    "CutShape",
     "Evaluation",
     "Format",
     "Kept",

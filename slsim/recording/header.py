@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from slsim.recording.columns import MOST
+from slsim.recording.cut_shape import CutShape
 from slsim.recording.records import Format, Kept, MeasuredCodec, Status, TestSet
 from slsim.registry import faults_of
 
@@ -66,6 +67,7 @@ class Header(AnyHeader):
     measurements: Count = 0
     phases: dict[str, str]
     measured_codecs: tuple[MeasuredCodec, ...] = ()
+    cut_shape: CutShape | None = None
     kept: Kept = Kept()
 
 
@@ -141,12 +143,19 @@ def parse_header(content: bytes) -> Header | OldHeader:
         header.test_set.samples > 0 < header.test_set.classes and 0 < header.test_set.chance <= 1
     ):
         raise ValueError(f"{HEADER_FILE}: test_set: {header.test_set} is out of range")
+    if isinstance(header, Header) and header.cut_shape and not _makes_sense(header.cut_shape):
+        raise ValueError(f"{HEADER_FILE}: cut_shape: {header.cut_shape} is out of range")
     if isinstance(header, Header) and not all(0 <= size < MOST for size in astuple(header.kept)):
         raise ValueError(f"{HEADER_FILE}: kept: {header.kept} is out of range")
     for place, one in enumerate(header.formats):
         if not 0 <= one.header <= one.nominal <= one.most or not 0 <= one.least <= one.most < MOST:
             raise ValueError(f"{HEADER_FILE}: formats[{place}]: sizes contradict one another")
     return header
+
+
+def _makes_sense(one: CutShape) -> bool:
+    sizes = (*one.shape, *one.bare_shape, one.samples_a_row)
+    return all(0 < size < MOST for size in sizes)
 
 
 def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.recording.columns import ROUNDS_FILE, STEPS_FILE
+from slsim.recording.cut_shape import CutShape
 from slsim.recording.kinds import PHASES
 from slsim.recording.records import Evaluation, Format, Kept, MeasuredCodec, Measurement, Status, TestSet
 from slsim.recording.steps import Rows, Steps, Table, Vocabulary
@@ -31,7 +32,8 @@ class Recording:
 
     `phases` has the group of each phase in the steps. `stopped_by` is the key of `training.stop` that ended
     the training before its last round; empty where none did. Of recordings of formats 1 and 2 `test_set` and
-    `formats` are not known. `kept` is what codecs remember at its end; nothing in recordings of older slsims.
+    `formats` are not known. `cut_shape` is what crosses the cut where that has an adapter. `kept` is what
+    codecs remember at its end; nothing in recordings of older slsims.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Recording:
     stopped_by: str = ""
     test_set: TestSet | None = None
     formats: tuple[Format, ...] = ()
+    cut_shape: CutShape | None = None
     measured_codecs: tuple[MeasuredCodec, ...] = ()
     kept: Kept = field(default_factory=Kept)
     provenance: dict[str, Any] = field(default_factory=dict)

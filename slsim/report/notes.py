@@ -166,7 +166,7 @@ def _baseline(called: pd.DataFrame, what: str) -> Iterator[str]:
     if len(lacking):
         yield (
             f"{what} are over {BASELINE}, which there is not for {_names(lacking)}: add that run, with "
-            '"identity" as codec.uplink and for all else that [codec] sets.'
+            '"identity" as codec.uplink and for all else that [codec] sets, and without an adapter.'
         )
     if over:
         own = ", each of its own setting" if len(over) > 1 else ""

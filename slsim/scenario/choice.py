@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,11 +32,12 @@ from slsim.own_code import is_data, is_own_code, kept_as_text
 from slsim.registry import HIDDEN, Entry, check_reads, full_name, registry_of
 from slsim.scenario.titles import UNTOLD, title
 
-LEARNED_WITH = ("codec", "data", "hook", "model", "protocol")  # kinds that no clock needs
+LEARNED_WITH = ("adapter", "codec", "data", "hook", "model", "protocol")  # kinds that no clock needs
 LABEL, LONGEST_LABEL = (
     "label",
     60,
 )  # the key of what a codec is called by, and how many characters it may have
+NO_ADAPTER = "none"  # what a scenario writes where there is none
 MOST = 10**9  # of clients, samples, epochs and rounds: beyond every study, and within every counter
 
 
@@ -101,7 +102,8 @@ class Choice:
     def label(self) -> str:
         """Short, for folders and messages: the name, its numbers, and what else is not as by default, such
         as "ms 0.99 2" or "qu 3 stochastic"."""
-        return " ".join([self.name.rpartition(":")[2], *map(str, self._told.values())])
+        told = [_inner(self.kind, value, lambda own: own.label) for value in self._told.values()]
+        return " ".join([self.name.rpartition(":")[2], *map(str, told)])
 
     @property
     def title(self) -> str:
@@ -111,7 +113,9 @@ class Choice:
             return self.called
         defaults = self._defaults
         told = {
-            key: value for key, value in self._told.items() if key not in UNTOLD or value != defaults.get(key)
+            key: _inner(self.kind, value, lambda own: own.title)
+            for key, value in self._told.items()
+            if key not in UNTOLD or value != defaults.get(key)
         }
         return title(self.name, told)
 
@@ -122,7 +126,7 @@ class Choice:
         return {
             key: value
             for key, value in self.params.items()
-            if isinstance(value, (int, float)) or value != defaults.get(key)
+            if isinstance(value, (int, float)) or not _is_default(value, defaults.get(key))
         }
 
     @property
@@ -136,6 +140,18 @@ class Choice:
         entry = registry_of(self.kind).entry(self.name)
         fields = entry.cls.model_fields
         return {key: info.default for key, info in fields.items()} | dict(entry.defaults)
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether a parameter has its default's value; a component is written as its name alone or as a table."""
+    return bool(value == default or (default is not None and value == {"name": default}))
+
+
+def _inner(kind: str, value: Any, called: Callable[[Choice], str]) -> Any:
+    """A parameter's value; a component as a parameter of another is what it is called."""
+    if not isinstance(value, Mapping) or "name" not in value:
+        return value
+    return called(Choice(kind, value["name"], {key: item for key, item in value.items() if key != "name"}))
 
 
 def _is_text(kind: str, name: str) -> bool:
@@ -258,6 +274,19 @@ ProtocolChoice = Annotated[Choice, *_field("protocol")]
 TransportChoice = Annotated[Choice, *_field("transport")]
 HookChoice = Annotated[Choice, *_field("hook")]
 DeviceChoice = Annotated[Choice, *_field("device")]
+
+
+def _choose_adapter(value: object, info: ValidationInfo) -> Choice | None:
+    """An adapter, or none, which is said by leaving it out or by "none"."""
+    return None if value is None or value == NO_ADAPTER else choose("adapter", value, info)
+
+
+AdapterChoice = Annotated[
+    Choice | None,
+    BeforeValidator(_choose_adapter),
+    PlainSerializer(lambda choice: choice and choice.table()),
+    WithJsonSchema({"anyOf": [{COMPONENT_MARK: "adapter"}, {"const": NO_ADAPTER}]}),
+]
 NestedChoice = Annotated[Choice, PlainSerializer(Choice.table)]
 
 

@@ -12,6 +12,7 @@ from slsim.scenario.axes import quantity_of
 from slsim.scenario.choice import Choice
 from slsim.scenario.normal_form import text
 from slsim.scenario.plan import Case
+from slsim.scenario.schemes import Scheme, is_of_scheme
 from slsim.scenario.tables import DataTable, ModelTable, Scenario
 
 SHORT = {"target_accuracy": "target"}  # what labels call a key whose last part is long
@@ -62,10 +63,10 @@ def run_labels(cases: Sequence[Case]) -> list[str]:
 
 
 def setting_labels(cases: Sequence[Case]) -> list[str]:
-    """Return a label for each case, alike only within one setting: its uplink codec by what it is, then
-    everything else that varies, quantities as they are and other values beside their key: "MS (99 %, 2 bits),
-    20 Mbps, cut deep"."""
-    keys = [text([case.values, case.scenario.codec.uplink.table()]) for case in cases]
+    """Return a label for each case, alike only within one setting: its adapter and uplink codec by what they
+    are, then everything else that varies, quantities as they are and other values beside their key: "MS (99
+    %, 2 bits), 20 Mbps, cut deep"."""
+    keys = [text([case.values, case.scenario.scheme.table()]) for case in cases]
     settings = dict(zip(keys, cases, strict=True))
     labels = dict(zip(settings, _of_settings(list(settings.values())), strict=True))
     return [labels[key] for key in keys]
@@ -76,9 +77,9 @@ def _of_settings(cases: Sequence[Case]) -> list[str]:
     others = [
         key
         for key, value in cases[0].values.items()
-        if not key.startswith("codec.uplink") and any(case.values[key] != value for case in cases)
+        if not is_of_scheme(key) and any(case.values[key] != value for case in cases)
     ]
-    columns = [codec_labels([case.scenario.codec.uplink for case in cases])]
+    columns = [codec_labels([case.scenario.scheme for case in cases])]
     codecs = [key for key in others if key.removeprefix("codec.") in cases[0].scenario.codec.choices()]
     rest = [key for key in others if key not in codecs]
     columns += _beside_keys(rest, [[case.values[key] for case in cases] for key in rest])
@@ -88,20 +89,21 @@ def _of_settings(cases: Sequence[Case]) -> list[str]:
     return _joined(columns)
 
 
-def codec_labels(codecs: Sequence[Choice]) -> list[str]:
-    """What each codec is called: its title, or every parameter by name where others have the same."""
+def codec_labels(codecs: Sequence[Choice | Scheme]) -> list[str]:
+    """What each codec, or each adapter with a codec, is called: its title, or every parameter by name where
+    others have the same."""
     return _told_apart([codec.written() for codec in codecs], [codec.title for codec in codecs])
 
 
 def training_labels(scenarios: Sequence[Scenario]) -> list[str]:
-    """Return a label for each scenario, alike only where the same is learned: its uplink codec with its
-    numbers, then whatever else of what is learned differs between them, called by its key, and its seed where
-    there are several: "qu 3, cut deep, seed 1"."""
+    """Return a label for each scenario, alike only where the same is learned: its adapter and uplink
+    codec with their numbers, then whatever else of what is learned differs between them, called by its key,
+    and its seed where there are several: "qu 3, cut deep, seed 1"."""
     tables = [one.learning_table() for one in scenarios]
     keys = [text(table) for table in tables]
     learned = dict(zip(keys, zip(scenarios, map(_parts, tables), strict=True), strict=True))
     different, parts = [one for one, _ in learned.values()], [part for _, part in learned.values()]
-    columns = [codec_labels([one.codec.uplink for one in different])]
+    columns = [codec_labels([one.scheme for one in different])]
     differing = [key for key in dict.fromkeys(itertools.chain(*parts)) if _varies(key, parts)]
     columns += _beside_keys(differing, [[part.get(key) for part in parts] for key in differing])
     labels = dict(zip(learned, _with_seeds(_joined(columns), different), strict=True))
@@ -144,15 +146,15 @@ def _told_apart(values: Sequence[object], labels: Sequence[str]) -> list[str]:
 
 
 def _parts(table: Mapping[str, Any]) -> dict[str, Any]:
-    """What is learned from by dotted key, without the uplink's codec and the seed. Components are one part
-    each, called by their section."""
+    """What is learned from by dotted key, without the uplink's codec, the adapter and the seed. Components
+    are one part each, called by their section."""
     parts: dict[str, Any] = {}
     for section, own in (("data", DataTable.own_keys()), ("model", ModelTable.own_keys())):
         parts[section] = {key: value for key, value in table[section].items() if key not in own}
         parts |= {f"{section}.{key}": table[section][key] for key in own if key in table[section]}
     for section in ("codec", "clients", "training", "network", "server"):  # the last where time ends it
         parts |= {f"{section}.{key}": value for key, value in table.get(section, {}).items()}
-    return {key: value for key, value in parts.items() if key != "codec.uplink"}
+    return {key: value for key, value in parts.items() if not is_of_scheme(key)}
 
 
 def _varies(key: str, parts: Sequence[Mapping[str, Any]]) -> bool:

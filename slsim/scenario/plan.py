@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from slsim.errors import Fault, FaultsError, ScenarioError
 from slsim.registry import faults_of
 from slsim.scenario.bounds import bound_faults
-from slsim.scenario.choice import Table
+from slsim.scenario.choice import NO_ADAPTER, Table
 from slsim.scenario.keys import with_key
 from slsim.scenario.normal_form import normal_form, text, written
 from slsim.scenario.seed_keys import set_seeds, split_seeds
@@ -177,7 +177,7 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
             scenarios.setdefault(text(table), (scenario, table))
     if faults:
         raise ScenarioError(faults, source)
-    tables = [table for _, table in scenarios.values()]
+    tables = _with_adapters_said([table for _, table in scenarios.values()])
     found = normal_form(tables, list(swept[0]), are_points=isinstance(sweep, list))
     distinct = [scenario for scenario, _ in scenarios.values()]
     cases = tuple(
@@ -186,6 +186,13 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
         for scenario in _with_seeds(distinct[number], seeds)
     )
     return Plan(cases[0].scenario.name, cases)
+
+
+def _with_adapters_said(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cases' tables, where some have an adapter those without one saying so: a sweep has both."""
+    if not any("adapter" in table["model"] for table in tables):
+        return tables
+    return [{**table, "model": {"adapter": NO_ADAPTER, **table["model"]}} for table in tables]
 
 
 def _with_seeds(scenario: Scenario, seeds: Sequence[int]) -> list[Scenario]:

@@ -26,6 +26,7 @@ from slsim.scenario.choice import (
     COMPONENT_MARK,
     MOST,
     PARTITION_SCHEMA,
+    AdapterChoice,
     Augmentation,
     Choice,
     CodecChoice,
@@ -37,7 +38,9 @@ from slsim.scenario.choice import (
     choose,
 )
 from slsim.scenario.contents import by_content
+from slsim.scenario.fits import adapter_faults
 from slsim.scenario.network import NetworkTable
+from slsim.scenario.schemes import Scheme
 from slsim.scenario.training_table import StopTable, TrainingTable
 
 
@@ -76,6 +79,12 @@ class ModelTable(ComponentTable):
     head_cut: str | int | None = Field(
         None,
         description='The layer after which the head on the clients begins ("u-shaped"), told as the cut is.',
+    )
+
+    adapter: AdapterChoice = Field(
+        None,
+        description="Layers on both sides of the cut, trained with the model. There are none where this is "
+        'left out, or "none".',
     )
 
     @field_validator("cut", "head_cut", mode="before")
@@ -284,6 +293,19 @@ class Scenario(Table):
             if not device.is_text:
                 yield from (fault.under(path) for fault in device.create().all_faults(duties))
 
+    def _labels_missing(self, has_head: bool) -> Fault | None:
+        """A codec that learns from the true class' logits where these are not at the server."""
+        for name in ("uplink", "head_downlink"):
+            choice = getattr(self.codec, name)
+            if choice is None or choice.is_text or choice.create().learns_from != "true logits":
+                continue
+            if has_head:
+                what = (
+                    "learns from logits and labels at the server, which has none where a head is on clients"
+                )
+                return Fault(f"codec.{name}", f"{choice.label} {what}")
+        return None
+
     @model_validator(mode="after")
     def _protocol_fits(self) -> Scenario:
         if self.training.protocol.is_text:
@@ -296,10 +318,16 @@ class Scenario(Table):
                 else 'has no head on the clients; leave head_cut out, or let protocol be "u-shaped"'
             )
             raise FaultsError([Fault("model.head_cut", f"{protocol.label} {what}")])
+        if lacking := self._labels_missing(protocol.create().has_head):
+            raise FaultsError([lacking])
         for name in ("head_downlink", "head_uplink"):
             if getattr(self.codec, name) is not None and not protocol.create().has_head:
                 what = "has no head on the clients, so nothing goes through this codec"
                 raise FaultsError([Fault(f"codec.{name}", f"{protocol.label} {what}")])
+        if faults := list(
+            adapter_faults(self.model.adapter, protocol, self.codec.choices(), self.training.hooks)
+        ):
+            raise FaultsError(faults)
         if self.training.aggregation == "free":
             return self
         path = "training.aggregation"
@@ -317,9 +345,16 @@ class Scenario(Table):
         return {name: item.table() if isinstance(item, Table) else item for name, item in self}
 
     @property
+    def scheme(self) -> Scheme:
+        """What makes what goes up smaller, as tables and figures call it."""
+        return Scheme(self.codec.uplink, self.model.adapter)
+
+    @property
     def is_baseline(self) -> bool:
-        """Whether nothing is compressed."""
-        return all(choice.table() == IDENTITY.table() for choice in self.codec.choices().values())
+        """Whether nothing is compressed: there are neither codecs nor an adapter."""
+        return self.model.adapter is None and all(
+            choice.table() == IDENTITY.table() for choice in self.codec.choices().values()
+        )
 
     @property
     def stop(self) -> StopTable | None:
@@ -362,6 +397,13 @@ class Scenario(Table):
 
     def baseline(self) -> Scenario:
         """The same setting with nothing compressed: what targets, multipliers and speed-ups are over."""
+        bare = self.without_codecs()
+        if self.model.adapter is None:
+            return bare
+        return bare.model_copy(update={"model": self.model.model_copy(update={"adapter": None})})
+
+    def without_codecs(self) -> Scenario:
+        """The same setting with everything sent as it is, through its adapter if it has one."""
         return self.model_copy(update={"codec": _nothing_compressed()})
 
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+INNER = "codec"  # the parameter that is a codec within another
+
 _NAMES = {  # as the field writes them, where that is not the name itself
+    "c3": "C3",
+    "delta": "AQ-SGD",
     "fedlite": "FedLite",
+    "ics": "ICS",
     "kmeans": "k-means",
     "ms": "MS",
     "qsgd": "QSGD",
     "qu": "QU",
     "randk": "rand-k",
+    "randtopk": "RandTopk",
     "rt": "RT",
     "sl-fac": "SL-FAC",
     "sp": "SP",
@@ -31,10 +37,13 @@ def title(name: str, params: Mapping[str, Any]) -> str:
     Example:
         >>> title("ms", {"sparsity": 0.99, "bits": 2})
         'MS (99 %, 2 bits)'
+        >>> title("masked", {"codec": "QU (8 bits)"})
+        'masked QU (8 bits)'
     """
-    called = _NAMES.get(name, name.rpartition(":")[2])
-    told = ", ".join(_told(key, value) for key, value in params.items() if value is not None)
-    return f"{called} ({told})" if told else called
+    called, inner = _NAMES.get(name, name.rpartition(":")[2]), params.get(INNER)
+    told = ", ".join(_told(key, value) for key, value in params.items() if value is not None and key != INNER)
+    outer = f"{called} ({told})" if told else called
+    return outer if inner is None else f"{outer} {_plain(inner)}"
 
 
 def percent(share: float) -> str:
@@ -59,17 +68,25 @@ def _plain(value: Any) -> str:
     return " ".join(map(_plain, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+def _counted(value: float, what: str) -> str:
+    return f"{value:g} {what}" if value == 1 else f"{value:g} {what}s"
+
+
 def _bits(value: float) -> str:
-    return f"{value:g} bit" if value == 1 else f"{value:g} bits"
+    return _counted(value, "bit")
 
 
 _PARAMETERS: dict[str, Callable[[float], str]] = {
     "alpha": lambda value: f"α {value:g}",
     "bits": _bits,
     "centroids": lambda value: f"L {value:g}",
+    "channels": lambda value: _counted(value, "channel"),
     "energy": lambda value: f"{percent(value)} energy",
     "groups": lambda value: f"R {value:g}",
+    "rate": percent,
+    "ratio": lambda value: f"{value:g}×",
     "reduction": lambda value: f"R {value:g}",
+    "samples": lambda value: _counted(value, "sample"),
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }

@@ -13,8 +13,8 @@ def measured_in(study: Study) -> list[Measured]:
     found = []
     for row in study.summary.to_dict("records"):
         setting = str(row["setting"])
-        if setting not in scenarios:
-            continue  # every training of it failed
+        if setting not in scenarios or scenarios[setting].model.adapter is not None:
+            continue  # every training of it failed; or it is no codec's alone
         scenario = scenarios[setting]
         model = scenario.model
         where = {

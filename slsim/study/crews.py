@@ -116,6 +116,7 @@ def _of_this_process(scenario: Scenario) -> Iterator[str]:
     choices = [scenario.data.component, scenario.model.component, training.protocol, *training.hooks]
     choices += [*scenario.codec.choices().values(), scenario.server.device, scenario.network.transport]
     choices += [share.device for share in scenario.clients.device]
+    choices += [scenario.model.adapter] if scenario.model.adapter else []
     for choice in choices:
         if registry_of(choice.kind).is_of_this_process(choice.name):
             yield choice.name

@@ -26,6 +26,7 @@ class Fingerprints:
         readers = {"data": scenario.data.component, "model": scenario.model.component}
         readers |= {f"codec.{key}": choice for key, choice in scenario.codec.choices().items()}
         readers |= {"protocol": training.protocol}
+        readers |= {"adapter": scenario.model.adapter} if scenario.model.adapter else {}
         readers |= {f"hook {without_folder(hook.name)}": hook for hook in training.hooks}
         found: dict[str, str] = {}
         for reader, choice in readers.items():

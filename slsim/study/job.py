@@ -166,6 +166,7 @@ def train(
             for done in _done(training.label, loop, is_round):
                 tell(done)
     recording.formats = formats(recording, exchange.codings)
+    recording.cut_shape = exchange.parts.model.cut_shape if training.scenario.model.adapter else None
     recording.measured_codecs = exchange.codings.measured
     recording.kept = Kept(*exchange.codings.kept_bytes())
     recording.provenance = {

@@ -58,7 +58,7 @@ class Names:
         named = {
             **table,
             "data": self._without_folders("data", table["data"]),
-            "model": self._without_folders("model", table["model"]),
+            "model": self._model(table["model"]),
             "codec": {key: self._without_folders("codec", one) for key, one in table["codec"].items()},
             "training": {
                 **training,
@@ -67,6 +67,12 @@ class Names:
             },
         }
         return {key: self._with_digests(value) for key, value in named.items()}
+
+    def _model(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        named = self._without_folders("model", table)
+        if "adapter" in table:
+            named["adapter"] = self._without_folders("adapter", table["adapter"])
+        return named
 
     def _without_folders(self, kind: str, component: Mapping[str, Any]) -> dict[str, Any]:
         paths = self.paths(kind, component["name"])
@@ -130,6 +136,7 @@ def _paths(scenario: Scenario) -> Iterator[tuple[str, str]]:
     choices = {"data": scenario.data.component, "model": scenario.model.component}
     choices |= {f"codec.{key}": choice for key, choice in scenario.codec.choices().items()}
     choices |= {"training.protocol": training.protocol}
+    choices |= {"model.adapter": scenario.model.adapter} if scenario.model.adapter else {}
     choices |= {f"training.hooks[{place}]": hook for place, hook in enumerate(training.hooks)}
     for key, choice in choices.items():
         for name in _registered(choice.kind, choice.name):

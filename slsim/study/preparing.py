@@ -46,8 +46,11 @@ def prepare(
 
     where, table = usable(device), scenario.model
     data, model = load_data(scenario) if data is None else data, table.component.create()
-    halves = split(model, table.cut, data.image_shape, data.num_classes, scenario.seed, table.head_cut)
-    known, tried = {} if known is None else known, training_key(scenario.baseline())
+    adapter = table.adapter.create() if table.adapter else None
+    halves = split(
+        model, table.cut, data.image_shape, data.num_classes, scenario.seed, table.head_cut, adapter
+    )
+    known, tried = {} if known is None else known, training_key(scenario.without_codecs())
     if tried not in known:
         known[tried] = admit(scenario, data, halves, where)
     manner = known[tried]
@@ -75,7 +78,7 @@ def codings_of(scenario: Scenario, parts: Parts | RehearsedParts) -> Codings:
     from slsim.learning.codings import Codings
 
     batch, model = scenario.clients.batch_size, parts.model
-    shapes = dict.fromkeys((ACTIVATIONS, GRADIENTS), (batch, *model.activation_shape))
+    shapes = dict.fromkeys((ACTIVATIONS, GRADIENTS), model.cut_shape.of(batch))
     shapes |= dict.fromkeys((WEIGHTS, CLIENT_GRADIENTS), (parts.client.size,))
     if model.head_shape is not None:
         shapes |= dict.fromkeys((FEATURES, FEATURE_GRADIENTS), (batch, *model.head_shape))
@@ -84,5 +87,5 @@ def codings_of(scenario: Scenario, parts: Parts | RehearsedParts) -> Codings:
         codecs={key: choice.create() for key, choice in choices.items()},
         names={key: without_folder(choice.name) for key, choice in choices.items()},
         shapes=shapes,
-        sparse=(ACTIVATIONS, FEATURES),
+        sparse=(ACTIVATIONS, FEATURES) if scenario.model.adapter is None else (FEATURES,),
     )

@@ -1,11 +1,12 @@
 """A round of a scenario's protocol before anything is trained: its steps, of sizes that formats foresee.
 
-Neither tensors nor torch are needed where the model says how large it is (`Model.outline`)."""
+Neither tensors nor torch are needed where the model says how large it is (`Model.outline`) and no adapter
+stands at its cut."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slsim.protocols import Protocol
@@ -69,7 +70,10 @@ def outline_of(scenario: Scenario, data: Dataset) -> ModelOutline:
     if layers is None:
         return _built(scenario, data)
     cuts = [model.client_layers(cut) for cut in (table.cut, table.head_cut) if cut is not None]
-    return ModelOutline.of_layers(layers, cuts)
+    outline = ModelOutline.of_layers(layers, cuts)
+    if table.adapter is None:
+        return outline
+    return replace(_built(scenario, data), held=outline.held, largest=outline.largest)
 
 
 def _built(scenario: Scenario, data: Dataset) -> ModelOutline:
@@ -89,6 +93,7 @@ def _built(scenario: Scenario, data: Dataset) -> ModelOutline:
         data.num_classes,
         scenario.seed,
         table.head_cut,
+        table.adapter.create() if table.adapter else None,
     )
     parts = Parts(halves, scenario.training, Manner(channels_last=False), torch.device("cpu"))
     return ModelOutline.of_parts(parts)

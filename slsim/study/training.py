@@ -25,13 +25,13 @@ class Training:
 
     @classmethod
     def of(cls, scenario: Scenario) -> Training:
-        """Called by its uplink codec."""
-        return cls(scenario, training_key(scenario), scenario.codec.uplink.label)
+        """Called by its adapter and its uplink codec."""
+        return cls(scenario, training_key(scenario), scenario.scheme.label)
 
     @property
     def name(self) -> str:
         """Its folder's name."""
-        return f"{slug(self.scenario.codec.uplink.label)[:LONGEST_LABEL]}-{self.key}"
+        return f"{slug(self.scenario.scheme.label)[:LONGEST_LABEL]}-{self.key}"
 
 
 def made_by_this_version(recording: Recording) -> bool:

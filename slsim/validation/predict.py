@@ -187,7 +187,7 @@ def rounds_of(study: Path) -> list[Round]:
         if first.setdefault(run.setting, seed) != seed:
             continue
         if recording.num_rounds and run.training not in rounds:
-            label = run.scenario.codec.uplink.label
+            label = run.scenario.scheme.label
             rounds[run.training] = Round(label, run.scenario, recording.steps.only(0))
     if not rounds:
         raise ValidationError(f"{study} has no finished training; `slsim run` its scenario first")

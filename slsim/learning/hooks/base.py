@@ -22,7 +22,8 @@ class Hook(Component, ABC):
     Before the first round and after every `every` rounds `measure` is given a `Look` at the mini-batch that
     comes next. It gives rows: of what (`part`: "activations", "client", "server", …), which quantity, and its
     value; values that are not finite are left out. `needs_shared_weights` says that clients must hold the
-    same weights after each round's one step.
+    same weights after each round's one step, `needs_own_rows` that each sample must cross in a row of its
+    own, which not every adapter gives it.
 
     Example:
         >>> class Spread(Hook):
@@ -31,6 +32,7 @@ class Hook(Component, ABC):
     """
 
     needs_shared_weights: ClassVar[bool] = False
+    needs_own_rows: ClassVar[bool] = False
 
     every: int = Field(
         1, strict=True, ge=1, le=10**9, description="The number of rounds from one measurement to the next."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -26,6 +26,8 @@ class Leakage(Hook):
     the estimate is too large; `distance_correlation_corrected` is the estimate of its square without that
     bias (Székely and Rizzo, Journal of Multivariate Analysis 117, 2013), which may be below 0.
     """
+
+    needs_own_rows: ClassVar[bool] = True
 
     samples: int = Field(256, strict=True, ge=4, le=10_000, description="The number of test images.")
 

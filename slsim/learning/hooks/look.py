@@ -11,6 +11,7 @@ from torch import nn
 
 from slsim import seeds
 from slsim.codecs import Codec, Payload
+from slsim.learning import ghost
 from slsim.learning.exchange import Exchange
 from slsim.learning.sampling import Batch
 from slsim.learning.tensors import Tensors
@@ -61,33 +62,42 @@ class Look:
         return next(self._exchange.images.test_batches(count))[0]
 
     def activations_of(self, images: torch.Tensor) -> torch.Tensor:
-        """The activations of images at the cut, float32, as in evaluation, in batches of a client's size."""
-        parts = self._exchange.parts
+        """What crosses the cut for images, float32, as in evaluation, in batches of a client's size: their
+        activations, or what an adapter makes of them."""
+        parts, size = self._exchange.parts, self._exchange.sampler.batch_size
         with torch.no_grad(), parts.evaluating():
-            return parts.through_client(images, self._counts(images))
+            return parts.through_client(images, [len(part) for part in images.split(size)])
 
     def received_of(self, activations: torch.Tensor) -> torch.Tensor:
         """What the server receives of activations: through the uplink codec, as in evaluation."""
-        return self._tensors.through(ACTIVATIONS, activations, self._counts(activations))
+        at_cut, size = self._tensors.cut_shape(ACTIVATIONS), self._exchange.sampler.batch_size
+        rows = [len(part) for part in activations.split(at_cut.rows(size))]
+        return self._tensors.through(ACTIVATIONS, activations, [at_cut.samples_a_row * n for n in rows])
 
     def encoded(self, activations: torch.Tensor) -> Payload:
         """The mini-batch's activations through the uplink codec, with the draw that training will take."""
         ends, draw = self._exchange.codings.ends(ACTIVATIONS), self._tensors.draw(ACTIVATIONS, self._batch)
         return ends.encode_again(activations, self._batch, draw)[0]
 
-    def _counts(self, values: torch.Tensor) -> list[int]:
-        return [len(part) for part in values.split(self._exchange.sampler.batch_size)]
-
     @cached_property
     def client_module(self) -> nn.Module:
-        """The layers below the cut, a copy."""
-        return copy.deepcopy(self._exchange.parts.model.client)
+        """The layers below the cut, an adapter's encoder included, a copy for the mini-batch."""
+        return self._copied(self._exchange.parts.model.client)
 
     @cached_property
     def server_module(self) -> nn.Module:
-        """The layers above the cut, a head on the client included, a copy."""
+        """The layers above the cut, an adapter's decoder and a head on the client included, a copy for the
+        mini-batch."""
         model = self._exchange.parts.model
-        return copy.deepcopy(model.server if model.head is None else nn.Sequential(model.server, model.head))
+        return self._copied(model.server if model.head is None else nn.Sequential(model.server, model.head))
+
+    def _copied(self, module: nn.Module) -> nn.Module:
+        """A copy whose adapter knows how many samples the mini-batch has."""
+        own = copy.deepcopy(module)
+        for layer in ghost.layers_of(own):
+            if not isinstance(layer, ghost.GhostBatchNorm):
+                layer.counts = (self._batch.indices.size,)
+        return own
 
     @property
     def uplink(self) -> Codec:
