@@ -41,6 +41,16 @@ SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
         "rounding": ("nearest", "centroid"),
         "scope": ("sample",),
     },
+    "dsq": {"bits": (2, 8)},
+    "fedlite": {"subvectors": (16, 128), "centroids": (8, 32), "iterations": (1, 30)},
+    "ics": {"rate": (0.05, 0.5, 1.0)},
+    "lsq": {"bits": (2, 8)},
+    "randtopk": {"rate": (0.005, 0.2, 0.5), "alpha": (0.0,)},
+    "sl-acc": {"groups": (1, 16)},
+    "sl-fac": {"energy": (0.5, 0.99)},
+    "splitfc": {"reduction": (4.0, 64.0), "bits": (0.5, 2.0)},
+    "splitfc-drop": {"reduction": (4.0, 64.0)},
+    "tah": {"bits": (4, 6), "tile": (16, 256)},
 }
 ZSTD_LEVELS = (1, 3, 6, 9, 12, 15, 19)
 
@@ -69,11 +79,16 @@ def line(values: tuple[float, float]) -> list[float]:
     return [float(f"{values[0] * 1e6:.3g}"), float(f"{values[1] * 1e9:.3g}")]
 
 
-def both_ways(codec: Codec, sparse: bool) -> dict[str, list[float]]:
+def lines(codec: Codec, beside: Codec | None = None) -> dict[str, dict[str, list[float]]]:
+    """The fitted lines of a codec for tensors after a ReLU, and for dense ones."""
+    return {kind: both_ways(codec, kind == "sparse", beside) for kind in ("sparse", "dense")}
+
+
+def both_ways(codec: Codec, sparse: bool, beside: Codec | None) -> dict[str, list[float]]:
     """The fitted lines of encoding and decoding."""
     points = []
     for shape in SHAPES:
-        times = encode_and_decode(codec, activations(shape, sparse), REPEATS)
+        times = encode_and_decode(codec, activations(shape, sparse), REPEATS, beside=beside)
         points.append((float(parts_of(codec, shape)), float(np.prod(shape)), *times))
     return {
         "encode": line(fitted([(p, d, e) for p, d, e, _ in points])),
@@ -112,13 +127,14 @@ def contents(width: int, sparse: bool) -> list[tuple[bytes, list[Segment]]]:
 
 def rows() -> Iterator[dict[str, Any]]:
     for name, parameters in settings():
-        codec = create(name, **parameters)
-        lines = {kind: both_ways(codec, kind == "sparse") for kind in ("sparse", "dense")}
-        yield {"codec": name, "parameters": parameters, **lines}
+        yield {"codec": name, "parameters": parameters, **lines(create(name, **parameters))}
+    sparse = create("sp")  # what codecs do that hand values on to another, here to one that does nothing:
+    yield {"codec": "gather", "parameters": {}, **lines(create("masked").paired(sparse), sparse)}
+    yield {"codec": "change", "parameters": {}, **lines(create("delta", codec="identity"))}
     for width, name in ((1, "zstd codes"), (4, "zstd floats")):
         for level in ZSTD_LEVELS:
-            lines = {kind: zstd(contents(width, kind == "sparse"), level) for kind in ("sparse", "dense")}
-            yield {"codec": name, "parameters": {"level": level} if level > 1 else {}, **lines}
+            found = {kind: zstd(contents(width, kind == "sparse"), level) for kind in ("sparse", "dense")}
+            yield {"codec": name, "parameters": {"level": level} if level > 1 else {}, **found}
 
 
 def written(row: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ _SUMMARY: dict[str, Kind] = {
     **_COSTS,
     **dict.fromkeys(("best_time", "best_bytes"), "flag"),
 }
-_TEXTS = ("status", "failure", "training", "baseline", "target_reason")
+_TEXTS = ("status", "failure", "training", "baseline", "target_reason", "stage")
 _NAMED: dict[str, Kind] = {"run": "text", "setting": "text", "seed": "finite"}
 _CURVES: dict[str, Kind] = {
     **_NAMED,
@@ -93,6 +93,16 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
     },
     "partition": {"client": "finite", "samples": "finite", "class_0": "finite"},
 }
+NO_STAGE, OLD_STAGE = "none", "zstd"  # what errors.csv calls no lossless stage; the one it once had
+LIMITS = (  # of errors.csv, since there are any
+    "distortion",
+    "bits_per_element",
+    "entropy_bits",
+    "context_entropy_bits",
+    "gaussian_bits",
+    "bytes_per_sample",
+    "times_raw_data",
+)
 EXPECTED = {"number": "a number", "finite": f"a number of at most {LARGEST:g}", "flag": "True or False"}
 
 
@@ -114,12 +124,14 @@ def parse(name: str, text: str) -> pd.DataFrame:
         raise ValueError("it has no rows")
     for column, kind in kinds.items():
         table[column] = _parsed(column, table[column], kind)
+    if name == "errors" and "stage" not in table:
+        table["stage"] = table["lossless"].map({False: NO_STAGE, True: OLD_STAGE})
     return table
 
 
 def _other(name: str, column: str) -> Kind:
     """The kind of a column that a table need not have."""
-    if column == "fairness":  # there is none of one client
+    if column == "fairness" or column in LIMITS:  # of one client, and of older tables, there is none
         return "number"
     if name in ("partition", "breakdown"):
         return "finite"

@@ -47,6 +47,11 @@ def test_labels_stay_text_and_numbers_are_numbers() -> None:
             "series,codec,lossless,bytes,compression_ratio,relative_error\na,b,yes,1,1,1\n",
             "'yes' in row 1",
         ),
+        (
+            "errors",
+            "series,codec,lossless,bytes,compression_ratio,relative_error,distortion\na,b,True,1,1,1,x\n",
+            "the column distortion: 'x' in row 1 is not a number",
+        ),
         ("partition", "client,samples,class_0,class_1\n0,5,3,two\n", "the column class_1: 'two' in row 1"),
     ],
 )

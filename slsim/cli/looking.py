@@ -39,16 +39,16 @@ def errors(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network, then compare codecs on its activations: error and bytes, with zstd and without."""
+    """Train a network, then compare codecs on its activations: error, bytes, and how few could be enough."""
     asked = asked_for(scenario, settings)
-    from slsim.report.tables import print_errors
+    from slsim.report.codec_errors import print_errors
     from slsim.study.codec_errors import beaten, codec_errors
 
     output = Output(quiet, as_json)
     with output.progress() as tell:
         table, folder = codec_errors(asked, results, tell)
     output.show(lambda: {"errors": table}, lambda console: print_errors(console, table, beaten(table)))
-    output.say(f"Table and figure: {folder.path}")
+    output.say(f"Table and figures: {folder.path}")
 
 
 @app.command()

@@ -96,7 +96,7 @@ def _print_tables(console: Console, study: Tables, tables: Mapping[str, pd.DataF
 
     print_study(console, study)
     if "errors" in tables:
-        from slsim.report.tables import print_errors
+        from slsim.report.codec_errors import print_errors
         from slsim.study.codec_errors import beaten
 
         print_errors(console, tables["errors"], beaten(tables["errors"]))

@@ -15,10 +15,12 @@ from slsim.codecs.sizes import Shape
 if TYPE_CHECKING:
     from slsim.codecs.cast import Cast
     from slsim.codecs.delta import Delta
+    from slsim.codecs.dsq import DSQ
     from slsim.codecs.fedlite import FedLite
     from slsim.codecs.ics import ICS
     from slsim.codecs.identity import Identity
     from slsim.codecs.kmeans import KMeans
+    from slsim.codecs.lsq import LSQ
     from slsim.codecs.masked import Masked
     from slsim.codecs.ms import MS
     from slsim.codecs.qsgd import QSGD
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from slsim.codecs.randk import RandK
     from slsim.codecs.randtopk import RandTopk
     from slsim.codecs.rt import RT
+    from slsim.codecs.sl_acc import SLACC
     from slsim.codecs.sl_fac import SLFAC
     from slsim.codecs.sp import SP
     from slsim.codecs.splitfc import SplitFC
@@ -35,11 +38,14 @@ if TYPE_CHECKING:
 create = registry.create
 
 __all__ = [
+    "DSQ",
     "ICS",
+    "LSQ",
     "MS",
     "QSGD",
     "QU",
     "RT",
+    "SLACC",
     "SLFAC",
     "SP",
     "TAH",
@@ -70,10 +76,12 @@ __all__ = [
 _HOMES = {
     "cast": ("Cast",),
     "delta": ("Delta",),
+    "dsq": ("DSQ",),
     "fedlite": ("FedLite",),
     "ics": ("ICS",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
+    "lsq": ("LSQ",),
     "masked": ("Masked",),
     "ms": ("MS",),
     "qsgd": ("QSGD",),
@@ -82,6 +90,7 @@ _HOMES = {
     "randtopk": ("RandTopk",),
     "rt": ("RT",),
     "sl_fac": ("SLFAC",),
+    "sl_acc": ("SLACC",),
     "sp": ("SP",),
     "splitfc": ("SplitFC",),
     "splitfc_drop": ("SplitFCDrop",),

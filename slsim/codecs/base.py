@@ -10,7 +10,8 @@ import json
 import math
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
@@ -25,6 +26,7 @@ from slsim.codecs.coder import Coder, Mask, Stateless
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import FIXED_BYTES, MAX_HEADER_BYTES, Payload, header, read_varint, varint
 from slsim.codecs.sizes import Shape
+from slsim.codecs.symbols import Symbols, of_values
 from slsim.errors import CodecError, Fault
 from slsim.registry import Component, Registry
 
@@ -210,6 +212,12 @@ class Codec(Component, ABC):
         del rows, shape, rngs
         return None
 
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols | None:
+        """What `content` says (see `Symbols`), for the limits that `slsim errors` shows. None: the decoded
+        values tell, which fits formats with one table of levels for the whole tensor."""
+        del content, shape
+        return None
+
     def extra_bytes(self, shape: Shape) -> int:
         """The most by which a body may exceed `body_bytes`; 0 unless the size depends on the data."""
         del shape
@@ -226,6 +234,14 @@ class Codec(Component, ABC):
         shape, flat = tuple(activations.shape), self._row_major(activations).view(-1)
         encode = self._encode_here if on_host(flat) else self._encode_there
         return encode(flat[None], shape, [rng])[0]
+
+    def encode_with(self, content_of: Callable[[Values], Content], activations: torch.Tensor) -> Payload:
+        """`encode`, with what `content_of` gives for the values (flat, finite) in place of `encode_values`:
+        for a coder that encodes by what it remembers. Raises `CodecError` as `encode` does."""
+        values: Values = self._row_major(activations).view(-1).cpu().numpy()
+        if not self.accepts_non_finite:
+            check_finite(bool(np.isfinite(values).all()), self)
+        return self.pack(content_of(values), tuple(activations.shape))
 
     def _row_major(self, activations: torch.Tensor) -> torch.Tensor:
         if str(activations.dtype) != "torch.float32":
@@ -290,6 +306,13 @@ class Codec(Component, ABC):
         parts = [self._decoded_values(*pair) for pair in zip(payloads, shapes, strict=True)]
         samples = sum(shape[0] for shape in shapes)
         return torch.from_numpy(np.concatenate(parts).reshape(samples, *shapes[0][1:]))
+
+    def symbols(self, payload: Payload) -> Symbols:
+        """What `payload` says; its header is side information. Raises `CodecError` as `decode` does."""
+        values = self._decoded_values(payload, None)
+        own = self.level_symbols(self.unpack(payload), payload.shape)
+        found = of_values(values) if own is None else contract.symbols(self, own, payload.shape)
+        return replace(found, side_bytes=found.side_bytes + payload.content_start)
 
     def unpack(self, payload: Payload, shape: Shape | None = None) -> memoryview:
         """The content of a payload, decompressed, of a length that the codec's sizes allow. Raises

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from slsim.boundary import shown
 from slsim.codecs.payload import MAX_HEADER_BYTES
 from slsim.codecs.sizes import Shape
+from slsim.codecs.symbols import Symbols
 from slsim.errors import CodecError
 from slsim.registry import Component, full_name
 
@@ -51,3 +52,13 @@ def values(codec: Component, given: object, shape: Shape) -> NDArray[np.float32]
         what = f"gave {given.dtype} of shape {given.shape}; float32 of shape ({count},) is due"
         raise broken(codec, "decode_values", what)
     return np.asarray(given)
+
+
+def symbols(codec: Component, given: object, shape: Shape) -> Symbols:
+    """What `level_symbols` gave. Raises `CodecError` unless it has a level for each element."""
+    if not isinstance(given, Symbols):
+        raise broken(codec, "level_symbols", f"gave {shown(given)}; Symbols are due")
+    if given.levels.dtype != np.uint8 or given.levels.shape != (math.prod(shape),):
+        what = f"gave levels {given.levels.dtype} of shape {given.levels.shape}"
+        raise broken(codec, "level_symbols", f"{what}; uint8 of shape ({math.prod(shape)},) is due")
+    return given

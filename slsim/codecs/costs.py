@@ -28,7 +28,12 @@ from slsim.recording import ACTIVATIONS, CODEC_OF, Recording, parse_shape
 
 FILE = Path(__file__).with_name("costs.toml")
 OURS = "slsim.codecs."
-SHIPPED = frozenset({"cast", "identity", "kmeans", "ms", "qsgd", "qu", "randk", "rt", "sp"})
+SHIPPED = frozenset(
+    {
+        *("cast", "dsq", "fedlite", "ics", "identity", "kmeans", "lsq", "ms", "qsgd", "qu", "randk"),
+        *("randtopk", "rt", "sl-acc", "sl-fac", "sp", "splitfc", "splitfc-drop", "tah"),
+    }
+)
 SOME_WEIGHTS = 1 << 16  # elements of a state: how many there are makes nearly no difference
 Pair = tuple[float, float]  # encoding, decoding
 Lines = NDArray[np.float64]  # [2, 2]: of encoding and of decoding, seconds a part and an element
@@ -130,7 +135,7 @@ def _each(seconds: Pair, elements: int) -> Pair:
 
 
 def _name(codec: Codec) -> str:
-    return type(codec).__module__.removeprefix(OURS)
+    return type(codec).__module__.removeprefix(OURS).replace("_", "-")
 
 
 # The table.
@@ -171,6 +176,19 @@ def _from_table(codec: Codec, shape: Shape, sparse: bool) -> Pair:
     return encode, decode
 
 
+def around(name: str, shape: Shape, inner: Codec, inner_shape: Shape) -> Pair:
+    """Seconds of the core of reference for a tensor of `shape` of which a codec hands `inner_shape` on to
+    another, `inner`: those of what it does itself, called `name` in the table, and those of `inner`."""
+    own = (_lines(name, {}, sparse=False) @ (1, math.prod(shape))).tolist()
+    cost, elements = cost_of(inner, inner_shape, sparse=False), math.prod(inner_shape)
+    others = cost.core_s or (0.0, 0.0)
+    encode, decode = (
+        mine + elements * (each + stage)
+        for mine, each, stage in zip(own, others, cost.lossless_s, strict=True)
+    )
+    return encode, decode
+
+
 def parts_of(codec: Codec, shape: Shape) -> int:
     """How many loops over a part of the tensor a codec runs: one, or with a scope one a sample."""
     return shape[0] if getattr(codec, "scope", "tensor") != "tensor" and shape else 1
@@ -203,7 +221,9 @@ def _at(points: list[tuple[Any, Lines]], value: Any) -> Lines:
     last in the direction of the last two."""
     if isinstance(value, (str, bool)) or value is None:
         return next((lines for key, lines in points if key == value), points[0][1])
-    ordered = sorted(points, key=lambda point: float(point[0]))
+    ordered = sorted((point for point in points if point[0] is not None), key=lambda point: float(point[0]))
+    if len(ordered) == 1:
+        return ordered[0][1]
     above = next((place for place, (key, _) in enumerate(ordered) if key >= value), len(ordered) - 1)
     (low, before), (high, after) = ordered[max(above - 1, 0)], ordered[max(above, 1)]
     found: Lines = np.maximum(before + (after - before) * (value - low) / (high - low), 0.0)

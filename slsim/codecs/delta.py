@@ -87,6 +87,11 @@ class Delta(Codec):
         """Bytes of a mini-batch that is new, and of one that is remembered."""
         return 4 * math.prod(shape), self.codec.side_bytes + self.codec.body_bytes(shape)
 
+    def core_seconds(self, shape: Shape) -> tuple[float, float]:
+        from slsim.codecs.costs import around
+
+        return around("change", shape, self.codec, shape)
+
     def size_formula(self, shape: Shape) -> str:
         return f"{self.codec.size_formula(shape)}, or 4·d for new samples"
 

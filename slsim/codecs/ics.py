@@ -138,8 +138,11 @@ class _Importance:
         self._clients += 1
         return self._clients - 1
 
-    def vector(self, channels: int) -> Values:
-        """The mean over the classes that were seen, [channels]."""
+    def vector(self, client: int, channels: int) -> Values:
+        """The mean over the classes that were seen, [channels], before a round of the client. What the round
+        before brought is taken in when it is over: when a client comes again."""
+        if client in self._waiting:
+            self._fold()
         if not self.by_class:
             return np.zeros(channels, np.float32)
         rows = np.stack([self.by_class[number] for number in sorted(self.by_class)])
@@ -147,9 +150,7 @@ class _Importance:
         return mean
 
     def add(self, client: int, labels: NDArray[np.int64], means: Values) -> None:
-        """Take in a mini-batch, [samples, channels], when the round is over: when a client comes again."""
-        if client in self._waiting:
-            self._fold()
+        """Take in a mini-batch, [samples, channels], when the round is over."""
         self._waiting[client] = (labels, means)
 
     def _fold(self) -> None:
@@ -246,7 +247,7 @@ class _ICSCoder(Coder):
             return None
         shape = tuple(gradient.shape)
         means: Values = gradient.reshape(_layout(shape)).mean(dim=2).numpy()
-        told = self._shared.vector(_layout(shape)[1])
+        told = self._shared.vector(self._number, _layout(shape)[1])
         self._shared.add(self._number, sent.labels.numpy(), means)
         self._importance = told
         return Identity().encode(torch.from_numpy(told))

@@ -12,6 +12,7 @@ from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
+from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked
 
 
 class KMeans(Codec):
@@ -38,24 +39,12 @@ class KMeans(Codec):
         low, high = kernels.extent(values) if values.size else (np.float32(0), np.float32(0))
         check_finite(bool(np.isfinite([low, high]).all()), self)
         centroids = np.linspace(float(low), float(high), 1 << self.bits).astype(np.float32)
-        for _ in range(self.iterations):
-            sums, counts = np.zeros(centroids.size), np.zeros(centroids.size, np.int64)
-            for chunk in chunks(values.size):
-                nearest = self._nearest(values[chunk], centroids)
-                sums += np.bincount(nearest, values[chunk], centroids.size)
-                counts += np.bincount(nearest, minlength=centroids.size)
-            centroids = np.where(counts > 0, sums / np.maximum(counts, 1), centroids).astype(np.float32)
+        centroids = lloyd(values, centroids, self.iterations)
         codes = np.zeros(values.size + 8, np.uint8)  # the packing rounds up to eight codes
         for chunk in chunks(values.size):
-            codes[chunk] = self._nearest(values[chunk], centroids)
+            codes[chunk] = nearest(values[chunk], centroids)
         packed = kernels.pack_codes(codes, values.size, self.bits)
         return centroids.astype("<f4").tobytes() + packed.tobytes()
-
-    @staticmethod
-    def _nearest(values: Values, centroids: Values) -> NDArray[np.intp]:
-        """The nearest centroid of each value; the centroids are ascending."""
-        middles = (centroids[1:].astype(np.float64) + centroids[:-1]) / 2
-        return np.searchsorted(middles.astype(np.float32), values, side="right")
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
         centroids = np.frombuffer(content, "<f4", 1 << self.bits).astype(np.float32)
@@ -64,6 +53,11 @@ class KMeans(Codec):
         codes = np.frombuffer(content, np.uint8, offset=4 * centroids.size)
         kernels.unpack_table(codes, centroids, self.bits, out)
         return out
+
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols:
+        centroids = 4 * (1 << self.bits)
+        codes = np.frombuffer(content, np.uint8, offset=centroids)
+        return Symbols(unpacked(codes, math.prod(shape), self.bits), NO_FLOATS, centroids)
 
     def body_bytes(self, shape: Shape) -> int:
         return 4 * (1 << self.bits) + packed_bytes(math.prod(shape), self.bits)
@@ -80,3 +74,21 @@ class KMeans(Codec):
     def bytes_touched(self) -> tuple[float, float]:
         written = self.bits / 8
         return 4 + 8 * (self.iterations + 1) + written, 4 + written  # the range, each iteration, the codes
+
+
+def lloyd(values: Values, centroids: Values, iterations: int) -> Values:
+    """The centroids, ascending, after so many of Lloyd's iterations; one without values stays where it is."""
+    for _ in range(iterations):
+        sums, counts = np.zeros(centroids.size), np.zeros(centroids.size, np.int64)
+        for chunk in chunks(values.size):
+            places = nearest(values[chunk], centroids)
+            sums += np.bincount(places, values[chunk], centroids.size)
+            counts += np.bincount(places, minlength=centroids.size)
+        centroids = np.where(counts > 0, sums / np.maximum(counts, 1), centroids).astype(np.float32)
+    return centroids
+
+
+def nearest(values: Values, centroids: Values) -> NDArray[np.intp]:
+    """The nearest centroid of each value; the centroids are ascending."""
+    middles = (centroids[1:].astype(np.float64) + centroids[:-1]) / 2
+    return np.searchsorted(middles.astype(np.float32), values, side="right")

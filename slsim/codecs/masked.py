@@ -73,6 +73,11 @@ class Masked(Codec):
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         return self.codec.segments(shape, num_bytes)
 
+    def core_seconds(self, shape: Shape) -> tuple[float, float]:
+        from slsim.codecs.costs import around
+
+        return around("gather", shape, self.codec, shape)
+
     def size_formula(self, shape: Shape) -> str:
         return self.codec.size_formula(shape)
 
@@ -98,6 +103,11 @@ class MaskedBy(Codec):
 
     def num_kept(self, shape: Shape) -> tuple[int, int, int]:
         return self.by.num_kept(shape)
+
+    def core_seconds(self, shape: Shape) -> tuple[float, float]:
+        from slsim.codecs.costs import around
+
+        return around("gather", shape, self.inner, (self.num_kept(shape)[1],))
 
     def body_bytes(self, shape: Shape) -> int:
         return self.inner.num_bytes((self.num_kept(shape)[1],)) - len(header((self.num_kept(shape)[1],), 0))

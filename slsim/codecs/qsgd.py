@@ -13,6 +13,7 @@ from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import CHUNK, Shape, chunks, packed_bytes
+from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked
 from slsim.errors import CodecError
 
 
@@ -70,6 +71,11 @@ class QSGD(Codec):
             decoded = steps * own.astype(np.float64)[:, None] / self._levels
             out[chunk] = decoded.ravel()[: chunk.stop - chunk.start]
         return out
+
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols:
+        norms = 4 * self._num_buckets(shape)
+        codes = np.frombuffer(content, np.uint8, offset=norms)
+        return Symbols(unpacked(codes, math.prod(shape), self.bits), NO_FLOATS, norms)
 
     def _chunks(self, num_elements: int) -> Iterator[slice]:
         """Slices of whole buckets, few enough that temporaries stay small."""

@@ -14,6 +14,7 @@ from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Rng, Values, check_finite
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
+from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class QU(Codec):
             for sample, grid in enumerate(out.reshape(self._grid(shape))):
                 grid[:] = levels[owner[sample % len(owner)], grid.astype(np.intp)]
         return out
+
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols:
+        ranges = self._num_ranges(shape) * RANGE_BYTES
+        codes = np.frombuffer(content, np.uint8, offset=ranges)
+        return Symbols(unpacked(codes, math.prod(shape), self.bits), NO_FLOATS, ranges)
 
     @property
     def _top(self) -> int:

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from slsim.codecs.sizes import Shape
 
 if TYPE_CHECKING:
-    from slsim.codecs.base import Codec
+    import torch
+
+    from slsim.codecs.base import Codec, Rng
+    from slsim.codecs.coder import Crossing
+    from slsim.codecs.payload import Payload
 
 Clock = Callable[[], float]  # seconds
 CPU_TIME: Clock = time.process_time  # what this process used of a core; others' work does not count
@@ -66,8 +70,10 @@ def encode_and_decode(
     repeats: int,
     clock: Clock = CPU_TIME,
     seconds: float = math.inf,
+    beside: Codec | None = None,
 ) -> tuple[float, float]:
-    """Median seconds of one message each way, on one thread. Random codecs draw as in training."""
+    """Median seconds of one message each way, on one thread. Random codecs draw as in training; coders that
+    remember samples have seen these before, and `beside` is the codec of the other direction."""
     import torch
 
     tensor = torch.from_numpy(values)
@@ -75,11 +81,40 @@ def encode_and_decode(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        payload = codec.encode(tensor, rng)
-        encode_s = median_of(lambda: codec.encode(tensor, rng), repeats, clock, seconds)
-        return encode_s, median_of(lambda: codec.decode(payload, values.shape), repeats, clock, seconds)
+        if codec.is_stateless:
+            payload = codec.encode(tensor, rng)
+            encode_s = median_of(lambda: codec.encode(tensor, rng), repeats, clock, seconds)
+            return encode_s, median_of(lambda: codec.decode(payload, values.shape), repeats, clock, seconds)
+        given = _crossed(beside, tensor) if beside is not None else None
+        return _by_coders(codec, tensor, rng, given, lambda call: median_of(call, repeats, clock, seconds))
     finally:
         torch.set_num_threads(threads)
+
+
+def _by_coders(
+    codec: Codec,
+    tensor: torch.Tensor,
+    rng: Rng,
+    given: Crossing | None,
+    timed: Callable[[Callable[[], object]], float],
+) -> tuple[float, float]:
+    """`encode_and_decode` by the two ends of a link."""
+    sender, receiver, shape = codec.coder(), codec.coder(), tuple(tensor.shape)
+    samples = np.arange(shape[0] if shape else 1)
+
+    def encode() -> Payload:
+        return sender.encode(tensor, rng, samples=samples, given=given)
+
+    receiver.decode(encode(), shape, samples=samples, given=given)
+    payload = encode()
+    return timed(encode), timed(lambda: receiver.decode(payload, shape, samples=samples, given=given))
+
+
+def _crossed(codec: Codec, tensor: torch.Tensor) -> Crossing:
+    from slsim.codecs.coder import Crossing
+
+    payload = codec.encode(tensor)
+    return Crossing(payload, codec.decode(payload), tensor, kept=codec.kept(payload))
 
 
 @dataclass(frozen=True, slots=True)

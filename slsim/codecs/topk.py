@@ -17,6 +17,7 @@ from slsim.codecs.coder import Mask
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Scope, Shape, kept_elements, packed_bytes, parts
+from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -78,17 +79,23 @@ class TopK(Codec):
         """The elements that the mask does not give the code 0."""
         count, size = parts(payload.shape, self.scope)
         mask_bytes = packed_bytes(size, self.mask_bits)
-        body = np.frombuffer(self.unpack(payload), np.uint8)[: count * mask_bytes]
-        sent = np.append(np.float32(0), np.ones((1 << self.mask_bits) - 1, np.float32))
-        codes = np.empty((count, size), np.float32)
-        for mask, own in zip(body.reshape(count, mask_bytes), codes, strict=True):
-            kernels.unpack_table(mask, sent, self.mask_bits, own)
-        return (codes > 0).reshape(payload.shape)
+        masks = np.frombuffer(self.unpack(payload), np.uint8)[: count * mask_bytes]
+        codes = [unpacked(mask, size, self.mask_bits) for mask in masks.reshape(count, mask_bytes)]
+        return (np.array(codes, np.uint8) > 0).reshape(payload.shape)
 
     def num_kept(self, shape: Shape) -> tuple[int, int, int]:
         count, size = parts(shape, self.scope)
         k = count * kept_elements(self.sparsity, size)
         return k, k, k if self.mask_bits == 1 else math.prod(shape)
+
+    def level_symbols(self, content: memoryview, shape: Shape) -> Symbols:
+        parts_sent = list(self._parts(content, shape, np.empty(math.prod(shape), np.float32)))
+        levels = [unpacked(mask, out.size, self.mask_bits) for mask, _, out in parts_sent]
+        kept = [floats for _, floats, _ in parts_sent]
+        beside = len(content) - sum(mask.size + 4 * floats.size for mask, floats, _ in parts_sent)
+        if not parts_sent:
+            return Symbols(np.zeros(0, np.uint8), NO_FLOATS, beside)
+        return Symbols(np.concatenate(levels), np.concatenate(kept), beside)
 
     def body_bytes(self, shape: Shape) -> int:
         count, size = parts(shape, self.scope)

@@ -45,6 +45,11 @@ class Images:
         """Whether training images are changed."""
         return self._augment is not None
 
+    @property
+    def raw_sample_bytes(self) -> int:
+        """Bytes of one training sample as the data set holds it."""
+        return int(self._data.x_train[:1].nbytes)
+
     def training(
         self, parts: Sequence[NDArray[np.int64]], rngs: Sequence[np.random.Generator]
     ) -> torch.Tensor:

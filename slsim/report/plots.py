@@ -111,6 +111,14 @@ class Plots:
         """
         return self._draw("errors_over_ratio", width)
 
+    def rates(self, width: str | None = None) -> Figure:
+        """Draw the bits an element that codecs send over the distortion that they cause, beside limits, of
+        `slsim errors`.
+
+        >>> study.plot.rates()  # doctest: +SKIP
+        """
+        return self._draw("rate_over_distortion", width)
+
     def partition(self, width: str | None = None) -> Figure:
         """Draw which client holds which training samples, of `slsim partition`.
 

@@ -1,20 +1,17 @@
-"""Tables on the terminal: codecs' errors, components, models, leftovers."""
+"""Tables on the terminal: components, models, leftovers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 
 from slsim.errors import SlsimError
 from slsim.registry import Registry
-from slsim.report.terminal import add_row, say, table, three_figures, times
+from slsim.report.terminal import add_row, say, table, three_figures
 from slsim.units import SIZE
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Leftover(Protocol):
@@ -38,25 +35,6 @@ def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
     for one, size in zip(leftovers, sizes, strict=True):
         console.print(f"{size:>{width}}  {one.path}: {one.why}", soft_wrap=True, highlight=False)
     say(console, f"{len(leftovers)} in all, {SIZE.pretty(sum(one.num_bytes for one in leftovers))}")
-
-
-def print_errors(console: Console, errors: pd.DataFrame, beaten: Sequence[str]) -> None:
-    """Each codec's relative error and compression ratio, nominal and with zstd; where QU beats MS."""
-    shown = table("Activations of the test images")
-    shown.add_column("codec", overflow="fold")
-    for heading in ("relative\nl2 error", "bytes", "ratio", "bytes\nwith zstd", "ratio\nwith zstd"):
-        shown.add_column(heading, justify="right")
-    compressed = errors[errors["lossless"]].set_index("codec")
-    for _, row in errors[~errors["lossless"]].iterrows():
-        sizes = (
-            cell
-            for one in (row, compressed.loc[row["codec"]])
-            for cell in (SIZE.pretty(one["bytes"]), times(one["compression_ratio"]))
-        )
-        add_row(shown, row["codec"], f"{row['relative_error']:.3f}", *sizes)
-    console.print(shown)
-    for line in beaten or ["QU beats MS nowhere"]:
-        say(console, line)
 
 
 def print_components(console: Console, kind: str, registry: Registry[Any]) -> None:

@@ -14,15 +14,18 @@ INNER = "codec"  # the parameter that is a codec within another
 _NAMES = {  # as the field writes them, where that is not the name itself
     "c3": "C3",
     "delta": "AQ-SGD",
+    "dsq": "DSQ",
     "fedlite": "FedLite",
     "ics": "ICS",
     "kmeans": "k-means",
+    "lsq": "LSQ",
     "ms": "MS",
     "qsgd": "QSGD",
     "qu": "QU",
     "randk": "rand-k",
     "randtopk": "RandTopk",
     "rt": "RT",
+    "sl-acc": "SL-ACC",
     "sl-fac": "SL-FAC",
     "sp": "SP",
     "splitfc": "SplitFC",
@@ -90,15 +93,9 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }
-UNTOLD = (  # numbers that a title does not tell where they are as by default
-    "bucket_size",
-    "groups",
-    "high_bits",
-    "high_share",
-    "iterations",
-    "low_bits",
-    "max_bits",
-    "min_bits",
-    "tile",
+# Numbers, and yes or no, that a title does not tell where they are as by default.
+UNTOLD = (
+    *("bucket_size", "groups", "high_bits", "high_share", "history", "iterations", "learning_rate"),
+    *("least_bits", "low_bits", "max_bits", "min_bits", "most_bits", "signed", "tile"),
 )
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

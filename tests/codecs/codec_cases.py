@@ -31,6 +31,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "bits": (1, 2, 3, 4, 5, 8),
     "qsgd.bits": (2, 3, 8),
     "alpha": (0.0, 1.0),
+    "dsq.alpha": (0.0001, 0.5),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
     "subvectors": (1, 3, 7),
@@ -45,6 +46,12 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "min_bits": (1, 8),
     "max_bits": (2, 5),
     "splitfc.bits": (0.001, 1.5, 32.0),
+    "learning_rate": (0.0, 0.1),
+    "sl-acc.groups": (1, 2, 16),
+    "history": (0.0, 0.9),
+    "least_bits": (1, 5, 8),
+    "most_bits": (2, 5),
+    "signed": (False, True),
     "codec": ("cast", {"name": "qu", "bits": 8}, {"name": "qu", "scope": "sample"}),
 }
 LOSSLESS = {"lossless", "zstd_level"}
@@ -57,6 +64,7 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     "qu": [
         {"rounding": "stochastic", "scope": scope, "bits": 5} for scope in ("tensor", "sample", "channel")
     ],
+    "lsq": [{"bits": 2, "signed": True}],
     "rt": [{"scope": "sample", "sparsity": 0.5, "alpha": 0.5}],
     "randk": [{"scope": "sample", "sparsity": 0.5}],
     "fedlite": [{"subvectors": 4, "groups": 3, "centroids": 5}],

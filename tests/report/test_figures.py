@@ -249,3 +249,41 @@ def test_a_folder_with_errors_alone_has_their_figure_and_one_without_tables_is_t
     point = {"series": "QU", "codec": "qu 3", "bytes": 10, "compression_ratio": 10.0, "relative_error": 0.2}
     folder.save_table("errors", pd.DataFrame([{**point, "lossless": False}, {**point, "lossless": True}]))
     assert draw(folder) == ["errors_over_ratio.png", "errors_over_ratio.svg"]
+    with pytest.raises(StudyError, match="an older one, without limits; `slsim errors SCENARIO` writes it"):
+        draw(folder, only=["rate_over_distortion"])
+
+
+def limits(codec: str, series: str, stage: str, distortion: float, bits: float) -> dict[str, Any]:
+    """A row of `errors.csv`."""
+    return {
+        **{"series": series, "codec": codec, "stage": stage, "lossless": stage != "none"},
+        **{"bytes": 10, "compression_ratio": 32 / bits, "relative_error": distortion**0.5},
+        **{"distortion": distortion, "bits_per_element": bits, "gaussian_bits": 1.0},
+        **{"entropy_bits": 0.8 * bits, "context_entropy_bits": 0.5 * bits},
+        **{"bytes_per_sample": 1.0, "times_raw_data": 1.0},
+    }
+
+
+def test_rates_are_drawn_over_distortions_with_what_would_be_enough(tmp_path: Path) -> None:
+    rows = [
+        limits("qu 2", "QU", "none", 0.2, 2.0),
+        limits("qu 2", "QU", "zstd", 0.2, 1.0),
+        limits("qu 2", "QU", "context", 0.2, 0.7),
+        limits("identity", "identity", "none", 0.0, 32.0),
+    ]
+    folder = StudyFolder.of(tmp_path)
+    folder.save_table("errors", pd.DataFrame(rows))
+    draw(folder)
+    for name in ("rate_over_distortion", "errors_over_ratio"):
+        svg = text_of(folder, name)
+        assert all(word in svg for word in ("QU", "with zstd", "with context"))
+        assert "identity" not in svg  # which changes nothing
+    assert "enough for any source" in text_of(folder, "rate_over_distortion")
+
+
+def test_where_no_codec_changed_anything_there_is_no_rate_over_distortion(tmp_path: Path) -> None:
+    folder = StudyFolder.of(tmp_path)
+    folder.save_table("errors", pd.DataFrame([limits("identity", "identity", "none", 0.0, 32.0)]))
+    draw(folder)
+    assert "no codec changed anything" in text_of(folder, "rate_over_distortion")
+    assert "identity" in text_of(folder, "errors_over_ratio")

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import tomli_w
 
+from slsim import codecs
 from slsim.errors import ScenarioError
 from slsim.scenario import Augmentation, Partition, Plan, Scenario, load, override, plan
 from slsim.scenario.schema import json_schema
@@ -279,7 +280,8 @@ def test_four_faults_give_four_lines_with_paths() -> None:
     found = {fault.path: fault.message for fault in error.value.faults}
     assert 'did you mean "uplink"? allowed: uplink, downlink, latency, sharing' in found["network.uplnk"]
     assert "'100' has no unit; write for example '100 Mbps'" in found["network.downlink"]
-    assert 'did you mean "ms"? there are: cast, delta, ' in found["codec.uplink"]
+    names = ", ".join(codecs.registry.names())
+    assert f'did you mean "ms"? there are: {names}' in found["codec.uplink"]
     cuts = "there are: shallow (1), medium (2), deep (3), conv 1 to 3, or a layer from 1 to 4"
     assert cuts in found["model.cut"]
 

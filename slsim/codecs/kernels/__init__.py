@@ -5,6 +5,7 @@
     marks      position masks of one bit, and the random exchange of `rt`
     levels     the masks of `ms`, the codes of `qu`
     tables     packed codes → values
+    contexts   how often levels occur beside which neighbours
     bands      spectra in two bands
     clusters   k-means of vectors
     columns    the moments of columns
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from slsim.codecs.kernels.bands import Bands, quantize_bands, restore_bands, split_bands
     from slsim.codecs.kernels.clusters import cluster
     from slsim.codecs.kernels.columns import Moments, column_moments
+    from slsim.codecs.kernels.contexts import count_contexts
     from slsim.codecs.kernels.levels import (
         apply_signs,
         collect_signs,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from slsim.codecs.kernels.tiles import Tiles, entropies, quantize_tiles, restore_tiles
 
 _HOMES = {
+    "contexts": ("count_contexts",),
     "bands": ("Bands", "quantize_bands", "restore_bands", "split_bands"),
     "clusters": ("cluster",),
     "columns": ("Moments", "column_moments"),
@@ -68,6 +71,7 @@ __all__ = [
     "cluster",
     "collect_signs",
     "column_moments",
+    "count_contexts",
     "distinct_flags",
     "entropies",
     "exchange",

@@ -15,6 +15,7 @@ from slsim.report.figures import curves, errors, frontier, gantt, measurements, 
 from slsim.report.figures.data import ALONG, OF, Of, Over, over_seeds
 from slsim.report.figures.page import in_print
 from slsim.report.swept import swept_in
+from slsim.saved import LIMITS
 from slsim.units import nearest
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ def _errors(tables: Tables) -> dict[str, Draw]:
     return {"errors_over_ratio": printed(errors.errors, tables("errors"))}
 
 
+def _rates(tables: Tables) -> dict[str, Draw]:
+    table = tables("errors")
+    return {"rate_over_distortion": printed(errors.rates, table)} if set(LIMITS) <= set(table) else {}
+
+
 def _partition(tables: Tables) -> dict[str, Draw]:
     return {"partition": printed(partition.partition, tables("partition"))}
 
@@ -166,8 +172,10 @@ HOW = {  # how a table comes about
 AGAIN = "running its scenario, or its replay, again writes it"
 SWEEP = '`slsim replay STUDY --set network.uplink="1 Mbps .. 1 Gbps / 20"`'
 _OLD = "curves.csv is an older one and lacks a column; `slsim replay` writes it again"
+_NO_LIMITS = "errors.csv is an older one, without limits; `slsim errors SCENARIO` writes it again"
 KINDS: tuple[Kind, ...] = (
     Kind("errors_over_ratio", ("errors",), _errors),
+    Kind("rate_over_distortion", ("errors",), _rates, _NO_LIMITS),
     Kind("partition", ("partition",), _partition),
     Kind("average_round", ("breakdown",), _rounds),
     Kind("gantt", ("round",), _gantt, "no round was played"),
