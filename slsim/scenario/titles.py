@@ -85,7 +85,6 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
     "centroids": lambda value: f"L {value:g}",
     "channels": lambda value: _counted(value, "channel"),
     "energy": lambda value: f"{percent(value)} energy",
-    "groups": lambda value: f"R {value:g}",
     "rate": percent,
     "ratio": lambda value: f"{value:g}×",
     "reduction": lambda value: f"R {value:g}",
@@ -96,6 +95,6 @@ _PARAMETERS: dict[str, Callable[[float], str]] = {
 # Numbers, and yes or no, that a title does not tell where they are as by default.
 UNTOLD = (
     *("bucket_size", "groups", "high_bits", "high_share", "history", "iterations", "learning_rate"),
-    *("least_bits", "low_bits", "max_bits", "min_bits", "most_bits", "signed", "tile"),
+    *("least_bits", "low_bits", "most_bits", "signed", "tile"),
 )
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")
