@@ -21,7 +21,7 @@ import torch
 from slsim.circumstances import processor_name
 from slsim.codecs import Codec, create, lossless
 from slsim.codecs.costs import FILE, parts_of
-from slsim.codecs.lossless import Segment
+from slsim.codecs.lossless import Segment, Stage, Zstd
 from slsim.codecs.timing import activations, encode_and_decode, median_of, reference_loop
 
 SHAPES = ((10, 8, 7, 7), (10, 32, 7, 7), (10, 64, 16, 16), (10, 64, 32, 32))
@@ -96,16 +96,22 @@ def both_ways(codec: Codec, sparse: bool, beside: Codec | None) -> dict[str, lis
     }
 
 
+def stage_times(
+    stage: Stage, content: bytes, segments: list[Segment], repeats: int = REPEATS
+) -> tuple[float, float]:
+    """Seconds that a lossless stage takes to compress `content` and to decompress it."""
+    frames = memoryview(lossless.compress(content, segments, stage))
+    encode = median_of(lambda: lossless.compress(content, segments, stage), repeats)
+    decode = median_of(lambda: lossless.decompress(frames, segments, stage), repeats)
+    return encode, decode
+
+
 def zstd(contents: list[tuple[bytes, list[Segment]]], level: int) -> dict[str, list[float]]:
     """The same of the lossless stage, a part being a segment, and a byte in place of an element."""
-    points = []
+    stage, points = Zstd(level), []
     for content, segments in contents:
-        frames = lossless.compress(content, segments, level)
         repeats = 3 if level > 9 else REPEATS
-        encode = median_of(lambda c=content, s=segments: lossless.compress(c, s, level), repeats)  # type: ignore[misc]
-        view = memoryview(frames)
-        decode = median_of(lambda v=view, s=segments: lossless.decompress(v, s), repeats)  # type: ignore[misc]
-        points.append((len(segments), len(content), encode, decode))
+        points.append((len(segments), len(content), *stage_times(stage, content, segments, repeats)))
     return {
         "encode": line(fitted([(p, d, e) for p, d, e, _ in points])),
         "decode": line(fitted([(p, d, t) for p, d, _, t in points])),

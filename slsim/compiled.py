@@ -20,16 +20,26 @@ import numba
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
-def compiled(*, fastmath: bool | Collection[str] = False) -> Callable[[AnyFunction], AnyFunction]:
+def compiled(
+    *, fastmath: bool | Collection[str] = False, bare: bool = False
+) -> Callable[[AnyFunction], AnyFunction]:
     """Return a decorator that compiles a function at its first call, or loads it from disk.
 
     The function runs without the GIL, on one thread, without checks of bounds; a division by 0 gives what
     IEEE 754 says. `fastmath` has the LLVM flags that permit inexact arithmetic, such as `{"contract"}`.
+    A `bare` function is compiled into its callers and counts no references to the arrays that it is given, so
+    it must make none, and all that it calls must be bare: for small functions that take arrays and are called
+    for each element, of which counting would be most of the work.
     """
 
     def decorate(function: AnyFunction) -> AnyFunction:
         flags = fastmath if isinstance(fastmath, bool) else set(fastmath)
-        kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=flags)(function)
+        options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": flags}
+        if (
+            bare
+        ):  # numba has no public way to say that references need no counting; an unknown word it refuses
+            options |= {"forceinline": True, "_nrt": False}
+        kernel: Any = numba.njit(**options)(function)
         if kernel is not function:  # as it is where NUMBA_DISABLE_JIT is set
             # numba has no public way to say what else a kernel is made of; a test notices if this one ends.
             kept = kernel._cache._cache_file

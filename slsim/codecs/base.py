@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from slsim.boundary import is_outside
 from slsim.codecs import contract, lossless
 from slsim.codecs.coder import Coder, Mask, Stateless
-from slsim.codecs.lossless import Segment
+from slsim.codecs.lossless import Segment, Stage
 from slsim.codecs.payload import FIXED_BYTES, MAX_HEADER_BYTES, Payload, header, read_varint, varint
 from slsim.codecs.sizes import Shape
 from slsim.codecs.symbols import Symbols, of_values
@@ -37,7 +37,6 @@ Values: TypeAlias = NDArray[np.float32]
 Content: TypeAlias = "bytes | memoryview"  # of single bytes
 Rng: TypeAlias = np.random.Generator | None
 
-ZSTD_LEVEL = 1
 MOST_SIDE_BYTES = MAX_HEADER_BYTES - FIXED_BYTES
 
 
@@ -52,7 +51,7 @@ class Codec(Component, ABC):
 
     A payload's content is `side_bytes` of side information, which count as header, and a body of exactly
     `body_bytes(shape)`, the nominal size, plus at most `extra_bytes(shape)` that only some data need. With
-    `lossless = "zstd"` the content travels compressed, and decodes to the same tensor bit by bit.
+    `lossless` the content travels compressed, and decodes to the same tensor bit by bit.
 
     A subclass writes the three abstract methods. They see flat float32 arrays in row-major order, which a
     third party's codec cannot write to, and may trust them: dtype, finiteness and lengths are checked here.
@@ -83,8 +82,9 @@ class Codec(Component, ABC):
     learns_from: ClassVar[Literal["loss", "true logits"]] = "loss"
     remembers_samples: ClassVar[bool] = False
 
-    lossless: Literal["zstd"] | None = Field(
-        None, description="A lossless stage behind the codec: zstd, or nothing."
+    lossless: Literal["zstd", "context"] | None = Field(
+        None,
+        description="A lossless stage behind the codec: zstd, adaptive coding in context, or nothing.",
     )
     zstd_level: int | None = Field(
         None, strict=True, ge=1, le=19, description="The level of zstd, which is 1 where this is left out."
@@ -101,7 +101,7 @@ class Codec(Component, ABC):
 
     @model_validator(mode="after")
     def _level_needs_zstd(self) -> Codec:
-        if self.zstd_level is not None and self.lossless is None:
+        if self.zstd_level is not None and self.lossless != "zstd":
             raise ValueError('zstd_level is set, but lossless is not "zstd"')
         return self
 
@@ -224,7 +224,8 @@ class Codec(Component, ABC):
         return 0
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        """How the lossless stage cuts a content of `num_bytes`, in order; one segment when all is alike."""
+        """How the lossless stage cuts a content of `num_bytes`, in order; one segment when all is alike. The
+        stage "context" gains by what a `Segment` says of its items."""
         del shape
         return [Segment(num_bytes)]
 
@@ -356,15 +357,19 @@ class Codec(Component, ABC):
 
     def _compress(self, content: Content, shape: Shape, extra: int) -> bytes:
         segments = self.segments(shape, len(content))
-        frames = lossless.compress(content, segments, self.zstd_level or ZSTD_LEVEL)
-        return varint(extra) + frames
+        return varint(extra) + lossless.compress(content, segments, self._stage)
 
     def _decompress(self, data: memoryview, shape: Shape, nominal: int) -> tuple[memoryview, int]:
         extra, start = read_varint(data, 0, len(data))
         if extra > self._most_extra(shape):
             return data, extra
         segments = self.segments(shape, nominal + extra)
-        return memoryview(lossless.decompress(data[start:], segments)), extra
+        return memoryview(lossless.decompress(data[start:], segments, self._stage)), extra
+
+    @property
+    def _stage(self) -> Stage:
+        assert self.lossless
+        return lossless.stage(self.lossless, self.zstd_level)
 
     @cached_property
     def fingerprint(self) -> int:

@@ -70,8 +70,8 @@ class Cast(Codec):
         return f"{WIDTHS[self.dtype]}·d"
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        del shape
-        return [Segment(num_bytes, WIDTHS[self.dtype])]
+        del num_bytes
+        return [Segment.of_items(shape, WIDTHS[self.dtype])]
 
     def bytes_touched(self) -> tuple[float, float]:
         return 4.0 + WIDTHS[self.dtype], 4.0 + WIDTHS[self.dtype]  # one read, one write

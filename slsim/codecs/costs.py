@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.codecs import timing
-from slsim.codecs.base import ZSTD_LEVEL, Codec, registry
-from slsim.codecs.lossless import Segment
+from slsim.codecs.base import Codec, registry
+from slsim.codecs.lossless import ZSTD_LEVEL, Segment
 from slsim.codecs.sizes import Shape
 from slsim.codecs.timing import CPU_TIME, Clock
 from slsim.errors import CodecError, SlsimError

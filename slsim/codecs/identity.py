@@ -39,5 +39,5 @@ class Identity(Codec):
         return "4·d"
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        del shape
-        return [Segment(num_bytes, width=4)]
+        del num_bytes
+        return [Segment.of_items(shape, 4)]

@@ -67,9 +67,9 @@ class KMeans(Codec):
         return f"ceil({self.bits}·d / 8) + {4 * (1 << self.bits):,}"
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        del shape
-        centroids = 4 * (1 << self.bits)
-        return [Segment(centroids, width=4), Segment(num_bytes - centroids)]
+        del num_bytes
+        centroids = Segment(4 * (1 << self.bits), width=4)
+        return [centroids, Segment.of_codes(shape, self.bits)]
 
     def bytes_touched(self) -> tuple[float, float]:
         written = self.bits / 8

@@ -103,8 +103,9 @@ class QSGD(Codec):
         return f"ceil({self.bits}·d / 8) + 4·{self._num_buckets(shape):,}"
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        norms = 4 * self._num_buckets(shape)
-        return [Segment(norms, width=4), Segment(num_bytes - norms)]
+        del num_bytes
+        norms = Segment(4 * self._num_buckets(shape), width=4)
+        return [norms, Segment.of_codes(shape, self.bits)]
 
     def bytes_touched(self) -> tuple[float, float]:
         written = self.bits / 8

@@ -170,8 +170,9 @@ class QU(Codec):
         return f"ceil({self.bits}·d / 8)" + (f" + {ranges:,}" if ranges else "")
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
-        ranges = self._num_ranges(shape) * RANGE_BYTES
-        return [Segment(ranges, width=4), Segment(num_bytes - ranges)]
+        del num_bytes
+        ranges = Segment(self._num_ranges(shape) * RANGE_BYTES, width=4)
+        return [ranges, Segment.of_codes(shape, self.bits)]
 
     def bytes_touched(self) -> tuple[float, float]:
         written = self.bits / 8

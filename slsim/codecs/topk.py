@@ -109,9 +109,9 @@ class TopK(Codec):
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         count, size = parts(shape, self.scope)
-        masks = count * packed_bytes(size, self.mask_bits)
+        masks = Segment.of_codes(shape, self.mask_bits, count)
         values = 4 * count * kept_elements(self.sparsity, size)
-        return [Segment(masks), Segment(values, width=4), Segment(num_bytes - masks - values)]
+        return [masks, Segment(values, width=4), Segment(num_bytes - masks.num_bytes - values)]
 
     def bytes_touched(self) -> tuple[float, float]:
         written = self.mask_bits / 8 + 4 * (1 - self.sparsity)

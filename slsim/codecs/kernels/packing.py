@@ -49,6 +49,13 @@ def pack_codes(codes: Codes, count: int, bits: int) -> Codes:
     return out
 
 
+def unpack_codes(packed: Codes, count: int, bits: int) -> Codes:
+    """The `count` codes that are packed, one a byte."""
+    codes = np.empty(-(-count // 8) * 8, np.uint8)
+    unpack_block(packed, bits, codes)
+    return codes[:count]
+
+
 @compiled()
 def pack_block(codes: Codes, count: int, bits: int, out: Codes) -> None:
     """Packs the first `count` codes into `out`. Overwrites the codes up to the next multiple of 8."""
