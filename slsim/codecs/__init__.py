@@ -76,9 +76,9 @@ __all__ = [
 _HOMES = {
     "cast": ("Cast",),
     "delta": ("Delta",),
-    "ics": ("ICS",),
-    "fedlite": ("FedLite",),
     "dsq": ("DSQ",),
+    "fedlite": ("FedLite",),
+    "ics": ("ICS",),
     "identity": ("Identity",),
     "kmeans": ("KMeans",),
     "lsq": ("LSQ",),

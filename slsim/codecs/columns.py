@@ -137,6 +137,10 @@ class Columns(Codec):
         cut = self.cut(shape)
         return packed_bytes(cut.features, 1) + self.columns_bytes(cut)
 
+    def bytes_touched(self) -> tuple[float, float]:
+        kept = 1 / self.reduction
+        return 8 + 16 * kept, 4 + 8 * kept  # moments, and the kept columns; zeros, and these
+
     def size_formula(self, shape: Shape) -> str:
         return f"ceil(d/n / 8) + {self.columns_bytes(self.cut(shape)):,}"
 

@@ -135,6 +135,9 @@ class FedLite(Codec):
         codes = f"{self._bits}·{each}" if whole else f"{self._bits}·{cut.samples}·ceil(d/n / {cut.width})"
         return f"ceil({codes} / 8) + {self._codebook_bytes(cut):,}"
 
+    def bytes_touched(self) -> tuple[float, float]:
+        return 4.0 * (self.centroids + 2 * self.iterations + 1), 4.0  # the start, each iteration, the codes
+
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         codebooks = self._codebook_bytes(self._cut(shape))
         return [Segment(codebooks, width=4), Segment(num_bytes - codebooks)]

@@ -38,25 +38,25 @@ class SLFAC(Codec):
     is the shortest beginning that has the share `energy` of the energy. Each band is quantized evenly from
     its minimum to its maximum with 2 to 8 bits a coefficient, more the larger its energy. Body, of each map:
     the bits of both bands (1 byte), the low band's length (1 byte, or 2 or 4 of maps above 256 or 65,536
-    elements), the bands' ranges (16); then the codes: nominally `min_bits` each, at most `max_bits`.
+    elements), the bands' ranges (16); then the codes: nominally `least_bits` each, at most `most_bits`.
 
     Only the abstract and others' accounts were at hand. Chosen here: the number of bits. The band with the
-    largest mean energy has `max_bits`, and each halving of the energy costs half a bit, which gives all bands
-    the same error; rounded, and at least `min_bits`. The DCT is orthonormal, in float32. A map is what lies
-    behind the first two dimensions; of three dimensions it is 1 × n, of a matrix each sample is one, a tensor
-    of one dimension is one.
+    largest mean energy has `most_bits`, and each halving of the energy costs half a bit, which gives all
+    bands the same error; rounded, and at least `least_bits`. The DCT is orthonormal, in float32. A map is
+    what lies behind the first two dimensions; of three dimensions it is 1 × n, of a matrix each sample is
+    one, a tensor of one dimension is one.
     """
 
     energy: float = Field(
         0.9, strict=True, gt=0, le=1, description="The share of a map's energy that its low band has."
     )
-    min_bits: int = Field(2, strict=True, ge=1, le=8, description="The least number of bits a coefficient.")
-    max_bits: int = Field(8, strict=True, ge=1, le=8, description="The most bits a coefficient.")
+    least_bits: int = Field(2, strict=True, ge=1, le=8, description="The least number of bits a coefficient.")
+    most_bits: int = Field(8, strict=True, ge=1, le=8, description="The most bits a coefficient.")
 
     @model_validator(mode="after")
     def _least_and_most(self) -> SLFAC:
-        if self.min_bits > self.max_bits:
-            raise ValueError(f"min_bits is {self.min_bits}; it must be at most max_bits, {self.max_bits}")
+        if self.least_bits > self.most_bits:
+            raise ValueError(f"least_bits is {self.least_bits}, more than most_bits, {self.most_bits}")
         return self
 
     @property
@@ -103,7 +103,7 @@ class SLFAC(Codec):
         shares = np.divide(energies, largest, out=np.zeros_like(energies), where=energies > 0)
         fewer = np.full(energies.shape, np.inf)
         np.log2(shares, out=fewer, where=shares > 0)
-        bits: Bits = np.rint(self.max_bits - np.abs(fewer) / 2).clip(self.min_bits).astype(np.int64)
+        bits: Bits = np.rint(self.most_bits - np.abs(fewer) / 2).clip(self.least_bits).astype(np.int64)
         return bits
 
     def decode_values(self, content: memoryview, shape: Shape) -> Values:
@@ -129,9 +129,9 @@ class SLFAC(Codec):
         ends = np.cumsum([segment.num_bytes for segment in segments])[:-1]
         both, lengths, ranges, packed = np.split(np.frombuffer(content, np.uint8), ends)
         bits = 1 + np.stack([both >> 4, both & 15], axis=1).astype(np.int64)
-        if bits.min() < self.min_bits or bits.max() > self.max_bits:
+        if bits.min() < self.least_bits or bits.max() > self.most_bits:
             raise CodecError(
-                f"bands have {bits.min()} to {bits.max()} bits, {self.min_bits} to {self.max_bits} are "
+                f"bands have {bits.min()} to {bits.max()} bits, {self.least_bits} to {self.most_bits} are "
                 "allowed: the payload is damaged"
             )
         own_lengths = 1 + lengths.view(self._length_type(cut)).astype(np.int64)
@@ -148,7 +148,7 @@ class SLFAC(Codec):
         return "u1" if cut.size <= 1 << 8 else "<u2" if cut.size <= 1 << 16 else "<u4"
 
     def body_bytes(self, shape: Shape) -> int:
-        return self._beside(shape) + packed_bytes(math.prod(shape), self.min_bits)
+        return self._beside(shape) + packed_bytes(math.prod(shape), self.least_bits)
 
     def _beside(self, shape: Shape) -> int:
         """Bytes beside the codes."""
@@ -157,10 +157,14 @@ class SLFAC(Codec):
 
     def extra_bytes(self, shape: Shape) -> int:
         d = math.prod(shape)
-        return packed_bytes(d, self.max_bits) - packed_bytes(d, self.min_bits)
+        return packed_bytes(d, self.most_bits) - packed_bytes(d, self.least_bits)
 
     def size_formula(self, shape: Shape) -> str:
-        return f"ceil({self.min_bits}·d / 8) + {self._beside(shape):,}"
+        return f"ceil({self.least_bits}·d / 8) + {self._beside(shape):,}"
+
+    def bytes_touched(self) -> tuple[float, float]:
+        # The transform along two axes; energy, cut and extremes; codes, and packing. And back.
+        return 16.0 + 12.0 + 7.0, 7.0 + 16.0
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         cut = self._cut(shape)

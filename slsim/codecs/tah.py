@@ -66,7 +66,7 @@ class TAH(Codec):
     @model_validator(mode="after")
     def _few_and_many(self) -> TAH:
         if self.low_bits > self.high_bits:
-            raise ValueError(f"low_bits is {self.low_bits}; it must be at most high_bits, {self.high_bits}")
+            raise ValueError(f"low_bits is {self.low_bits}, more than high_bits, {self.high_bits}")
         return self
 
     @property
@@ -196,6 +196,11 @@ class TAH(Codec):
         cut, bits = self._cut(shape), self.bits or self.high_bits
         fewer = cut.samples * cut.low * cut.features * (self.high_bits - self.low_bits)
         return f"ceil(({bits}·d - {fewer:,}) / 8) + {sum(beside):,}"
+
+    def bytes_touched(self) -> tuple[float, float]:
+        entropy = 0.0 if self.bits else 4.0
+        packed = (self.bits or self.high_bits) / 8
+        return entropy + 4 + 2 + packed, packed + 2 + 4  # tiles to codes of a byte, and packing; and back
 
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         sizes = self._sizes(shape)

@@ -14,9 +14,9 @@ INNER = "codec"  # the parameter that is a codec within another
 _NAMES = {  # as the field writes them, where that is not the name itself
     "c3": "C3",
     "delta": "AQ-SGD",
-    "ics": "ICS",
-    "fedlite": "FedLite",
     "dsq": "DSQ",
+    "fedlite": "FedLite",
+    "ics": "ICS",
     "kmeans": "k-means",
     "lsq": "LSQ",
     "ms": "MS",
@@ -25,8 +25,8 @@ _NAMES = {  # as the field writes them, where that is not the name itself
     "randk": "rand-k",
     "randtopk": "RandTopk",
     "rt": "RT",
-    "sl-fac": "SL-FAC",
     "sl-acc": "SL-ACC",
+    "sl-fac": "SL-FAC",
     "sp": "SP",
     "splitfc": "SplitFC",
     "splitfc-drop": "SplitFC-Drop",
@@ -82,20 +82,19 @@ def _bits(value: float) -> str:
 _PARAMETERS: dict[str, Callable[[float], str]] = {
     "alpha": lambda value: f"α {value:g}",
     "bits": _bits,
+    "centroids": lambda value: f"L {value:g}",
     "channels": lambda value: _counted(value, "channel"),
+    "energy": lambda value: f"{percent(value)} energy",
     "rate": percent,
     "ratio": lambda value: f"{value:g}×",
-    "samples": lambda value: _counted(value, "sample"),
-    "centroids": lambda value: f"L {value:g}",
-    "energy": lambda value: f"{percent(value)} energy",
-    "groups": lambda value: f"R {value:g}",
     "reduction": lambda value: f"R {value:g}",
+    "samples": lambda value: _counted(value, "sample"),
     "sparsity": percent,
     "subvectors": lambda value: f"q {value:g}",
 }
 # Numbers, and yes or no, that a title does not tell where they are as by default.
 UNTOLD = (
     *("bucket_size", "groups", "high_bits", "high_share", "history", "iterations", "learning_rate"),
-    *("least_bits", "low_bits", "max_bits", "min_bits", "most_bits", "signed", "tile"),
+    *("least_bits", "low_bits", "most_bits", "signed", "tile"),
 )
 _SPEAK_ALONE = ("dtype", "lossless", "rounding")

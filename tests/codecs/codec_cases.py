@@ -43,8 +43,6 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "high_share": (0.0, 0.5, 1.0),
     "reduction": (1.0, 2.5, 1000.0),
     "energy": (0.5, 1.0),
-    "min_bits": (1, 8),
-    "max_bits": (2, 5),
     "splitfc.bits": (0.001, 1.5, 32.0),
     "learning_rate": (0.0, 0.1),
     "sl-acc.groups": (1, 2, 16),
@@ -70,7 +68,7 @@ TOGETHER: dict[str, list[dict[str, Any]]] = {  # what one parameter at a time do
     "fedlite": [{"subvectors": 4, "groups": 3, "centroids": 5}],
     "tah": [{"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5}],
     "splitfc": [{"reduction": 2.0, "bits": 2.0}],
-    "sl-fac": [{"energy": 0.99, "min_bits": 1, "max_bits": 4}],
+    "sl-fac": [{"energy": 0.99, "least_bits": 1, "most_bits": 4}],
 }
 
 
@@ -158,7 +156,7 @@ REPRESENTATIVES = {
         ("tah", {"tile": 4, "low_bits": 1, "high_bits": 5, "high_share": 0.5, "lossless": "zstd"}),
         ("tah", {"tile": 16, "bits": 2}),
         ("sl-fac", {}),
-        ("sl-fac", {"energy": 0.99, "min_bits": 1, "max_bits": 4, "lossless": "zstd"}),
+        ("sl-fac", {"energy": 0.99, "least_bits": 1, "most_bits": 4, "lossless": "zstd"}),
         ("splitfc-drop", {}),
         ("splitfc-drop", {"reduction": 2.0, "lossless": "zstd"}),
         ("splitfc", {}),

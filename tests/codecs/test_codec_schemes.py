@@ -126,7 +126,7 @@ def test_sizes_of_tah():
     assert codec.extra_bytes(shape) == 40 * 6 // 8
     assert 8 * codec.body_bytes((8, 128, 512)) / (8 * 128 * 512) == pytest.approx(4.33, abs=0.01)
     assert create("tah", bits=6).body_bytes(shape) == 5 + 160 + 6 * 2560 // 8
-    with pytest.raises(FaultsError, match="low_bits is 5; it must be at most high_bits, 4"):
+    with pytest.raises(FaultsError, match="low_bits is 5, more than high_bits, 4"):
         create("tah", low_bits=5)
 
 
@@ -348,7 +348,7 @@ def test_smooth_maps_are_smaller_by_sl_fac_than_noise_and_err_little():
 
 
 def test_a_payload_of_sl_fac_that_contradicts_itself_is_refused():
-    codec = create("sl-fac", energy=0.999, max_bits=4)
+    codec = create("sl-fac", energy=0.999, most_bits=4)
     payload = codec.encode(tensor(2, 1, 8, 8).cumsum(2).cumsum(3))  # two bytes of bits, two of lengths
     for place, byte, reason in (
         (0, 0x71, "bands have 2 to 8 bits, 2 to 4 are allowed"),
@@ -358,8 +358,8 @@ def test_a_payload_of_sl_fac_that_contradicts_itself_is_refused():
     ):
         with pytest.raises(CodecError, match=reason):
             codec.decode(damaged(codec, payload, place, byte))
-    with pytest.raises(FaultsError, match="min_bits is 5; it must be at most max_bits, 4"):
-        create("sl-fac", max_bits=4, min_bits=5)
+    with pytest.raises(FaultsError, match="least_bits is 5, more than most_bits, 4"):
+        create("sl-fac", most_bits=4, least_bits=5)
 
 
 def test_sl_fac_refuses_numbers_whose_sums_exceed_float32():

@@ -41,7 +41,7 @@ def planned(**tables: Any) -> Plan:
         ({"name": "lsq", "bits": 4, "signed": True}, "LSQ (4 bits, signed)"),
         ({"name": "sp", "scope": "sample"}, "SP (95.875 %, by sample)"),
         ({"name": "fedlite"}, "FedLite (q 1152, L 2)"),
-        ({"name": "fedlite", "subvectors": 288, "groups": 4}, "FedLite (q 288, L 2, R 4)"),
+        ({"name": "fedlite", "subvectors": 288, "groups": 4}, "FedLite (q 288, L 2, groups 4)"),
         ({"name": "sl-fac"}, "SL-FAC (90 % energy)"),
         ({"name": "splitfc"}, "SplitFC (R 16, 0.1 bits)"),
         ({"name": "splitfc-drop", "reduction": 8}, "SplitFC-Drop (R 8)"),
