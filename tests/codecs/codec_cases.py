@@ -5,7 +5,7 @@ CASES is the whole grid: every registered codec with variations of every paramet
 varied on their own, others take the values of NUMBERS. A case is written as its codec's name and the
 parameters that differ from the defaults.
 
-REPRESENTATIVES are some 35 of them, for the detailed tests: every codec; every rounding, scope and type;
+REPRESENTATIVES are some 45 of them, for the detailed tests: every codec; every rounding, scope and type;
 1 bit and 8 bits; every sparsity that is an extreme; buckets of one and of several elements; a generator that
 draws and one that does not; and for every layout of a content (floats; a range, norms or centroids and
 codes; masks and values; masks, values, means and signs) one case with zstd; three have the stage "context";
@@ -35,6 +35,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "dsq.alpha": (0.0001, 0.5),
     "bucket_size": (1, 7, 64),
     "iterations": (0, 1, 50),
+    "rate": (0.01, 0.5, 1.0),
+    "decay": (0.0, 0.99),
     "subvectors": (1, 3, 7),
     "centroids": (3, 256),
     "groups": (2, 5),

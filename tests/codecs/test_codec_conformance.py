@@ -63,7 +63,7 @@ def test_all_nine_codecs_are_here_and_every_parameter_is_varied():
 
 
 def test_the_representatives_have_every_choice_and_the_extremes():
-    assert 20 <= len(REPRESENTATIVES) <= 40
+    assert 20 <= len(REPRESENTATIVES) <= 50
     for name in NINE:
         own = [codec for codec in REPRESENTATIVES.values() if type(codec) is type(DEFAULTS[name])]
         assert any(codec.lossless for codec in own), name

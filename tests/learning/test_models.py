@@ -195,7 +195,7 @@ def test_flops_without_numbers_are_those_that_torch_counts_as_it_computes() -> N
 
     halves = halve(Resnet34(width=0.25), "medium", (3, 64, 64), 10, seed=0)
     probe = torch.zeros(1, 3, 64, 64)
-    computed, dry = (_measured_on(on, [halves.client, halves.server], probe) for on in ("cpu", "meta"))
+    computed, dry = (_measured_on(on, [halves.client, halves.server], probe, None) for on in ("cpu", "meta"))
     assert computed == dry
     assert [part.flops for part in dry] == [halves.client_flops, halves.server_flops]
 
