@@ -20,30 +20,34 @@ def append(
 ) -> CutShape:
     """Put the ends of an adapter, drawn from `seed`, on both sides of a cut at which activations have this
     `shape` a sample, and give what crosses then. Raises `DataError` where the ends do not fit."""
-    name = full_name(type(adapter))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.integer(seed, "adapter"))
-        with naming(lambda: f"the {name} cannot be built for activations of shape {shape}"):
-            built = adapter.build(shape)
-    if not (
-        isinstance(built, tuple) and len(built) == 2 and all(isinstance(one, nn.Module) for one in built)
-    ):
-        raise DataError(f"the {name} must build two modules of torch's, an encoder and a decoder")
-    encoder, decoder = (
-        End(f"the encoder of the {name}", built[0]),
-        End(f"the decoder of the {name}", built[1]),
-    )
-    if {id(one) for one in encoder.parameters()} & {id(one) for one in decoder.parameters()}:
-        raise DataError(f"encoder and decoder of the {name} share a weight; they are trained apart")
-    for module in decoder.modules():
-        if getattr(module, "inplace", False) is True:
-            module.inplace = False  # type: ignore[assignment]  # what the server receives is a leaf
+    encoder, decoder = _built(adapter, shape, seed)
     cut_shape = _measured(adapter, encoder, decoder, shape)
     client._modules[ENCODER] = encoder
     own = dict(server._modules)
     server._modules.clear()
     server._modules.update({DECODER: decoder, **own})
     return cut_shape
+
+
+def _built(adapter: Adapter, shape: tuple[int, ...], seed: int) -> tuple[End, End]:
+    """Encoder and decoder, which are trained apart. Raises `DataError` for anything else."""
+    name = full_name(type(adapter))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.integer(seed, "adapter"))
+        with naming(lambda: f"the {name} cannot be built for activations of shape {shape}"):
+            built: object = adapter.build(shape)
+    match built:
+        case (nn.Module() as one, nn.Module() as other):
+            encoder = End(f"the encoder of the {name}", one)
+            decoder = End(f"the decoder of the {name}", other)
+        case _:
+            raise DataError(f"the {name} must build two modules of torch's, an encoder and a decoder")
+    if {id(weight) for weight in encoder.parameters()} & {id(weight) for weight in decoder.parameters()}:
+        raise DataError(f"encoder and decoder of the {name} share a weight; they are trained apart")
+    for module in decoder.modules():
+        if getattr(module, "inplace", False) is True:
+            module.inplace = False  # type: ignore[assignment]  # what the server receives is a leaf
+    return encoder, decoder
 
 
 def _measured(adapter: Adapter, encoder: End, decoder: End, shape: tuple[int, ...]) -> CutShape:

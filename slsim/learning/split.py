@@ -211,7 +211,7 @@ def _measured(parts: Sequence[nn.Sequential], probe: torch.Tensor, rows: int | N
 
 
 def _measured_on(
-    device: str, parts: Sequence[nn.Sequential], probe: torch.Tensor, rows: int | None
+    device: str, parts: Sequence[nn.Sequential], probe: torch.Tensor, rows: int | None = None
 ) -> list[Part]:
     """Measure copies of the parts on `device`, in training mode."""
     copies = [copied(part, device).train() for part in parts]
