@@ -35,6 +35,9 @@ SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "rt": {"sparsity": (0.0, 0.5, 0.9, 0.99, 1.0), "alpha": (0.0, 1.0), "scope": ("sample",)},
     "randk": {"sparsity": (0.0, 0.5, 0.9, 0.99, 1.0), "scope": ("sample",)},
     "kmeans": {"bits": (1, 2, 4, 8), "iterations": (0, 1, 30)},
+    "lsq": {"bits": (1, 2, 4, 8)},
+    "dsq": {"bits": (1, 2, 4, 8)},
+    "sl-acc": {"groups": (1, 2, 8, 16), "least_bits": (4, 8), "most_bits": (2, 4)},
     "ms": {
         "sparsity": (0.0, 0.5, 0.9, 1.0),
         "bits": (1, 3, 4, 8),

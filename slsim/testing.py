@@ -90,26 +90,31 @@ def _check_receiver(codec: Codec) -> None:
 
 
 def _check_lossless(codec: Codec) -> None:
-    """The lossless stage changes neither what is decoded nor what is drawn."""
+    """The lossless stages change neither what is decoded nor what is drawn."""
     if codec.lossless:
         return
-    compressed = type(codec).model_validate(codec.model_dump() | {"lossless": "zstd"})
-    assert compressed.fingerprint != codec.fingerprint, "zstd does not change the fingerprint"
     for activations in (_signed(), _signed().relu()):
-        for seed in (None, 0):
-            rng, other = _rng(seed), _rng(seed)
-            payload = codec.encode(activations, rng)
-            segments = codec.segments(payload.shape, len(payload.content))
-            assert sum(segment.num_bytes for segment in segments) == len(payload.content), (
-                "the segments are not as long as the content"
-            )
-            assert all(segment.num_bytes % segment.width == 0 for segment in segments), (
-                "a segment is not a whole number of items"
-            )
-            small = compressed.encode(activations, other)
-            assert same_bits(compressed.decode(small), codec.decode(payload)), "zstd changes what is decoded"
-            if rng is not None and other is not None:
-                assert rng.bit_generator.state == other.bit_generator.state, "zstd changes what is drawn"
+        payload = codec.encode(activations)
+        segments = codec.segments(payload.shape, len(payload.content))
+        assert sum(segment.num_bytes for segment in segments) == len(payload.content), (
+            "the segments are not as long as the content"
+        )
+        assert all(segment.num_bytes % segment.width == 0 for segment in segments), (
+            "a segment is not a whole number of items"
+        )
+        for stage in ("zstd", "context"):
+            for seed in (None, 0):
+                _check_stage(codec, stage, activations, seed)
+
+
+def _check_stage(codec: Codec, stage: str, activations: torch.Tensor, seed: int | None) -> None:
+    compressed = type(codec).model_validate(codec.model_dump() | {"lossless": stage})
+    assert compressed.fingerprint != codec.fingerprint, f"{stage} does not change the fingerprint"
+    rng, other = _rng(seed), _rng(seed)
+    payload, small = codec.encode(activations, rng), compressed.encode(activations, other)
+    assert same_bits(compressed.decode(small), codec.decode(payload)), f"{stage} changes what is decoded"
+    if rng is not None and other is not None:
+        assert rng.bit_generator.state == other.bit_generator.state, f"{stage} changes what is drawn"
 
 
 def _rng(seed: int | None) -> Rng:

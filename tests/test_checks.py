@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,22 @@ def test_a_multiplier_above_the_formats_own_ratio_is_noted_not_failed(
     assert ms.baseline is identity.recording  # the late one
     assert "above the format's own ratio, 6.15" in check.note
     assert "one seed does not prove that" in check.note
+
+
+def test_where_sizes_depend_on_the_data_a_multiplier_lies_between_the_messages_ratios(
+    tiny: dict[str, Any], write: Callable[[dict[str, Any]], Path], tmp_path: Path
+) -> None:
+    """The ratio up to the target is not that of the whole training."""
+    tiny["training"] |= {"epochs": 2, "target_accuracy": 0.5}
+    tiny["sweep"] = {"codec.uplink": ["identity", "sl-acc"]}
+    checks, failed = checked(run(write(tiny), tmp_path / "results").path)
+    assert failed == []
+    (check,) = (one for one in checks if one.subject == "traffic multiplier of SL-ACC")
+    found = re.match(r"measured (\S+); .*, by the messages' sizes (\S+) to (\S+)$", check.arithmetic)
+    assert found
+    measured, low, high = map(float, found.groups())
+    assert 0.99 * low <= measured <= 1.01 * high
+    assert low < high
 
 
 def test_a_changed_state_of_the_target_fails_too(study: slsim.Study) -> None:

@@ -17,6 +17,7 @@ from slsim.analysis.target import REACHED
 from slsim.scenario import Case, full_label
 from slsim.scenario.labels import explicit_label
 from slsim.scenario.normal_form import text
+from slsim.scenario.schemes import is_of_scheme
 
 VALUES = {  # what the paper's layout may show, and its column
     "traffic": "traffic_multiplier",
@@ -126,9 +127,9 @@ def _where(case: Case | None) -> tuple[str, str, str]:
 
 
 def _conditions(study: Compared) -> list[str]:
-    """What each row's case sweeps beside its codec, where data, model and cut do not tell it."""
+    """What each row's case sweeps beside codecs and adapter, where data, model and cut do not tell it."""
     keys = dict.fromkeys(key for case in study.rows if case for key in case.values)
-    adding = [key for key in keys if key.partition(".")[0] != "codec" and _adds(study, key)]
+    adding = [key for key in keys if _is_condition(key) and _adds(study, key)]
     ends = [key.rpartition(".")[2] for key in adding]
     told = [(key, key if ends.count(end) > 1 else end) for key, end in zip(adding, ends, strict=True)]
     return [
@@ -137,6 +138,11 @@ def _conditions(study: Compared) -> list[str]:
         else ""
         for case in study.rows
     ]
+
+
+def _is_condition(key: str) -> bool:
+    """Whether a swept key is neither a codec's nor an adapter's."""
+    return key.partition(".")[0] != "codec" and not is_of_scheme(key)
 
 
 def _adds(study: Compared, key: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
+from math import log2, prod
 from typing import TYPE_CHECKING, Any
 
 from slsim.recording import CutShape
@@ -71,21 +71,31 @@ class ModelOutline:
     largest: int = 0
 
     @classmethod
-    def of_layers(cls, layers: Sequence[LayerOutline], cuts: Sequence[int]) -> ModelOutline:
-        """The model of these layers, cut after so many of them, once or twice."""
-        parts = [layers[begin:end] for begin, end in pairwise([0, *cuts, len(layers)])]
+    def of_layers(
+        cls,
+        layers: Sequence[LayerOutline],
+        cuts: Sequence[int],
+        ends: tuple[LayerOutline, LayerOutline] | None = None,
+        samples_a_row: int = 1,
+    ) -> ModelOutline:
+        """The model of these layers, cut after so many of them, once or twice; with an adapter's encoder and
+        decoder at the first cut, where they are given (see `CutShape`)."""
+        parts = [list(layers[begin:end]) for begin, end in pairwise([0, *cuts, len(layers)])]
+        bare = parts[0][-1].shape
+        if ends is not None:
+            parts[0], parts[1] = [*parts[0], ends[0]], [ends[1], *parts[1]]
         flops = [_flops(part, first=place == 0) for place, part in enumerate(parts)]
         on_client = [*parts[0], *(parts[2] if len(parts) > 2 else ())]
         return cls(
-            cut_shape=CutShape(parts[0][-1].shape, parts[0][-1].shape),
+            cut_shape=CutShape(parts[0][-1].shape, bare, samples_a_row),
             client_flops=flops[0],
             server_flops=flops[1],
             client=_held_by(on_client),
             server=_held_by(parts[1]),
             head_shape=parts[1][-1].shape if len(parts) > 2 else None,
             head_flops=flops[2] if len(parts) > 2 else None,
-            held=sum(layer.held for layer in layers),
-            largest=max(layer.largest for layer in layers),
+            held=sum(layer.held for part in parts for layer in part),
+            largest=max(layer.largest for part in parts for layer in part),
         )
 
     @classmethod
@@ -142,6 +152,21 @@ class Outlining:
         weights = inputs * outputs * kernel**2
         self._multiplied(weights + outputs * bias, 2.0 * weights * prod(self.shape[1:]))
 
+    def transposed_convolution(self, outputs: int, kernel: int, sides: Sequence[int]) -> None:
+        """A square kernel, with a bias, to maps of these sides."""
+        inputs = self.shape[0]
+        weights, positions = inputs * outputs * kernel**2, prod(self.shape[1:])
+        self.shape = (outputs, *sides)
+        self._multiplied(weights + outputs, 2.0 * weights * positions)
+
+    def fixed(self, shape: Shape, forward: float, backward: float) -> None:
+        """Something without weights, to an output of `shape`, of so many FLOPs."""
+        self.shape = shape
+        self._forward += forward
+        self._backward += backward
+        self._to_inputs = backward if self._to_inputs is None else self._to_inputs
+        self._made()
+
     def linear(self, outputs: int) -> None:
         """With a bias."""
         (inputs,) = self.shape
@@ -195,6 +220,12 @@ class Outlining:
     def _made(self) -> None:
         self._held += prod(self.shape)
         self._largest = max(self._largest, prod(self.shape))
+
+
+def transform_flops(size: int) -> float:
+    """FLOPs of a fast Fourier transform of so many real numbers, 2.5 N log₂ N; a complex one has twice as
+    many."""
+    return 2.5 * size * log2(size)
 
 
 class Unknown:

@@ -1,12 +1,12 @@
 """A round of a scenario's protocol before anything is trained: its steps, of sizes that formats foresee.
 
-Neither tensors nor torch are needed where the model says how large it is (`Model.outline`) and no adapter
-stands at its cut."""
+Neither tensors nor torch are needed where the model says how large it is (`Model.outline`), and so does its
+adapter."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slsim.protocols import Protocol
@@ -70,10 +70,13 @@ def outline_of(scenario: Scenario, data: Dataset) -> ModelOutline:
     if layers is None:
         return _built(scenario, data)
     cuts = [model.client_layers(cut) for cut in (table.cut, table.head_cut) if cut is not None]
-    outline = ModelOutline.of_layers(layers, cuts)
     if table.adapter is None:
-        return outline
-    return replace(_built(scenario, data), held=outline.held, largest=outline.largest)
+        return ModelOutline.of_layers(layers, cuts)
+    adapter = table.adapter.create()
+    ends = adapter.outline(layers[cuts[0] - 1].shape)
+    if ends is None:
+        return _built(scenario, data)
+    return ModelOutline.of_layers(layers, cuts, ends, adapter.samples_a_row)
 
 
 def _built(scenario: Scenario, data: Dataset) -> ModelOutline:

@@ -8,7 +8,8 @@ parameters that differ from the defaults.
 REPRESENTATIVES are some 35 of them, for the detailed tests: every codec; every rounding, scope and type;
 1 bit and 8 bits; every sparsity that is an extreme; buckets of one and of several elements; a generator that
 draws and one that does not; and for every layout of a content (floats; a range, norms or centroids and
-codes; masks and values; masks, values, means and signs) one case with zstd; of a published scheme two cases.
+codes; masks and values; masks, values, means and signs) one case with zstd; three have the stage "context";
+of a published scheme two cases.
 """
 
 from __future__ import annotations
@@ -102,9 +103,9 @@ def _distinct(cases: dict[str, Codec]) -> dict[str, Codec]:
     return {key: seen.append(codec) or codec for key, codec in cases.items() if codec not in seen}
 
 
-def compressed(codec: Codec) -> Codec:
-    """The codec of the same parameters with zstd."""
-    return type(codec)(**codec.model_dump() | {"lossless": "zstd"})
+def compressed(codec: Codec, stage: str = "zstd") -> Codec:
+    """The codec of the same parameters with a lossless stage."""
+    return type(codec)(**codec.model_dump() | {"lossless": stage})
 
 
 PLAIN = _distinct({_id(name, params): registry.create(name, **params) for name, params in _plain()})
@@ -115,7 +116,8 @@ LEVELS = {
 DEFAULTS = {name: registry.create(name) for name in registry.names()}
 # The lossless stage sees segments, not parameters: defaults, and what is varied together, stand for the rest.
 _SEGMENTS = [_id(name, params) for name in DEFAULTS for params in ({}, *TOGETHER.get(name, []))]
-CASES = PLAIN | {f"{key}-zstd": compressed(PLAIN[key]) for key in _SEGMENTS} | LEVELS
+CONTEXT = {f"{name}-context": registry.create(name, lossless="context") for name in DEFAULTS}
+CASES = PLAIN | {f"{key}-zstd": compressed(PLAIN[key]) for key in _SEGMENTS} | LEVELS | CONTEXT
 
 REPRESENTATIVES = {
     _id(name, params): registry.create(name, **params)
@@ -141,6 +143,9 @@ REPRESENTATIVES = {
         ("rt", {"sparsity": 0.95875, "scope": "sample", "lossless": "zstd"}),
         ("randk", {"sparsity": 0.3, "lossless": "zstd"}),
         ("randk", {"sparsity": 0.5, "scope": "sample"}),
+        ("lsq", {"bits": 2, "signed": True}),
+        ("dsq", {"lossless": "zstd"}),
+        ("sl-acc", {"groups": 2, "lossless": "zstd"}),
         ("ms", {"sparsity": 0.99, "bits": 2}),
         ("ms", {"sparsity": 0.6, "bits": 1}),
         ("ms", {"sparsity": 0.6, "bits": 8, "rounding": "nearest"}),
@@ -158,10 +163,13 @@ REPRESENTATIVES = {
         ("splitfc-drop", {"reduction": 2.0, "lossless": "zstd"}),
         ("splitfc", {}),
         ("splitfc", {"reduction": 2.0, "bits": 2.0, "lossless": "zstd"}),
+        ("identity", {"lossless": "context"}),
+        ("qu", {"bits": 8, "lossless": "context"}),
+        ("ms", {"sparsity": 0.6, "bits": 3, "scope": "sample", "lossless": "context"}),
     )
 }
 PLAIN_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if not codec.lossless}
-ZSTD_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if codec.lossless}
+ZSTD_REPRESENTATIVES = {key: codec for key, codec in REPRESENTATIVES.items() if codec.lossless == "zstd"}
 
 
 @contextmanager

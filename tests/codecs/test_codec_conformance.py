@@ -229,8 +229,9 @@ def test_a_level_without_zstd_is_refused_and_a_higher_one_takes_effect():
 def test_every_case_has_a_fingerprint_of_its_own_whatever_its_level_of_zstd():
     plain = {codec.fingerprint for codec in PLAIN.values()}
     zstd = {compressed(codec).fingerprint for codec in PLAIN.values()}
-    assert len(plain | zstd) == 2 * len(PLAIN)
-    assert {codec.fingerprint for codec in CASES.values()} <= plain | zstd
+    context = {compressed(codec, "context").fingerprint for codec in PLAIN.values()}
+    assert len(plain | zstd | context) == 3 * len(PLAIN)
+    assert {codec.fingerprint for codec in CASES.values()} <= plain | zstd | context
 
 
 @EVERY

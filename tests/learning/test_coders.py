@@ -10,7 +10,7 @@ import torch
 from trainings import evaluated, learn, scenario_of
 
 from slsim.learning.loop import Loop
-from slsim.recording import ACTIVATIONS, GRADIENTS, Recording, Round
+from slsim.recording import ACTIVATIONS, FEATURES, GRADIENTS, Recording, Round
 from slsim.scenario import Scenario
 from slsim.study.preparing import prepare
 
@@ -58,6 +58,23 @@ def test_a_step_that_does_not_learn_stays_as_the_first_mini_batch_gave_it(tiny: 
     after_one = remembered(loop, ACTIVATIONS)
     list(rounds)
     assert remembered(loop, ACTIVATIONS) == after_one
+
+
+def test_the_server_learns_a_step_for_the_features_of_each_client(tiny: dict[str, Any]) -> None:
+    """With a head on the clients, what the server sends is what returns a gradient."""
+    scenario = scenario_of(
+        tiny,
+        model={"name": "mlp", "hidden": 16, "cut": 1, "head_cut": 2},
+        codec={"uplink": "dsq", "head_downlink": "lsq", "head_uplink": "sl-acc"},
+        training={"protocol": "u-shaped", "epochs": 1},
+    )
+    loop = loop_of(scenario)
+    rounds = loop.run()
+    next(rounds)
+    after_one = remembered(loop, FEATURES)
+    list(rounds)
+    assert after_one.keys() == {0, 1, 2, 3}
+    assert all(remembered(loop, FEATURES)[client] != step for client, step in after_one.items())
 
 
 def test_both_ends_of_sl_acc_remember_entropies_of_their_own(tiny: dict[str, Any]) -> None:

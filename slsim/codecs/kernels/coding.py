@@ -22,6 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from slsim.codecs.kernels.packing import Codes
 from slsim.compiled import compiled
 
 Coder: TypeAlias = NDArray[np.int64]
@@ -51,7 +52,7 @@ PACE = np.rint(2 + 24 * 4000 / (4000 + np.arange(LEARNED + 1))).astype(np.int32)
 
 def encoder(most_bytes: int) -> tuple[Coder, Stream]:
     """Return an encoder and its stream, which drops what is beyond `most_bytes`."""
-    return np.array([0, WHOLE, 0], np.int64), np.empty(most_bytes // 2, np.uint32)
+    return np.array([0, WHOLE, 0], np.int64), np.empty(most_bytes // 2 + FIRST, np.uint32)
 
 
 def decoder(frame: bytes | memoryview) -> tuple[Coder, Stream]:
@@ -65,18 +66,25 @@ def decoder(frame: bytes | memoryview) -> tuple[Coder, Stream]:
 def encoded(coder: Coder, stream: Stream) -> bytes | None:
     """Return what an encoder wrote and the shortest number in the interval; None where it did not fit."""
     at, base, end = int(coder[AT]), int(coder[BASE]), int(coder[BASE] + coder[SIZE])
-    if at > stream.size:
+    if at + FIRST > stream.size:
         return None
     steps = (1 << bits for bits in range(WHOLE_BITS, -1, -1))
     last = next(up for up in (-(-base // step) * step for step in steps) if up < end)
-    pairs = np.append(stream[:at], last >> np.array([32, 16, 0]) & [LEAST - 1, 0xFFFF, 0xFFFF]).astype(
-        np.uint32
-    )
-    while (carried := np.flatnonzero(pairs >> 16)).size:
-        pairs[carried] &= 0xFFFF
-        pairs[carried - 1] += np.uint32(1)
-    written = pairs.astype(">u2").tobytes()
-    return written[: 2 * at] + written[2 * at :].rstrip(b"\0") or b"\0"
+    stream[at : at + FIRST] = last >> 32, last >> 16 & 0xFFFF, last & 0xFFFF
+    written = np.empty(2 * (at + FIRST), np.uint8)
+    _carry(stream, written)
+    rest = np.flatnonzero(written[2 * at :])
+    return written[: max(1, 2 * at + (rest[-1] + 1 if rest.size else 0))].tobytes()
+
+
+@compiled(bare=True)
+def _carry(stream: Stream, written: Codes) -> None:
+    """Write the entries as two bytes each, and what is above those into the entry before."""
+    above: Int = 0
+    for i in range(written.size // 2 - 1, -1, -1):
+        entry = np.int64(stream[i]) + above
+        written[2 * i], written[2 * i + 1] = entry >> 8 & 255, entry & 255
+        above = entry >> 16
 
 
 def decisions_at_most(num_bytes: int) -> int:

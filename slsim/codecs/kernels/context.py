@@ -2,9 +2,9 @@
 
 A code is told by whether it is 0, then by its number of bits, then by those below the highest. Chances of the
 first two are learned for the channel, for the sizes of the left and the upper neighbour, and for the same
-element of earlier samples, and mixed; those of up to three bits below the highest depend on their number and
-on those before. Of a float the upper twelve bits are decided at the chances learned for the bits before each;
-the others are sent as they are.
+element of earlier samples, and mixed; those of a bit below the highest depend on the bits above it. Of a
+float the upper twelve bits are decided at the chances learned for the bits before each; the others are sent
+as they are.
 
 Decoders accept any bytes and never read or write outside the arrays.
 """
@@ -51,7 +51,7 @@ def code_grid(codes: Codes, grid: Grid, bits: int, coder: Coder, stream: Stream,
     begins = (0, neighbours * nodes, (neighbours + own_channels) * nodes)
     states = np.full((neighbours + own_channels + places) * nodes, UNSEEN)
     weights = np.tile(FIRST_WEIGHTS, nodes)
-    below = np.full(64, UNSEEN)
+    below = np.full(1024, UNSEEN)
     _code_grid(codes, grid, bits, tree, begins, states, weights, below, coder, stream, decoding)
 
 
@@ -114,12 +114,8 @@ def _code(
             node = 2 * node + bit
         size, node = node - (1 << tree), 1
         for shift in range(size - 1, -1, -1):
-            bit = code >> shift & 1
-            if node < 8:
-                bit = alone(bit, below, size << 3 | node, coder, stream, decoding)
-            else:
-                bit = plain(bit, 1, coder, stream, decoding)
-            node = 2 * node + bit
+            place = size << 7 | node
+            node = 2 * node + alone(code >> shift & 1, below, place, coder, stream, decoding)
     return node & (1 << bits) - 1
 
 

@@ -10,6 +10,8 @@ from slsim.registry import Component, Registry
 if TYPE_CHECKING:
     from torch import nn
 
+    from slsim.learning.outline import LayerOutline
+
 
 class Adapter(Component, ABC):
     """Layers on both sides of the cut: an encoder that ends the client's half, and a decoder that begins the
@@ -51,6 +53,12 @@ class Adapter(Component, ABC):
         whatever else is drawn come from torch's generator, which the caller has seeded. Raises `DataError`
         for activations that the adapter cannot take.
         """
+
+    def outline(self, shape: tuple[int, ...]) -> tuple[LayerOutline, LayerOutline] | None:
+        """The sizes of the encoder and the decoder of `build`, found without torch, FLOPs as of whole rows;
+        None where only `build` knows them. Raises `DataError` as `build` does."""
+        del shape
+        return None
 
 
 registry: Registry[Adapter] = Registry("adapter", Adapter)  # type: ignore[type-abstract]  # only used as a bound

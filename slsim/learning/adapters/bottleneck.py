@@ -8,6 +8,7 @@ from pydantic import Field
 
 from slsim.errors import DataError
 from slsim.learning.adapters.base import Adapter
+from slsim.learning.outline import LayerOutline, Outlining
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,22 +38,48 @@ class Bottleneck(Adapter):
     def build(self, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
         from torch import nn
 
+        self._check(shape)
         norm: type[nn.BatchNorm1d | nn.BatchNorm2d]
         if len(shape) == 3:
             ends, norm = self._convolutions(shape), nn.BatchNorm2d
-        elif len(shape) == 1:
+        else:
             ends, norm = (
                 (nn.Linear(shape[0], self.channels), nn.Linear(self.channels, shape[0])),
                 nn.BatchNorm1d,
             )
+        functions = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh, "none": nn.Identity}
+        encoder = nn.Sequential(ends[0], norm(self.channels), functions[self.activation]())
+        return encoder, nn.Sequential(ends[1], norm(shape[0]), nn.ReLU())
+
+    def outline(self, shape: tuple[int, ...]) -> tuple[LayerOutline, LayerOutline]:
+        self._check(shape)
+        ends = Outlining(shape)
+        if len(shape) == 1:
+            ends.linear(self.channels)
         else:
+            kernel = 2 if self.stride == 2 else 3
+            ends.shape = (shape[0], *(side + side % self.stride for side in shape[1:]))
+            ends.convolution(self.channels, kernel, self.stride, padding=kernel // 3)
+        self._end(ends)
+        if len(shape) == 1:
+            ends.linear(*shape)
+        else:
+            ends.transposed_convolution(shape[0], kernel, shape[1:])
+        self._end(ends)
+        encoder, decoder = ends.layers
+        return encoder, decoder
+
+    def _end(self, ends: Outlining) -> None:
+        ends.normalization()
+        ends.activation()
+        ends.layer()
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        if len(shape) not in (1, 3):
             raise DataError(
                 "the adapter bottleneck takes maps [channels, height, width] or flat activations, the cut "
                 f"has {list(shape)} a sample; cut the model elsewhere"
             )
-        functions = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh, "none": nn.Identity}
-        encoder = nn.Sequential(ends[0], norm(self.channels), functions[self.activation]())
-        return encoder, nn.Sequential(ends[1], norm(shape[0]), nn.ReLU())
 
     def _convolutions(self, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
         """To few channels and back; a padding of 1 where a side is odd, and the same cropped again."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from slsim.learning.adapters.base import Adapter
+from slsim.learning.outline import LayerOutline, Outlining, transform_flops
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,3 +45,15 @@ class C3(Adapter):
         keys = torch.randn(self.samples, prod(shape))
         keys = keys / keys.norm(dim=1, keepdim=True)
         return Bind(keys, shape), Unbind(keys, shape)
+
+    def outline(self, shape: tuple[int, ...]) -> tuple[LayerOutline, LayerOutline]:
+        transform, ends = transform_flops(prod(shape)), Outlining(shape)
+        a_row = transform / self.samples
+        # Forward there is a transform of each sample and one back of each row, and then the other way
+        # around; backward, that of what was real is a complex one.
+        ends.fixed(shape, transform + a_row, 2 * transform + a_row)
+        ends.layer()
+        ends.fixed(shape, a_row + transform, 2 * a_row + transform)
+        ends.layer()
+        encoder, decoder = ends.layers
+        return encoder, decoder

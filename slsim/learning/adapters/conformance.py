@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,7 +12,11 @@ from torch import nn
 from slsim.errors import SlsimError
 from slsim.learning import adapting, ghost
 from slsim.learning.adapters.base import Adapter
+from slsim.learning.flops import parts_of
+from slsim.learning.halves import Half
+from slsim.learning.layers import copied, layers_of
 from slsim.recording import CutShape
+from slsim.scenario.training_table import TrainingTable
 
 SHAPE = (6, 5, 7)
 TOLERANCE = 1e-4  # relative: rounding of a sum in another order
@@ -39,6 +44,7 @@ def check_adapter(adapter: Adapter, shape: tuple[int, ...] = SHAPE) -> None:
         assert outputs.shape == x.shape, f"decoded to shape {tuple(outputs.shape)}, of {tuple(x.shape)}"
         assert torch.equal(outputs, same.through(x, [samples])[1]), "built twice from one seed, it differs"
         assert bool(torch.isfinite(outputs).all()), "ordinary activations become NaN or infinite"
+    _check_outline(adapter, ends, shape)
     _check_gradients(ends)
     _check_clients(ends)
     _check_step(ends)
@@ -49,10 +55,12 @@ class _Ends:
 
     def __init__(self, adapter: Adapter, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        client, server = nn.Sequential(), nn.Sequential()
+        client, server = nn.Sequential(nn.Identity()), nn.Sequential()
         with _faults():
             self.cut_shape: CutShape = adapting.append(adapter, client, server, shape, seed=0)
-        self.encoder, self.decoder = ghost.convert(client).train(), ghost.convert(server).train()
+        ghost.convert(client)
+        ghost.convert(server)
+        self.encoder, self.decoder = client.train(), server.train()
 
     def inputs(self, samples: int, seed: int = 0) -> torch.Tensor:
         """Activations as after a ReLU."""
@@ -65,6 +73,10 @@ class _Ends:
             code: torch.Tensor = self.encoder(x)
             return code, self.decoder(code)
 
+    def named(self) -> list[tuple[str, nn.Sequential]]:
+        """The halves that the ends are in."""
+        return [("client", self.encoder), ("server", self.decoder)]
+
     def weights(self) -> list[tuple[str, nn.Parameter]]:
         """The weights that learn, by name."""
         return [
@@ -73,6 +85,24 @@ class _Ends:
             for weight, parameter in end.named_parameters()
             if parameter.requires_grad
         ]
+
+
+def _check_outline(adapter: Adapter, ends: _Ends, shape: tuple[int, ...]) -> None:
+    """What is said without torch is what torch builds."""
+    told = adapter.outline(shape)
+    if told is None:
+        return
+    parts = [(name, layers_of(copied(end, "meta"))) for name, end in ends.named()]
+    inputs = torch.zeros(2 * ends.cut_shape.samples_a_row, *shape, device="meta", requires_grad=True)
+    found = parts_of(parts, inputs, "in training", rows=2)
+    for (name, end), outline, built in zip(ends.named(), told, found, strict=True):
+        half = Half(end, TrainingTable())
+        sizes = outline.weights, outline.weights + outline.statistics, outline.counters
+        due = half.num_weights, half.size, len(half.counts())
+        assert sizes == due, f"{name}: the outline has {sizes} weights, of the state and counters, not {due}"
+        assert outline.shape == built.shape, f"{name}: the outline has {outline.shape}, not {built.shape}"
+        flops = (outline.flops.forward, built.flops.forward), (outline.flops.backward, built.flops.backward)
+        assert all(math.isclose(*pair) for pair in flops), f"{name}: FLOPs, outlined and counted: {flops}"
 
 
 def _check_gradients(ends: _Ends) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from slsim.learning.adapters.base import Adapter
+from slsim.learning.outline import LayerOutline, Outlining, transform_flops
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,8 +36,18 @@ class Projection(Adapter):
 
         from slsim.learning.adapters.hartley import Lift, Project
 
-        size = prod(shape)
-        rank = max(1, round(size / self.ratio))
+        size, rank = prod(shape), self._rank(shape)
         signs = torch.randint(2, (size,)).mul(2).sub(1).float()
         kept = torch.randperm(size)[:rank].sort().values
         return Project(signs, kept), Lift(signs, kept, shape)
+
+    def outline(self, shape: tuple[int, ...]) -> tuple[LayerOutline, LayerOutline]:
+        transform, ends = transform_flops(prod(shape)), Outlining(shape)
+        for outputs in ((self._rank(shape),), shape):
+            ends.fixed(outputs, transform, 2 * transform)  # backward it is a complex one
+            ends.layer()
+        encoder, decoder = ends.layers
+        return encoder, decoder
+
+    def _rank(self, shape: tuple[int, ...]) -> int:
+        return max(1, round(prod(shape) / self.ratio))

@@ -10,7 +10,6 @@ import pytest
 import torch
 from trainings import evaluated, learn, one_round, scenario_of, state_of, table_of
 
-from slsim.codecs import Identity
 from slsim.errors import ScenarioError
 from slsim.learning.adapters import registry
 from slsim.learning.hooks.look import Look
@@ -19,6 +18,7 @@ from slsim.learning.loop import Loop
 from slsim.recording import CLIENT_GRADIENTS, Recording
 from slsim.scenario import Scenario, plan, setting_labels, training_labels
 from slsim.study import run
+from slsim.study.comparing import compare
 from slsim.study.preparing import prepare
 from slsim.study.rehearsing import Foreseen, rehearsal
 from slsim.study.training import Training
@@ -215,6 +215,9 @@ def test_a_study_of_adapters_is_labelled_checked_and_opened_again(
         Training.of(case.scenario).name for case in plan(tiny, "tiny", tmp_path).cases
     }
     assert all(check.passed for check in study.check())
+    compared = compare([study])
+    assert list(compared["codec"]) == labels
+    assert set(compared["conditions"]) == {""}
 
 
 def test_settings_and_trainings_that_differ_in_the_adapter_alone_are_told_apart(tiny: dict[str, Any]) -> None:
@@ -229,13 +232,14 @@ def test_settings_and_trainings_that_differ_in_the_adapter_alone_are_told_apart(
     assert Training.of(cases[1].scenario).label == "bottleneck 1 2 + sp 0.95875"
 
 
-def test_a_codec_that_goes_by_samples_needs_a_row_of_each(
-    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Identity, "remembers_samples", True)
-    adapted(tiny, BOTTLENECK)
-    with pytest.raises(ScenarioError, match=r"codec\.uplink: identity remembers .* c3 3 sends several"):
-        adapted(tiny, C3)
+@pytest.mark.parametrize("codec", ["delta", "ics"])
+def test_a_codec_that_goes_by_samples_needs_a_row_of_each(codec: str, tiny: dict[str, Any]) -> None:
+    scenario = adapted(tiny, BOTTLENECK, codec={"uplink": codec}, clients={"count": 2, "batch_size": 7})
+    exchange = prepare(scenario)
+    assert len(list(learn(scenario, exchange))) == 2
+    assert 0 <= evaluated(exchange).accuracy <= 1
+    with pytest.raises(ScenarioError, match=rf"codec\.uplink: {codec} .* remembers or learns .* c3 3 sends"):
+        adapted(tiny, C3, codec={"uplink": codec})
 
 
 def test_gradients_follow_the_mask_of_a_code(tiny: dict[str, Any]) -> None:
