@@ -72,6 +72,16 @@ def test_iterations_of_fedlite_lower_the_error_and_a_zero_tensor_stays_zero():
     assert not create("fedlite").decode(create("fedlite").encode(torch.zeros(4, 50))).any()
 
 
+@pytest.mark.parametrize("centroids", [2, 3, 4, 9])
+def test_each_subvector_of_fedlite_becomes_its_nearest_centroid(centroids):
+    codec, rows = create("fedlite", subvectors=5, centroids=centroids), tensor(6, 20)
+    codebook = np.frombuffer(codec.encode(rows).content, "<f4", centroids * 4).reshape(centroids, 4)
+    vectors = rows.numpy().reshape(-1, 4)
+    distances = ((vectors[:, None].astype(float) - codebook) ** 2).sum(2)
+    expected = codebook[distances.argmin(1)].reshape(6, 20)
+    assert codec.decode(codec.encode(rows)).numpy().tolist() == expected.tolist()
+
+
 def test_a_code_of_fedlite_without_a_centroid_is_refused():
     codec = create("fedlite", subvectors=2, centroids=3)
     payload = codec.encode(tensor(4, 6))
