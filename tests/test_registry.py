@@ -479,7 +479,15 @@ def test_a_file_that_exits_is_an_error_like_any_other(codecs, tmp_path):
 
 def test_parameters_are_listed_own_first_with_other_allowed_values():
     parameters = registry_of("codec").entry("ms").parameters()
-    assert list(parameters) == ["sparsity", "scope", "bits", "rounding", "lossless", "zstd_level"]
+    assert list(parameters) == [
+        "sparsity",
+        "scope",
+        "bits",
+        "rounding",
+        "lossless",
+        "zstd_level",
+        "correction",
+    ]
     assert parameters["rounding"] == "floor (nearest, centroid)"
     assert parameters["lossless"] == "none (zstd)"
     assert parameters["zstd_level"] == "none"

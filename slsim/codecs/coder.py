@@ -49,7 +49,7 @@ class Coder(ABC):
     Contract. The sender's coder and the receiver's are made alike, and each sees its own calls only: at the
     sender `encode`, `arrival`, `pull_back`, `learn` and `told`, at the receiver `decode`, `learn` and `told`.
     For every message the receiver's `decode` gives what the sender's `arrival` gives, bit by bit, for as long
-    as training goes on; `slsim.testing.check_coder` compares them over 100 steps. Tensors are float32 on the
+    as training goes on; `check_coder` (for authors) compares them over 100 steps. Tensors are float32 on the
     CPU, [samples, ...]; they belong to the caller, and a coder that keeps one keeps a copy.
 
     Everything that a coder remembers is in `state`, as tensors by name, so that a training may be resumed

@@ -34,6 +34,7 @@ INKS: dict[str, Ink] = {
     "rt": Ink(GREEN, "D"),
     "kmeans": Ink(PURPLE, "h"),
     "ms": Ink(VERMILLION, "X"),
+    "masked": Ink(GREY, "v"),
     "randtopk": Ink(INDIGO, "<"),
     "fedlite": Ink(PURPLE, "*"),
     "splitfc": Ink(SKY, "p"),
