@@ -1,9 +1,11 @@
 """Measures what the codecs that ship cost one core, and writes `slsim/codecs/costs.toml`.
 
-    python scripts/measure_codec_costs.py            # some minutes, on an idle machine
+    python scripts/measure_codec_costs.py                        # some minutes, on an idle machine
+    python scripts/measure_codec_costs.py "context codes" ms     # those only; the others stay
 
 Each setting differs from a codec's defaults in one parameter. A setting's times at four sizes are fitted by
 a line: seconds a part (the whole tensor, or with a scope of its own each sample) and seconds an element.
+Where only some are measured, their times are translated to the core of reference by its loop.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import datetime
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,16 @@ import torch
 
 from slsim.circumstances import processor_name
 from slsim.codecs import Codec, create, lossless
-from slsim.codecs.costs import FILE, parts_of
+from slsim.codecs.context import Context
+from slsim.codecs.costs import FILE, loop_s, parts_of
 from slsim.codecs.lossless import Segment, Stage, Zstd
 from slsim.codecs.timing import activations, encode_and_decode, median_of, reference_loop
 
 SHAPES = ((10, 8, 7, 7), (10, 32, 7, 7), (10, 64, 16, 16), (10, 64, 32, 32))
+FEW = (10, 10)  # a fifth size for the stage "context": as many as a small message has kept values
 REPEATS = 9
+KINDS, BLOCK = ("sparse", "dense"), "[[settings]]\n"
+Contents = list[tuple[bytes, Segment]]  # at each size
 LEAST_PART_S, LEAST_ELEMENT_S = 1e-6, 1e-11
 SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "cast": {"dtype": ("bfloat16", "float8_e4m3", "float8_e5m2")},
@@ -52,6 +57,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "splitfc-drop": {"reduction": (4.0, 64.0)},
     "tah": {"bits": (4, 6), "tile": (16, 256)},
 }
+CODES = {1: ("sp", {}), 2: ("ms", {}), 3: ("qu", {}), 4: ("qu", {"bits": 4}), 8: ("qu", {"bits": 8})}
 ZSTD_LEVELS = (1, 3, 6, 9, 12, 15, 19)
 
 
@@ -81,7 +87,7 @@ def line(values: tuple[float, float]) -> list[float]:
 
 def lines(codec: Codec, beside: Codec | None = None) -> dict[str, dict[str, list[float]]]:
     """The fitted lines of a codec for tensors after a ReLU, and for dense ones."""
-    return {kind: both_ways(codec, kind == "sparse", beside) for kind in ("sparse", "dense")}
+    return {kind: both_ways(codec, kind == "sparse", beside) for kind in KINDS}
 
 
 def both_ways(codec: Codec, sparse: bool, beside: Codec | None) -> dict[str, list[float]]:
@@ -96,81 +102,123 @@ def both_ways(codec: Codec, sparse: bool, beside: Codec | None) -> dict[str, lis
     }
 
 
-def stage_times(
-    stage: Stage, content: bytes, segments: list[Segment], repeats: int = REPEATS
-) -> tuple[float, float]:
-    """Seconds that a lossless stage takes to compress `content` and to decompress it."""
-    frames = memoryview(lossless.compress(content, segments, stage))
-    encode = median_of(lambda: lossless.compress(content, segments, stage), repeats)
-    decode = median_of(lambda: lossless.decompress(frames, segments, stage), repeats)
+def stage_times(stage: Stage, content: bytes, segment: Segment, repeats: int) -> tuple[float, float]:
+    """Seconds that a lossless stage takes to compress a segment and to decompress it."""
+    frames = memoryview(lossless.compress(content, [segment], stage))
+    encode = median_of(lambda: lossless.compress(content, [segment], stage), repeats)
+    decode = median_of(lambda: lossless.decompress(frames, [segment], stage), repeats)
     return encode, decode
 
 
-def zstd(contents: list[tuple[bytes, list[Segment]]], level: int) -> dict[str, list[float]]:
-    """The same of the lossless stage, a part being a segment, and a byte in place of an element."""
-    stage, points = Zstd(level), []
-    for content, segments in contents:
-        repeats = 3 if level > 9 else REPEATS
-        points.append((len(segments), len(content), *stage_times(stage, content, segments, repeats)))
+def stage_lines(stage: Stage, contents: Contents, in_items: bool) -> dict[str, list[float]]:
+    """The fitted lines of a lossless stage: a part is a segment, and an element a byte or an item."""
+    repeats = 3 if isinstance(stage, Zstd) and stage.level > 9 else REPEATS
+    points = [
+        (
+            1.0,
+            float(segment.num_items if in_items else len(content)),
+            *stage_times(stage, content, segment, repeats),
+        )
+        for content, segment in contents
+    ]
     return {
         "encode": line(fitted([(p, d, e) for p, d, e, _ in points])),
         "decode": line(fitted([(p, d, t) for p, d, _, t in points])),
     }
 
 
-def contents(width: int, sparse: bool) -> list[tuple[bytes, list[Segment]]]:
-    """What the stage compresses: float32 (width 4), or packed codes of two bits (width 1)."""
+def codes_of(codec: Codec, sparse: bool, shapes: tuple[tuple[int, ...], ...]) -> Contents:
+    """What a stage compresses: a codec's segment that has an item for each element, at each size."""
     found = []
-    for shape in SHAPES:
-        values = torch.from_numpy(activations(shape, sparse))
-        codec = create("identity") if width == 4 else create("ms", bits=2)
-        content = bytes(codec.encode(values).content)
-        if width == 1:
-            content = content[: codec.segments(shape, len(content))[0].num_bytes]
-        found.append((content, [Segment(len(content), width)]))
+    for shape in shapes:
+        content = bytes(codec.encode(torch.from_numpy(activations(shape, sparse))).content)
+        start = 0
+        for segment in codec.segments(shape, len(content)):
+            if segment.shape is not None:
+                found.append((content[start : start + segment.num_bytes], segment))
+            start += segment.num_bytes
     return found
 
 
-def rows() -> Iterator[dict[str, Any]]:
+def rows(only: set[str]) -> Iterator[dict[str, Any]]:
+    """The settings of the codecs and stages in `only`, or where it is empty of all, as they are measured."""
     for name, parameters in settings():
-        yield {"codec": name, "parameters": parameters, **lines(create(name, **parameters))}
+        if not only or name in only:
+            yield {"codec": name, "parameters": parameters, **lines(create(name, **parameters))}
     sparse = create("sp")  # what codecs do that hand values on to another, here to one that does nothing:
-    yield {"codec": "gather", "parameters": {}, **lines(create("masked").paired(sparse), sparse)}
-    yield {"codec": "change", "parameters": {}, **lines(create("delta", codec="identity"))}
-    for width, name in ((1, "zstd codes"), (4, "zstd floats")):
+    others = {
+        "gather": (create("masked").paired(sparse), sparse),
+        "change": (create("delta", codec="identity"),),
+    }
+    for name, codecs in others.items():
+        if not only or name in only:
+            yield {"codec": name, "parameters": {}, **lines(*codecs)}
+    for name, parameters, stage, codec in stages():
+        if not only or name in only:
+            in_items = isinstance(stage, Context)
+            shapes = (FEW, *SHAPES) if in_items else SHAPES
+            contents = {kind: codes_of(codec, kind == "sparse", shapes) for kind in KINDS}
+            found = {kind: stage_lines(stage, contents[kind], in_items) for kind in KINDS}
+            yield {"codec": name, "parameters": parameters, **found}
+
+
+def stages() -> Iterator[tuple[str, dict[str, Any], Stage, Codec]]:
+    """The settings of the lossless stages, and the codec whose codes, or floats, they compress."""
+    for codec, name in ((create("ms"), "zstd codes"), (create("identity"), "zstd floats")):
         for level in ZSTD_LEVELS:
-            found = {kind: zstd(contents(width, kind == "sparse"), level) for kind in ("sparse", "dense")}
-            yield {"codec": name, "parameters": {"level": level} if level > 1 else {}, **found}
+            yield name, {"level": level} if level > 1 else {}, Zstd(level), codec
+    for bits, (name, parameters) in CODES.items():
+        yield "context codes", {"bits": bits} if bits > 1 else {}, Context(), create(name, **parameters)
+    yield "context floats", {}, Context(), create("identity")
 
 
 def written(row: dict[str, Any]) -> str:
     parameters = ", ".join(f"{key} = {value!r}".replace("'", '"') for key, value in row["parameters"].items())
-    text = f'[[settings]]\ncodec = "{row["codec"]}"\nparameters = {{ {parameters} }}\n'.replace("{  }", "{}")
-    for kind in ("sparse", "dense"):
+    text = f'{BLOCK}codec = "{row["codec"]}"\nparameters = {{ {parameters} }}\n'.replace("{  }", "{}")
+    for kind in KINDS:
         text += f"{kind} = {{ encode = {row[kind]['encode']}, decode = {row[kind]['decode']} }}\n"
     return text + "\n"
 
 
 def main() -> int:
     torch.set_num_threads(1)
-    loop = [reference_loop()]
-    blocks = []
-    for row in rows():
-        blocks.append(written(row))
-        print(blocks[-1].replace("\n", "  "), flush=True)
+    only, loop, measured = set(sys.argv[1:]), [reference_loop()], []
+    for row in rows(only):
+        measured.append(row)
+        print(written(row).replace("\n", "  "), flush=True)
         loop.append(reference_loop())
+    if only:
+        speed = loop_s() / float(np.median(loop))
+        old = FILE.read_text(encoding="utf-8").split(BLOCK)
+        kept = [block for block in old[1:] if block.split('"')[1] not in only]
+        new = [written(translated(row, speed)).removeprefix(BLOCK) for row in measured]
+        text = BLOCK.join([old[0], *(block.strip() + "\n\n" for block in [*kept, *new])])
+    else:
+        text = head(loop) + "".join(map(written, measured))
+    FILE.write_text(text.rstrip() + "\n", encoding="utf-8")
+    return 0
+
+
+def translated(row: dict[str, Any], speed: float) -> dict[str, Any]:
+    """The row as the core of reference would have measured it, which takes `speed` times as long."""
+    lines = {
+        kind: {way: [float(f"{time * speed:.3g}") for time in row[kind][way]] for way in ("encode", "decode")}
+        for kind in KINDS
+    }
+    return row | lines
+
+
+def head(loop: list[float]) -> str:
     low, middle, high = np.quantile(loop, [0.25, 0.5, 0.75])
-    head = (
-        "# Written by scripts/measure_codec_costs.py. Encode and decode: µs a part, ns an element (of zstd:\n"
-        "# a segment, a byte); sparse: after a ReLU, dense: normal numbers.\n\n"
+    return (
+        "# By scripts/measure_codec_costs.py. Encode and decode: µs a part, ns an element (of zstd a\n"
+        "# segment, a byte; of context a segment, an item); sparse: after a ReLU, dense: normal numbers.\n\n"
         f'[measured]\ndate = "{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"\n'
         f'processor = "{processor_name()}"\n'
         f"repeats = {REPEATS}\nseconds = {round(time.monotonic() - STARTED)}\n"
         f"loop_s = {middle:.4g}  # of the loop of reference, in {len(loop)} measurements\n"
         f"loop_spread_s = {high - low:.2g}\n\n"
     )
-    Path(FILE).write_text(head + "".join(blocks).rstrip() + "\n", encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":

@@ -180,6 +180,7 @@ MS, IDENTITY = codec_choices(["ms", "identity"])
             MS.table() | {"lossless": "zstd"},
             "with no lossless stage behind it, the scenario has zstd 1",
         ),
+        (MODEL, MS.table() | {"lossless": "context"}, "the scenario has context"),
     ],
 )
 def test_another_model_cut_or_codec_is_a_fault(

@@ -489,5 +489,5 @@ def test_parameters_are_listed_own_first_with_other_allowed_values():
         "correction",
     ]
     assert parameters["rounding"] == "floor (nearest, centroid)"
-    assert parameters["lossless"] == "none (zstd)"
+    assert parameters["lossless"] == "none (zstd, context)"
     assert parameters["zstd_level"] == "none"

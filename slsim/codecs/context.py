@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.codecs import kernels
-from slsim.codecs.lossless import Segment
+from slsim.codecs.lossless import FLOAT_WIDTHS, Segment
 from slsim.errors import CodecError
 
 Codes = NDArray[np.uint8]
@@ -33,11 +33,11 @@ class Context:
     """See the module."""
 
     def shrunk(self, raw: memoryview, segment: Segment) -> bytes | None:
-        frame = (_shrunk_floats if segment.width in MOST_SPARE else _shrunk_codes)(raw, segment)
+        frame = (_shrunk_floats if segment.width in FLOAT_WIDTHS else _shrunk_codes)(raw, segment)
         return frame if frame is not None and len(frame) < segment.num_bytes else None
 
     def restored(self, frame: memoryview, segment: Segment) -> bytes:
-        return (_restored_floats if segment.width in MOST_SPARE else _restored_codes)(frame, segment)
+        return (_restored_floats if segment.width in FLOAT_WIDTHS else _restored_codes)(frame, segment)
 
 
 def _check_end(coder: NDArray[np.int64], frame: memoryview) -> None:
@@ -56,7 +56,7 @@ def _room(frame: memoryview, grid: Grid) -> Codes:
 
 def _grid(segment: Segment) -> Grid:
     """Return the segment's items as samples × channels × height × width."""
-    if segment.width not in {1, *MOST_SPARE}:
+    if segment.width not in {1, *FLOAT_WIDTHS}:
         return 1, segment.width, 1, segment.num_items  # planes
     shape = segment.shape
     if shape is None or len(shape) < 2:

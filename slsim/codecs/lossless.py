@@ -20,6 +20,7 @@ from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError
 
 ZSTD_LEVEL = 1  # where nothing else is asked for
+FLOAT_WIDTHS = frozenset({2, 4})  # bytes of the items that are taken for floats
 LENGTH_BYTES = 9  # the most that a length takes
 Bytes = bytes | memoryview
 

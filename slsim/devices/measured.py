@@ -208,7 +208,9 @@ def _in_words(table: Mapping[str, Any]) -> str:
 
 def _lossless(params: Mapping[str, Any]) -> str:
     stage = params.get("lossless")
-    return f"{stage} {params.get('zstd_level') or 1}" if stage else "no lossless stage"
+    if stage == "zstd":
+        return f"zstd {params.get('zstd_level') or 1}"
+    return stage or "no lossless stage"
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -76,6 +76,19 @@ def test_a_higher_level_of_zstd_costs_more():
     assert core_ns("qu", lossless="zstd") == core_ns("qu", lossless="zstd", zstd_level=1)
 
 
+def test_the_stage_context_costs_more_by_bits_and_where_nothing_is_zero():
+    for name in ("sp", "ms", "qu", "identity", "cast"):
+        plain, zstd, context = (
+            core_ns(name, shape=LARGE, lossless=stage) for stage in (None, "zstd", "context")
+        )
+        assert context[0] > zstd[0] > plain[0]
+        assert context[1] > zstd[1] > plain[1]
+    by_bits = [core_ns("qu", shape=LARGE, bits=bits, lossless="context")[0] for bits in (1, 3, 5, 8)]
+    assert by_bits == sorted(by_bits)
+    dense = cost_of(codecs.create("qu", bits=8, lossless="context"), LARGE, sparse=False)
+    assert 1e9 * dense.lossless_s[0] > by_bits[-1]
+
+
 def test_a_codec_that_takes_each_sample_alone_costs_more_where_samples_are_small():
     assert core_ns("ms", shape=(10, 100), scope="sample")[0] > 2 * core_ns("ms", shape=(10, 100))[0]
 
