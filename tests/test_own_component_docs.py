@@ -52,7 +52,7 @@ def test_each_kind_has_an_example() -> None:
     assert sorted({"data set": "data"}.get(one, one) for one in headings) == kinds()
 
 
-@pytest.mark.parametrize("name", ["half", "narrow"])
+@pytest.mark.parametrize("name", ["half", "means", "narrow"])
 def test_what_has_a_conformance_suite_passes_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
