@@ -481,5 +481,5 @@ def test_parameters_are_listed_own_first_with_other_allowed_values():
     parameters = registry_of("codec").entry("ms").parameters()
     assert list(parameters) == ["sparsity", "scope", "bits", "rounding", "lossless", "zstd_level"]
     assert parameters["rounding"] == "floor (nearest, centroid)"
-    assert parameters["lossless"] == "none (zstd)"
+    assert parameters["lossless"] == "none (zstd, context)"
     assert parameters["zstd_level"] == "none"
