@@ -38,12 +38,19 @@ class Case:
 def cases(quick: bool) -> Iterator[Case]:
     yield Case("MS 99 %, 2 bits", create("ms"), 0.30, 0.70)
     yield Case("MS 99 %, 2 bits, zstd", create("ms", lossless="zstd"), 0.12)
+    yield Case("MS 99 %, 2 bits, context", create("ms", lossless="context"))
     yield Case("SP 95.875 %", create("sp"), 0.20)
     yield Case("RT 95.875 %", create("rt"), 0.20)
     yield Case("QU 3 bits", create("qu", bits=3), 0.35, 0.35)
     yield Case("QU 4 bits", create("qu", bits=4), 0.35, 0.35)
     if quick:
         return
+    yield Case("SP 95.875 %, zstd", create("sp", lossless="zstd"))
+    yield Case("SP 95.875 %, context", create("sp", lossless="context"))
+    yield Case("QU 3 bits, zstd", create("qu", lossless="zstd"))
+    yield Case("QU 3 bits, context", create("qu", lossless="context"))
+    yield Case("QU 8 bits, zstd", create("qu", bits=8, lossless="zstd"))
+    yield Case("QU 8 bits, context", create("qu", bits=8, lossless="context"))
     yield Case("MS 3 bits", create("ms", bits=3))
     yield Case("MS 4 bits", create("ms", bits=4))
     yield Case("MS 2 bits, nearest", create("ms", rounding="nearest"))
@@ -108,7 +115,7 @@ def report(ratio: float, target: float | None) -> str:
 def measure(case: Case, x: torch.Tensor) -> tuple[str, bool]:
     rng = np.random.default_rng(7)
     payload = case.codec.encode(x, rng)
-    slow = case.label.startswith(("kmeans", "QSGD", "randk"))
+    slow = case.label.startswith(("kmeans", "QSGD", "randk")) or "context" in case.label
     repeats = 5 if slow else REPEATS
     encode = ratio_to_memcpy(lambda: case.codec.encode(x, rng), x, repeats)
     decode = ratio_to_memcpy(lambda: case.codec.decode(payload), x, repeats)
