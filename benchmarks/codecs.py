@@ -61,6 +61,16 @@ def cases(quick: bool) -> Iterator[Case]:
     yield Case("QSGD 4 bits", create("qsgd"))
     yield Case("randk 95.875 %", create("randk"))
     yield Case("kmeans 3 bits, 10 iterations", create("kmeans"))
+    yield Case("FedLite q 1152, L 2", create("fedlite"))
+    yield Case("SplitFC R 16, 0.1 bits", create("splitfc"))
+    yield Case("SplitFC-Drop R 16", create("splitfc-drop"))
+    yield Case("ICS 20 %", create("ics"))
+    yield Case("RandTopk 5 %", create("randtopk"))
+    yield Case("LSQ 3 bits", create("lsq"))
+    yield Case("DSQ 3 bits", create("dsq"))
+    yield Case("SL-ACC", create("sl-acc"))
+    yield Case("SL-FAC", create("sl-fac"))
+    yield Case("TAH-Quant", create("tah"))
 
 
 def maps() -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from slsim.registry import HIDDEN, Entry, registry_of
+from slsim.registry import HIDDEN, Entry, as_toml, registry_of
 from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK, MOST, Augmentation
 from slsim.scenario.network import FramingTable, JitterTable, NetworkTable, TreeLevel
 from slsim.scenario.rates import LinkClass, RateTable
@@ -117,6 +117,8 @@ def _written(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, dict) and value:
+        return f"`{as_toml(value)}`"
     return f'`"{value}"`' if isinstance(value, str) else "its keys' defaults" if value == {} else f"`{value}`"
 
 

@@ -70,10 +70,14 @@ class Entry(Generic[C]):
             for name in self.order()
         }
 
+    def common(self) -> list[str]:
+        """The names of the parameters that all components of its kind have."""
+        kind: type[Component] = next(filter(_is_kind, reversed(self.cls.__mro__)), Component)
+        return list(kind.model_fields)
+
     def order(self) -> list[str]:
         """The parameters' names: those of the component first, then those that all of its kind have."""
-        kind: type[Component] = next(filter(_is_kind, reversed(self.cls.__mro__)), Component)
-        common = kind.model_fields
+        common = self.common()
         return sorted(self.cls.model_fields, key=lambda name: name in common)
 
     def paths(self) -> set[str]:
@@ -100,8 +104,23 @@ def _is_kind(cls: type) -> TypeGuard[type[Component]]:
 def _shown(default: Any, info: FieldInfo) -> str:
     """A default with what else is allowed where that is a short list: "floor (nearest, centroid)"."""
     names = [value for value in _literals(info.annotation) if value != default]
-    text = "none" if default is None else str(default)
+    text = "none" if default is None else as_toml(default)
     return f"{text} ({', '.join(map(str, names))})" if names else text
+
+
+def as_toml(value: object) -> str:
+    """A parameter's value as text; a component with its parameters as a scenario file writes it.
+
+    Example:
+        >>> as_toml({"name": "qu", "bits": 4})
+        '{ name = "qu", bits = 4 }'
+    """
+    if not isinstance(value, Mapping):
+        return str(value)
+    items = (
+        f'{key} = "{item}"' if isinstance(item, str) else f"{key} = {item}" for key, item in value.items()
+    )
+    return f"{{ {', '.join(items)} }}"
 
 
 def _literals(annotation: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from slsim.codecs.base import Codec, registry
 from slsim.codecs.payload import Payload, header
 from slsim.codecs.sizes import Shape
+from slsim.scenario.choice import COMPONENT_MARK
 
 if TYPE_CHECKING:
     import torch
@@ -52,5 +53,5 @@ InnerCodec: TypeAlias = Annotated[
     BeforeValidator(_chosen),
     AfterValidator(_fitting),
     PlainSerializer(_table),
-    WithJsonSchema({"component": "codec"}),
+    WithJsonSchema({COMPONENT_MARK: "codec"}),
 ]

@@ -38,17 +38,23 @@ def print_leftovers(console: Console, leftovers: Sequence[Leftover]) -> None:
 
 
 def print_components(console: Console, kind: str, registry: Registry[Any]) -> None:
-    """Every component of a kind: its name, its parameters with their defaults, one line about it."""
+    """Every component of a kind: its name, its parameters with their defaults, one line about it. Those that
+    all of the kind have stand below, once, unless a component has other defaults."""
+    usual: dict[str, str] = {}
     shown = table(f"{kind}s" if kind != "data" else "data sets")
     for heading in ("name", "parameters", "what it is"):
         shown.add_column(heading, overflow="fold")
     for name in registry.names():
         entry = registry.entry(name)
-        parameters = [f"{key} = {value}" for key, value in entry.parameters().items()]
+        own = entry.parameters()
+        usual |= {key: own[key] for key in entry.common() if key not in usual}
+        parameters = [f"{key} = {value}" for key, value in own.items() if usual.get(key) != value]
         cuts = getattr(entry.cls, "cuts", {})
         parameters += [f"cut: {', '.join(f'{cut} ({layer})' for cut, layer in cuts.items())}"] if cuts else []
         add_row(shown, name, "\n".join(parameters) or "none", entry.summary)
     console.print(shown)
+    if usual:
+        say(console, f"Each has, too: {'; '.join(f'{key} = {value}' for key, value in usual.items())}")
 
 
 def print_models(console: Console, registry: Registry[Any]) -> None:
