@@ -27,8 +27,8 @@ class ICS(Codec):
     """Importance-aware channel selection (ICS, arXiv 2609.39194): N = rate · C of C channels, no index.
 
     The server takes the gradient of the true class' logit with respect to what it received, its mean over
-    space, and averages that by class over time (`decay`); a channel's importance is the mean over the classes
-    that were seen. It tells each client the importance of all channels, 4C bytes and a header, beside the
+    space, and averages that by class over time (`decay`); a channel's importance is the mean of its magnitude
+    over the classes that were seen. It tells each client the importance of all channels, 4C bytes and a header, beside the
     gradients of each mini-batch: as it was before that mini-batch, so that no client hears of one that may be
     served later. The client keeps the N channels of largest importance, the first among equals (so the first
     N until it is told), and the server knows which. Gradients of other channels are 0: `downlink = "masked"`
@@ -36,7 +36,8 @@ class ICS(Codec):
 
     Body: 4 · B · N · H · W bytes, the kept channels' float32 values. N is rate · C rounded to a whole number,
     at least 1; without channels a feature is one. At inference the last importance holds. The authors' weight
-    of the past could not be read: `decay` is a choice.
+    of the past could not be read: `decay` is a choice. So is the magnitude: the mean of signed gradients, in
+    which classes cancel, was tried too and learned less.
     """
 
     sender_decodes: ClassVar[bool] = False
@@ -139,13 +140,13 @@ class _Importance:
         return self._clients - 1
 
     def vector(self, client: int, channels: int) -> Values:
-        """The mean over the classes that were seen, [channels], before a round of the client. What the round
-        before brought is taken in when it is over: when a client comes again."""
+        """The mean magnitude over the classes that were seen, [channels], before a round of the client. What
+        the round before brought is taken in when it is over: when a client comes again."""
         if client in self._waiting:
             self._fold()
         if not self.by_class:
             return np.zeros(channels, np.float32)
-        rows = np.stack([self.by_class[number] for number in sorted(self.by_class)])
+        rows = np.abs(np.stack([self.by_class[number] for number in sorted(self.by_class)]))
         mean: Values = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 

@@ -229,10 +229,10 @@ def test_ics_keeps_the_channels_that_the_server_finds_important() -> None:
     assert client.kept(payload)[0, :, 0, 0].tolist() == [True, False, False, False]  # told of nothing yet
     assert client.state()["importance"].tolist() == [0, 0, 0, 0]
     round_of([[0, 0, 9, 0], [0, 0, 9, 0]])  # the first round is over: class means (1, 4) and (3, -2)
-    assert client.state()["importance"].tolist() == [0, 2, 0, 1]
-    assert client.kept(payload)[0, :, 0, 0].tolist() == [False, True, False, False]
+    assert client.state()["importance"].tolist() == [0, 2, 0, 3]
+    assert client.kept(payload)[0, :, 0, 0].tolist() == [False, False, False, True]
     round_of([[0, 0, 0, 0], [0, 0, 0, 0]])
-    assert client.state()["importance"].tolist() == [0, 1, 4.5, 0.5]
+    assert client.state()["importance"].tolist() == [0, 1, 4.5, 1.5]
     assert codec.update_bytes((2, 4, 1, 2)) == (9 + 4 * 4, 0)
     assert other is not None
     assert other.state() == {}  # what all clients share is told once
