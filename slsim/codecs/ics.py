@@ -28,11 +28,11 @@ class ICS(Codec):
 
     The server takes the gradient of the true class' logit with respect to what it received, its mean over
     space, and averages that by class over time (`decay`); a channel's importance is the mean of its magnitude
-    over the classes that were seen. It tells each client the importance of all channels, 4C bytes and a header, beside the
-    gradients of each mini-batch: as it was before that mini-batch, so that no client hears of one that may be
-    served later. The client keeps the N channels of largest importance, the first among equals (so the first
-    N until it is told), and the server knows which. Gradients of other channels are 0: `downlink = "masked"`
-    sends those of the kept ones alone.
+    over the classes that were seen. It tells each client the importance of all channels, 4C bytes and a
+    header, beside the gradients of each mini-batch: as it was before that mini-batch, so that no client hears
+    of one that may be served later. The client keeps the N channels of largest importance, the first among
+    equals (so the first N until it is told), and the server knows which. Gradients of other channels are 0:
+    `downlink = "masked"` sends those of the kept ones alone.
 
     Body: 4 · B · N · H · W bytes, the kept channels' float32 values. N is rate · C rounded to a whole number,
     at least 1; without channels a feature is one. At inference the last importance holds. The authors' weight
