@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from numba.core.errors import TypingError
+
+from slsim.compiled import compiled
 
 INNER = """
 from slsim.compiled import compiled
@@ -61,3 +65,19 @@ def test_an_edit_in_an_imported_kernel_is_noticed(run):
     assert run("+", 10) == [40, 40, 1, 1]  # from disk
     assert run("-", 10) == [20, 20, 0, 0]
     assert run("-", 20) == [40, 40, 0, 0]  # a constant
+
+
+@compiled(bare=True)
+def _first(x):
+    return x[0]
+
+
+@compiled(bare=True)
+def _makes(size):
+    return np.zeros(size)
+
+
+def test_a_bare_function_counts_no_references_and_so_makes_no_array():
+    assert _first(np.array([3, 4])) == 3
+    with pytest.raises(TypingError):
+        _makes(3)
