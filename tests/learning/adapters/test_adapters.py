@@ -13,11 +13,11 @@ from slsim.errors import DataError
 from slsim.learning import ghost
 from slsim.learning.adapters import Adapter, create, registry
 from slsim.learning.adapters.bottleneck import Bottleneck
-from slsim.learning.adapters.conformance import check_adapter
 from slsim.learning.halves import Half
 from slsim.learning.models import Cnn
 from slsim.learning.split import halve, split
 from slsim.scenario.training_table import TrainingTable
+from slsim.testing import check_adapter
 
 IMAGES = (1, 8, 8)
 

@@ -1,4 +1,4 @@
-"""What the contract of an adapter promises, tried. Authors import it from `slsim/testing.py`."""
+"""What the contract of an adapter promises, tried."""
 
 from __future__ import annotations
 
