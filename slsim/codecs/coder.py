@@ -131,7 +131,8 @@ class Coder(ABC):
 
 
 class Stateless(Coder):
-    """A coder that is its codec: what it does to a tensor depends on nothing else."""
+    """A coder that is its codec: what it does to a tensor depends on nothing else. A subclass may make
+    something else of the gradient that returns."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec

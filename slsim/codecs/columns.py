@@ -15,7 +15,7 @@ from pydantic import Field
 
 from slsim.codecs import kernels
 from slsim.codecs.base import Codec, Content, Rng, Values
-from slsim.codecs.coder import Coder, Crossing, Mask, Samples, Stateless
+from slsim.codecs.coder import Coder, Crossing, Mask, Stateless
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError
@@ -78,7 +78,7 @@ class Columns(Codec):
         cut = self.cut(payload.shape)
         mask = np.zeros((cut.samples, cut.features), np.bool_)
         if cut.samples:
-            mask[:, self._read_index(self._checked_content(payload), cut)] = True
+            mask[:, self._read_index(self.unpack(payload), cut)] = True
         return mask.reshape(payload.shape)
 
     def num_kept(self, shape: Shape) -> tuple[int, int, int]:
@@ -145,39 +145,20 @@ class Columns(Codec):
         return f"ceil(d/n / 8) + {self.columns_bytes(self.cut(shape)):,}"
 
 
-class _ColumnsCoder(Coder):
+class _ColumnsCoder(Stateless):
     """An end that remembers nothing, and gives the sender the gradient of its own tensor: what returned at
     kept columns, divided by the probability of being kept, as the columns were."""
 
     def __init__(self, codec: Columns) -> None:
-        self._codec, self._plain = codec, Stateless(codec)
-
-    def encode(
-        self,
-        x: torch.Tensor,
-        rng: Rng = None,
-        *,
-        samples: Samples | None = None,
-        given: Crossing | None = None,
-    ) -> Payload:
-        return self._plain.encode(x, rng, samples=samples, given=given)
-
-    def decode(
-        self, payload: Payload, shape: Shape, *, samples: Samples | None = None, given: Crossing | None = None
-    ) -> torch.Tensor:
-        return self._plain.decode(payload, shape, samples=samples, given=given)
-
-    arrival = decode
-
-    def kept(self, payload: Payload) -> Mask | None:
-        return self._codec.kept(payload)
+        super().__init__(codec)
+        self._cut = codec.cut
 
     def pull_back(self, gradient: torch.Tensor, sent: Crossing) -> torch.Tensor:
         import torch
 
         assert sent.values is not None
         assert sent.kept is not None
-        cut = self._codec.cut(tuple(sent.values.shape))
+        cut = self._cut(tuple(sent.values.shape))
         if cut.samples == 0:
             return gradient
         rows = sent.values.reshape(cut.samples, -1).numpy()
