@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from slsim.registry import HIDDEN, Entry, as_toml, registry_of
 from slsim.scenario.choice import ALTERNATIVE_MARK, COMPONENT_MARK, MOST, Augmentation
+from slsim.scenario.codec_table import CodecTable
 from slsim.scenario.network import FramingTable, JitterTable, NetworkTable, TreeLevel
 from slsim.scenario.rates import LinkClass, RateTable
 from slsim.scenario.schema import json_schema
 from slsim.scenario.tables import (
     ClientsTable,
-    CodecTable,
     DataTable,
     DeviceShare,
     ModelTable,

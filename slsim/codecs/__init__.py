@@ -6,8 +6,9 @@ A codec's module is imported when the codec is first named, or its class first a
 from typing import TYPE_CHECKING
 
 from slsim import lazy
-from slsim.codecs.base import Codec, Rng, Values, check_finite, register, registry
+from slsim.codecs.base import Codec, check_finite, register, registry
 from slsim.codecs.coder import Coder, Crossing
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape

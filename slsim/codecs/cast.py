@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Rng, Values, check_finite
+from slsim.codecs.base import Codec, check_finite
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
 

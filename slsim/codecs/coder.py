@@ -16,7 +16,8 @@ from slsim.codecs.sizes import Shape
 if TYPE_CHECKING:
     import torch
 
-    from slsim.codecs.base import Codec, Rng
+    from slsim.codecs.base import Codec
+    from slsim.codecs.format import Rng
 
 Samples: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Content, Rng, Values
+from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, Mask, Stateless
+from slsim.codecs.format import Content, Rng, Values
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError

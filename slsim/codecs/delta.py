@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Rng, Values, check_finite
+from slsim.codecs.base import Codec, check_finite
 from slsim.codecs.coder import Coder, Crossing, Samples, State
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.inner import InnerCodec, decoded
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values
+from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, State
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.self_describing import SelfDescribing, learned, returns_nothing
 from slsim.codecs.sizes import Shape, chunks, packed_bytes

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values
+from slsim.codecs.base import Codec
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
+from slsim.codecs.base import Codec, check_finite, check_received
 from slsim.codecs.coder import Coder, Crossing, Mask, Samples, State
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.identity import Identity
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from slsim.codecs.base import Codec, Content, Rng, Values
+from slsim.codecs.base import Codec
+from slsim.codecs.format import Content, Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape
 

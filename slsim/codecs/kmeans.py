@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
+from slsim.codecs.base import Codec, check_finite, check_received
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
 from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked

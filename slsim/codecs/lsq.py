@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values
+from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, State
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.self_describing import LARGEST, SelfDescribing, learned, returns_nothing
 from slsim.codecs.sizes import Shape, chunks, packed_bytes
 from slsim.errors import CodecError

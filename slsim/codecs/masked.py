@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from slsim.codecs.base import Codec, Content, Rng, Values
+from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, Mask, Samples
+from slsim.codecs.format import Content, Rng, Values
 from slsim.codecs.inner import InnerCodec
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload, header

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite, check_received
+from slsim.codecs.base import check_finite, check_received
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.sizes import Shape, chunks, kept_elements, packed_bytes, parts
 from slsim.codecs.topk import Bytes, TopK, check_marked
 from slsim.errors import CodecError

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite
+from slsim.codecs.base import Codec, check_finite
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import CHUNK, Shape, chunks, packed_bytes
 from slsim.codecs.symbols import NO_FLOATS, Symbols, unpacked

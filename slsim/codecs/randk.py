@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite
+from slsim.codecs.base import check_finite
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.topk import MaskedK, Positions
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite
+from slsim.codecs.base import Codec, check_finite
 from slsim.codecs.coder import Coder, Mask
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.masking import MaskingCoder
 from slsim.codecs.payload import Payload

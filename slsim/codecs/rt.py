@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite
+from slsim.codecs.base import check_finite
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.topk import MaskedK, Positions
 
 if TYPE_CHECKING:

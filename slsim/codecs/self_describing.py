@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from slsim.codecs.base import Codec, Content, Rng, Values
+from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, Samples
+from slsim.codecs.format import Content, Rng, Values
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape
 from slsim.errors import TrainingDiverged

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values
+from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, State
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.kmeans import lloyd, nearest
 from slsim.codecs.lossless import Segment
 from slsim.codecs.self_describing import SelfDescribing

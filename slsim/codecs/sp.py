@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Rng, Values, check_finite
+from slsim.codecs.base import check_finite
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.topk import MaskedK, Positions
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Values
 from slsim.codecs.columns import Columns, Cut, Positions, Shares
+from slsim.codecs.format import Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from slsim.codecs.base import Values, check_received
+from slsim.codecs.base import check_received
 from slsim.codecs.columns import Columns, Cut
+from slsim.codecs.format import Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, packed_bytes
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_received
+from slsim.codecs.base import Codec, check_received
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.sizes import Shape, packed_bytes
 from slsim.errors import CodecError

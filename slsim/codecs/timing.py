@@ -19,8 +19,9 @@ from slsim.codecs.sizes import Shape
 if TYPE_CHECKING:
     import torch
 
-    from slsim.codecs.base import Codec, Rng
+    from slsim.codecs.base import Codec
     from slsim.codecs.coder import Crossing
+    from slsim.codecs.format import Rng
     from slsim.codecs.payload import Payload
 
 Clock = Callable[[], float]  # seconds

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec, Rng, Values, check_finite, check_received
+from slsim.codecs.base import Codec, check_finite, check_received
 from slsim.codecs.coder import Mask
+from slsim.codecs.format import Rng, Values
 from slsim.codecs.lossless import Segment
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Scope, Shape, kept_elements, packed_bytes, parts

@@ -5,7 +5,6 @@ Reading a file, sweeping and overriding is `plan.py`; choosing components by nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any
 
@@ -19,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from slsim.errors import Fault, FaultsError
-from slsim.scenario import shares
+from slsim.errors import FaultsError
+from slsim.scenario import fits, shares
 from slsim.scenario.choice import (
     ALTERNATIVE_MARK,
     COMPONENT_MARK,
@@ -29,7 +28,6 @@ from slsim.scenario.choice import (
     AdapterChoice,
     Augmentation,
     Choice,
-    CodecChoice,
     ComponentTable,
     DeviceChoice,
     NestedChoice,
@@ -37,8 +35,8 @@ from slsim.scenario.choice import (
     Table,
     choose,
 )
+from slsim.scenario.codec_table import IDENTITY, CodecTable
 from slsim.scenario.contents import by_content
-from slsim.scenario.fits import adapter_faults
 from slsim.scenario.network import NetworkTable
 from slsim.scenario.schemes import Scheme
 from slsim.scenario.training_table import StopTable, TrainingTable
@@ -172,70 +170,6 @@ class ServerTable(Table):
     )
 
 
-IDENTITY = Choice("codec", "identity", {})
-
-
-class CodecTable(Table):
-    """[codec]: what encodes the activations on their way up and their gradients on their way down; and, where
-    a head is on the clients, its features on their way down and their gradients on their way up."""
-
-    uplink: CodecChoice = Field(
-        default="identity", validate_default=True, description="The codec of the activations."
-    )
-    downlink: CodecChoice = Field(
-        default="identity", validate_default=True, description="The codec of the activations' gradients."
-    )
-    weights: CodecChoice = Field(
-        default="identity",
-        validate_default=True,
-        description="The codec of model weights, where a protocol sends them.",
-    )
-
-    head_downlink: CodecChoice | None = Field(
-        None,
-        description="The codec of the features that a head on the clients receives "
-        '("u-shaped"). It is identity where this is left out.',
-    )
-    head_uplink: CodecChoice | None = Field(
-        None, description="The codec of these features' gradients. It is identity where this is left out."
-    )
-
-    @field_validator("uplink", "downlink", "weights", "head_downlink", "head_uplink")
-    @classmethod
-    def _knows_itself(cls, codec: Choice | None) -> Choice | None:
-        if codec and not codec.is_text and (faults := codec.create().faults()):
-            raise FaultsError(faults)
-        return codec
-
-    @field_validator("weights")
-    @classmethod
-    def _keeps_nothing(cls, codec: Choice) -> Choice:
-        if not codec.is_text and not codec.create().is_stateless:
-            what = f"{codec.label} is made for what crosses the cut: it remembers, learns or follows what "
-            raise ValueError(f"{what}came the other way; give weights a codec that does not, such as qu")
-        return codec
-
-    @model_validator(mode="after")
-    def _returns_fit(self) -> CodecTable:
-        """What returns is encoded beside what was sent."""
-        faults = []
-        for back, sent in (("downlink", "uplink"), ("head_uplink", "head_downlink")):
-            codec, other = getattr(self, back), getattr(self, sent) or IDENTITY
-            if codec is None or codec.is_text or other.is_text:
-                continue
-            try:
-                codec.create().paired(other.create())
-            except ValueError as error:
-                faults.append(Fault(back, str(error)))
-        if faults:
-            raise FaultsError(faults)
-        return self
-
-    def choices(self) -> dict[str, Choice]:
-        """The codec of each key; identity where it was left out."""
-        return {name: getattr(self, name) or IDENTITY for name in type(self).model_fields}
-
-
 class Scenario(Table):
     """One setting, whole: everything that a run depends on."""
 
@@ -263,81 +197,9 @@ class Scenario(Table):
         return clients
 
     @model_validator(mode="after")
-    def _devices_know_their_times(self) -> Scenario:
-        """A device with measured or given times must have one for all that it will be asked to do."""
-        if self.training.protocol.is_text:
-            return self
-        model = self.model.table()
-        codecs = {key: choice.table() for key, choice in self.codec.choices().items()}
-        protocol = self.training.protocol.create()
-        on_client, on_server = protocol.computing
-        ways = [("uplink", "downlink"), *([("head_uplink", "head_downlink")] if protocol.has_head else [])]
-        faults: dict[Fault, None] = {}  # each once
-        for up, down in ways:
-            coding = {"encode": codecs[up], "decode": codecs[down]}
-            back = {"encode": codecs[down], "decode": codecs[up]}
-            client = dict.fromkeys(on_client, model) | (coding if on_server else {})
-            server = dict.fromkeys(on_server, model) | (back if on_client else {})
-            faults |= dict.fromkeys(self._unknown_times(client, server))
-        if faults:
+    def _sections_fit(self) -> Scenario:
+        if faults := fits.faults(self):
             raise FaultsError(faults)
-        return self
-
-    def _unknown_times(self, client: Mapping[Any, Any], server: Mapping[Any, Any]) -> Iterator[Fault]:
-        """What the devices have no time for, of the duties of a client and of the server."""
-        places = [(f"clients.device[{i}]", one.device, client) for i, one in enumerate(self.clients.device)]
-        if len(places) == 1:
-            places = [("clients.device", self.clients.device[0].device, client)]
-        places.append(("server.device", self.server.device, server))
-        for path, device, duties in places:
-            if not device.is_text:
-                yield from (fault.under(path) for fault in device.create().all_faults(duties))
-
-    def _labels_missing(self, has_head: bool) -> Fault | None:
-        """A codec that learns from the true class' logits where these are not at the server."""
-        for name in ("uplink", "head_downlink"):
-            choice = getattr(self.codec, name)
-            if choice is None or choice.is_text or choice.create().learns_from != "true logits":
-                continue
-            if has_head:
-                what = (
-                    "learns from logits and labels at the server, which has none where a head is on clients"
-                )
-                return Fault(f"codec.{name}", f"{choice.label} {what}")
-        return None
-
-    @model_validator(mode="after")
-    def _protocol_fits(self) -> Scenario:
-        if self.training.protocol.is_text:
-            return self
-        protocol = self.training.protocol
-        if protocol.create().has_head != (self.model.head_cut is not None):
-            what = (
-                "needs a second cut; give one above model.cut, where the head on the clients begins"
-                if self.model.head_cut is None
-                else 'has no head on the clients; leave head_cut out, or let protocol be "u-shaped"'
-            )
-            raise FaultsError([Fault("model.head_cut", f"{protocol.label} {what}")])
-        if lacking := self._labels_missing(protocol.create().has_head):
-            raise FaultsError([lacking])
-        for name in ("head_downlink", "head_uplink"):
-            if getattr(self.codec, name) is not None and not protocol.create().has_head:
-                what = "has no head on the clients, so nothing goes through this codec"
-                raise FaultsError([Fault(f"codec.{name}", f"{protocol.label} {what}")])
-        if faults := list(
-            adapter_faults(self.model.adapter, protocol, self.codec.choices(), self.training.hooks)
-        ):
-            raise FaultsError(faults)
-        if self.training.aggregation == "free":
-            return self
-        path = "training.aggregation"
-        if self.clients.per_round is not None:
-            what = "needs every client in every round; leave clients.per_round out"
-            raise FaultsError([Fault(path, f"{self.training.aggregation} {what}")])
-        network = self.network
-        if self.training.aggregation == "all-reduce" and (network.medium or network.access_points):
-            what = "runs over the clients' own links; leave network.medium and network.access_points out"
-            raise FaultsError([Fault(path, f"all-reduce {what}")])
         return self
 
     def table(self) -> dict[str, Any]:
