@@ -13,23 +13,26 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from slsim.circumstances import processor_name
 from slsim.codecs import Codec, create, lossless
 from slsim.codecs.context import Context
 from slsim.codecs.costs import FILE, loop_s, parts_of
 from slsim.codecs.lossless import Segment, Stage, Zstd
-from slsim.codecs.timing import activations, encode_and_decode, median_of, reference_loop
+from slsim.codecs.timing import activations, encode_and_decode, gradients, median_of, reference_loop
 
 SHAPES = ((10, 8, 7, 7), (10, 32, 7, 7), (10, 64, 16, 16), (10, 64, 32, 32))
 FEW = (10, 10)  # a fifth size for the stage "context": as many as a small message has kept values
 REPEATS = 9
 KINDS, BLOCK = ("sparse", "dense"), "[[settings]]\n"
+Measure = Callable[[Codec, NDArray[np.float32], int], tuple[float, float]]
 Contents = list[tuple[bytes, Segment]]  # at each size
 LEAST_PART_S, LEAST_ELEMENT_S = 1e-6, 1e-11
 SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -58,6 +61,7 @@ SETTINGS: dict[str, dict[str, tuple[Any, ...]]] = {
     "tah": {"bits": (4, 6), "tile": (16, 256)},
 }
 CODES = {1: ("sp", {}), 2: ("ms", {}), 3: ("qu", {}), 4: ("qu", {"bits": 4}), 8: ("qu", {"bits": 8})}
+LEARNING = ("dsq", "ics", "lsq", "randtopk", "splitfc", "splitfc-drop")  # whose coders see gradients
 ZSTD_LEVELS = (1, 3, 6, 9, 12, 15, 19)
 
 
@@ -85,16 +89,16 @@ def line(values: tuple[float, float]) -> list[float]:
     return [float(f"{values[0] * 1e6:.3g}"), float(f"{values[1] * 1e9:.3g}")]
 
 
-def lines(codec: Codec, beside: Codec | None = None) -> dict[str, dict[str, list[float]]]:
+def lines(codec: Codec, measure: Measure = encode_and_decode) -> dict[str, dict[str, list[float]]]:
     """The fitted lines of a codec for tensors after a ReLU, and for dense ones."""
-    return {kind: both_ways(codec, kind == "sparse", beside) for kind in KINDS}
+    return {kind: both_ways(codec, kind == "sparse", measure) for kind in KINDS}
 
 
-def both_ways(codec: Codec, sparse: bool, beside: Codec | None) -> dict[str, list[float]]:
-    """The fitted lines of encoding and decoding."""
+def both_ways(codec: Codec, sparse: bool, measure: Measure) -> dict[str, list[float]]:
+    """The fitted lines of what `measure` gives two times of, such as encoding and decoding."""
     points = []
     for shape in SHAPES:
-        times = encode_and_decode(codec, activations(shape, sparse), REPEATS, beside=beside)
+        times = measure(codec, activations(shape, sparse), REPEATS)
         points.append((float(parts_of(codec, shape)), float(np.prod(shape)), *times))
     return {
         "encode": line(fitted([(p, d, e) for p, d, e, _ in points])),
@@ -146,13 +150,16 @@ def rows(only: set[str]) -> Iterator[dict[str, Any]]:
         if not only or name in only:
             yield {"codec": name, "parameters": parameters, **lines(create(name, **parameters))}
     sparse = create("sp")  # what codecs do that hand values on to another, here to one that does nothing:
-    others = {
-        "gather": (create("masked").paired(sparse), sparse),
-        "change": (create("delta", codec="identity"),),
+    others: dict[str, tuple[Codec, Measure]] = {
+        "gather": (create("masked").paired(sparse), partial(encode_and_decode, beside=sparse)),
+        "change": (create("delta", codec="identity"), encode_and_decode),
     }
-    for name, codecs in others.items():
+    for name in LEARNING:
+        others[f"{name} gradients"] = (create(name), gradients)
+    others["correction"] = (create("identity", correction=1.0), gradients)
+    for name, (codec, measure) in others.items():
         if not only or name in only:
-            yield {"codec": name, "parameters": {}, **lines(*codecs)}
+            yield {"codec": name, "parameters": {}, **lines(codec, measure)}
     for name, parameters, stage, codec in stages():
         if not only or name in only:
             in_items = isinstance(stage, Context)
@@ -212,7 +219,8 @@ def head(loop: list[float]) -> str:
     low, middle, high = np.quantile(loop, [0.25, 0.5, 0.75])
     return (
         "# By scripts/measure_codec_costs.py. Encode and decode: µs a part, ns an element (of zstd a\n"
-        "# segment, a byte; of context a segment, an item); sparse: after a ReLU, dense: normal numbers.\n\n"
+        "# segment, a byte; of context a segment, an item; of gradients at the sender, at the receiver);\n"
+        "# sparse: after a ReLU, dense: normal numbers.\n\n"
         f'[measured]\ndate = "{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"\n'
         f'processor = "{processor_name()}"\n'
         f"repeats = {REPEATS}\nseconds = {round(time.monotonic() - STARTED)}\n"

@@ -82,6 +82,16 @@ class Codec(Format):
         """Whether its coders do to a tensor what the codec does, and nothing to the gradient that returns."""
         return type(self).coder is Codec.coder
 
+    def gradient_bytes_touched(self) -> tuple[float, float]:
+        """Bytes of memory read and written per element of a gradient that returned, beside decoding it: by
+        the sender's coder, which pulls it back and learns, and by the receiver's, which learns. Zeros say
+        that there is nothing to do; what a correction takes is added to them. Unless a codec says otherwise
+        its coders read the gradient and what was sent, and who pulls back writes another one. Of the codecs
+        that ship the seconds that this takes a core are in `costs.toml` too."""
+        coder = type(self.coder())
+        learns, pulls = coder.learn is not Coder.learn, coder.pull_back is not Coder.pull_back
+        return 12.0 * (learns or pulls), 8.0 * learns
+
     def paired(self, other: Codec) -> Codec:
         """The codec beside the one of the other direction: what returns may depend on what was sent. Raises
         `ValueError` where they do not fit."""
@@ -93,10 +103,11 @@ class Codec(Format):
         slsim's own have none."""
         if not is_outside(type(self)):
             return []
-        from slsim.codecs.costs import declared
+        from slsim.codecs.costs import declared, gradient_cost_of
 
         try:
             declared(self, (2, 3, 4, 4))
+            gradient_cost_of(self, (2, 3, 4, 4), sparse=False)
         except CodecError as error:
             return [Fault("", str(error))]
         return []

@@ -142,6 +142,9 @@ class Columns(Codec):
         kept = 1 / self.reduction
         return 8 + 16 * kept, 4 + 8 * kept  # moments, and the kept columns; zeros, and these
 
+    def gradient_bytes_touched(self) -> tuple[float, float]:
+        return 16.0, 0.0  # what was sent is read twice, as it was encoded
+
     def size_formula(self, shape: Shape) -> str:
         return f"ceil(d/n / 8) + {self.columns_bytes(self.cut(shape)):,}"
 

@@ -34,6 +34,7 @@ SHIPPED = frozenset(
         *("randtopk", "rt", "sl-acc", "sl-fac", "sp", "splitfc", "splitfc-drop", "tah"),
     }
 )
+CORRECTION_BYTES = 16.0  # an element: the gradient, what was sent and what arrived are read, one written
 SOME_WEIGHTS = 1 << 16  # elements of a state: how many there are makes nearly no difference
 Pair = tuple[float, float]  # encoding, decoding
 Lines = NDArray[np.float64]  # [2, 2]: of encoding and of decoding, seconds a part and an element
@@ -95,6 +96,23 @@ def cost_of(codec: Codec, shape: Shape, sparse: bool, clock: Clock = CPU_TIME) -
             return CodecCost((0.0, 0.0), found.core_s, measured_core=found.speed)
         memory = codec.bytes_touched()
     return CodecCost(memory or (0.0, 0.0), core_s and _each(core_s, elements), lossless)
+
+
+def gradient_cost_of(codec: Codec, shape: Shape, sparse: bool) -> CodecCost:
+    """What an element of the gradient that returned costs beside decoding it: first the end that sent what it
+    is the gradient of, which pulls it back, learns and corrects; then the end that received that, which
+    learns. Raises `CodecError` where the codec's own account of it makes no sense."""
+    sender, receiver = _asked(codec, "gradient_bytes_touched", codec.gradient_bytes_touched)
+    known = [f"{_name(codec)} gradients"] if sender or receiver else []
+    if codec.correction is not None:
+        sender += CORRECTION_BYTES
+        known.append("correction")
+    if not ships(codec):
+        return CodecCost((sender, receiver), None)
+    elements = max(1, math.prod(shape))
+    lines = np.sum([_lines(name, {}, sparse) for name in known], axis=0) if known else np.zeros((2, 2))
+    at_sender, at_receiver = (lines @ (1, elements)).tolist()
+    return CodecCost((sender, receiver), _each((at_sender, at_receiver if receiver else 0.0), elements))
 
 
 def declared(codec: Codec, shape: Shape) -> tuple[Pair | None, Pair | None]:

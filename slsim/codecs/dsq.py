@@ -127,6 +127,9 @@ class DSQ(Codec):
         written = self.bits / 8
         return 4 + written, 4 + written
 
+    def gradient_bytes_touched(self) -> tuple[float, float]:
+        return 20.0, 0.0  # both are read to pull back and to learn, a gradient is written
+
 
 def extent(values: Values) -> tuple[float, float]:
     """Minimum and maximum, 0 where there are no values."""

@@ -111,6 +111,9 @@ class ICS(Codec):
     def body_bytes(self, shape: Shape) -> int:
         return 4 * self.num_kept(shape)[1]
 
+    def gradient_bytes_touched(self) -> tuple[float, float]:
+        return 9.0, 4.0  # masked by the sender; the receiver reads the true logits' gradient
+
     def size_formula(self, shape: Shape) -> str:
         return f"4·d·{self._n(_layout(shape)[1])}/{_layout(shape)[1]}"
 

@@ -127,6 +127,9 @@ class LSQ(Codec):
         written = self.bits / 8
         return 4 + written, 4 + written
 
+    def gradient_bytes_touched(self) -> tuple[float, float]:
+        return 20.0, 0.0  # both are read to pull back and to learn, a gradient is written
+
 
 class LSQCoder(SelfDescribing[LSQ]):
     """Encodes by the step that it learned; the receiver's does nothing but decode."""

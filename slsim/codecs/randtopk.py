@@ -57,6 +57,9 @@ class RandTopk(Codec):
         del beside
         return MaskingCoder(self)
 
+    def gradient_bytes_touched(self) -> tuple[float, float]:
+        return 9.0, 0.0  # the gradient and the mask are read, a gradient is written
+
     def _k(self, size: int) -> int:
         return min(size, max(1, round(self.rate * size)))
 

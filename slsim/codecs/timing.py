@@ -111,6 +111,30 @@ def _by_coders(
     return timed(encode), timed(lambda: receiver.decode(payload, shape, samples=samples, given=given))
 
 
+def gradients(codec: Codec, values: NDArray[np.float32], repeats: int) -> tuple[float, float]:
+    """Median seconds that the two ends of a link take for the gradient of a tensor that returned, beside
+    decoding it: the sender to pull it back and to learn, or to add the codec's correction; and the receiver
+    to learn."""
+    import torch
+
+    from slsim.codecs.coder import Crossing
+
+    x, gradient = torch.from_numpy(values), torch.from_numpy(activations(values.shape, sparse=False))
+    sender, receiver, shape = codec.coder(), codec.coder(), tuple(values.shape)
+    payload = sender.encode(x, np.random.default_rng(0))
+    arrived, kept = receiver.decode(payload, shape), sender.kept(payload)
+    sent = Crossing(payload, arrived, values=x, kept=kept)
+    received = Crossing(payload, arrived, labels=torch.arange(shape[0]), kept=kept)
+
+    def at_sender() -> None:
+        sender.learn(gradient, sent)
+        pulled = sender.pull_back(gradient, sent)
+        if codec.correction is not None:
+            pulled + codec.correction * (x - arrived)
+
+    return median_of(at_sender, repeats), median_of(lambda: receiver.learn(gradient, received), repeats)
+
+
 def _crossed(codec: Codec, tensor: torch.Tensor) -> Crossing:
     from slsim.codecs.coder import Crossing
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slsim.codecs import Codec, Payload
-from slsim.codecs.costs import CodecCost, cost_of
+from slsim.codecs.costs import CodecCost, cost_of, gradient_cost_of
 from slsim.errors import CodecError, TrainingDiverged
 from slsim.learning.ends import Ends, Given
 from slsim.recording import CODEC_OF, CODEC_UPDATES, MeasuredCodec, Message, Piece
@@ -43,6 +43,7 @@ class Codings:
         self._weights, self._names = codecs["weights"], dict(names)
         self._shapes, self._sparse = dict(shapes), tuple(sparse)
         self._costs: dict[str, CodecCost] = {}
+        self._return_costs: dict[str, CodecCost] = {}
         by_key = paired(codecs)
         self._ends = {kind: Ends(by_key[CODEC_OF[kind]], kind in FROM_SERVER) for kind in WAYS}
 
@@ -85,6 +86,28 @@ class Codings:
             core_s=math.nan if cost.core_s is None else cost.core_s[way] * elements,
             lossless_s=cost.lossless_s[way] * elements,
         )
+
+    def on_return(self, kind: str, shape: Shape) -> tuple[list[Piece], list[Piece]]:
+        """What the codec of a kind makes of the gradient that returned, beside decoding it, as pieces of work
+        of its sender and of its receiver; none where it makes nothing of it. They count no elements, so a
+        device whose times are measured or given takes none for them."""
+        if kind not in self._return_costs:
+            asked = self.of(kind), self._shapes[kind], kind in self._sparse
+            self._return_costs[kind] = gradient_cost_of(*asked)
+        cost, elements = self._return_costs[kind], math.prod(shape)
+        seconds = cost.core_s or (math.nan, math.nan)
+        sender, receiver = (
+            Piece(
+                "decode",
+                codec=self._names[CODEC_OF[kind]],
+                kind=kind,
+                shape=shape,
+                memory_bytes=each_bytes * elements,
+                core_s=each_s * elements,
+            )
+            for each_bytes, each_s in zip(cost.memory_bytes, seconds, strict=True)
+        )
+        return [sender] * (sender.memory_bytes > 0), [receiver] * (receiver.memory_bytes > 0)
 
     def message(self, kind: str, payload: Payload, shape: Shape, raw_bytes: int | None = None) -> Message:
         """A payload as a message of that kind; `raw_bytes` are those of the tensor as float32, unless an

@@ -32,7 +32,7 @@ from slsim.recording import (
     Script,
     Vocabulary,
 )
-from slsim.recording.kinds import CLIENT_BACKWARD, CLIENT_FORWARD, DECODE, ENCODE, HEAD
+from slsim.recording.kinds import CLIENT_BACKWARD, CLIENT_FORWARD, DECODE, ENCODE, HEAD, SENT_BEFORE
 
 if TYPE_CHECKING:
     import torch
@@ -109,7 +109,8 @@ class Exchange:
         assert at_server.source is not None
         self._return(GRADIENTS, at_server, "down")
         for lane, batch in at_server.each():
-            lane.work(batch.client, CLIENT_BACKWARD, self._model_work("client backward", batch))
+            pulling, _ = self._on_return(ACTIVATIONS, batch)
+            lane.work(batch.client, CLIENT_BACKWARD, *pulling, self._model_work("client backward", batch))
 
     # With a head on the client.
 
@@ -134,7 +135,8 @@ class Exchange:
         """Send the gradients of the features to the server, and run its half backward."""
         self._return(FEATURE_GRADIENTS, at_head, "up")
         for lane, batch in at_head.each():
-            lane.serve(batch.client, self._model_work("server backward", batch))
+            pulling, _ = self._on_return(FEATURES, batch)
+            lane.serve(batch.client, *pulling, self._model_work("server backward", batch))
 
     # The whole model in one place.
 
@@ -253,6 +255,8 @@ class Exchange:
             shape = at_cut.of(batch.indices.size)
             decode = self.codings.work("decode", kind, shape)
             encode = [self.codings.work(name, kind, shape) for name in ("encode", *decoding)]
+            if kind in SENT_BEFORE:
+                encode = [*self._on_return(SENT_BEFORE[kind], batch)[1], *encode]
             beside = [update] if update is not None else []
             if way == "up":
                 lane.work(batch.client, ENCODE, *encode)
@@ -263,6 +267,10 @@ class Exchange:
                 lane.serve(batch.client, *encode)
                 lane.download(batch.client, message, *beside)
                 lane.work(batch.client, DECODE, decode)
+
+    def _on_return(self, kind: str, batch: Batch) -> tuple[list[Piece], list[Piece]]:
+        """What sender and receiver of a tensor make of its gradient, when that returns."""
+        return self.codings.on_return(kind, self.computation.cut_shape(kind).of(batch.indices.size))
 
     def _labels_of(self, batch: Batch) -> Message:
         """Labels as they travel: one unsigned integer a sample, of the smallest width."""

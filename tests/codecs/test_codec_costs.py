@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from slsim import codecs
-from slsim.codecs import Codec, costs, registry, timing
+from slsim.codecs import Codec, Coder, costs, registry, timing
 from slsim.codecs.costs import SHIPPED, cost_of
 from slsim.errors import CodecError
 
@@ -188,11 +188,18 @@ BAD_ACCOUNTS = [(-1e12, math.nan), (-1e6, 8.0), (math.inf, 8.0), ("4", 4), None,
 
 
 @pytest.mark.parametrize("account", BAD_ACCOUNTS)
-@pytest.mark.parametrize("method", ["bytes_touched", "core_seconds"])
-def test_a_cost_that_makes_no_sense_is_named_with_its_codec(method, account):
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [
+        ("bytes_touched", cost_of),
+        ("core_seconds", cost_of),
+        ("gradient_bytes_touched", costs.gradient_cost_of),
+    ],
+)
+def test_a_cost_that_makes_no_sense_is_named_with_its_codec(method, asked, account):
     codec = type("Mine", (Silent,), {method: lambda *_: account})()
     with pytest.raises(CodecError, match=f"the codec Mine, in {method}: gives .* two finite numbers"):
-        cost_of(codec, BATCH, True)
+        asked(codec, BATCH, True)
     (fault,) = codec.faults()  # as a scenario is told, before anything runs
     assert f"the codec Mine, in {method}: " in fault.message
 
@@ -206,3 +213,26 @@ def test_a_codec_that_fails_to_say_what_it_costs_is_named():
     assert "Mine, in " in fault.message
     assert fault.message.endswith(": ZeroDivisionError: boom")
     assert Silent().faults() == []
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_coder_that_sees_gradients_is_charged_for_it(name):
+    """Who pulls back or learns has a cost at that end, in memory traffic and seconds; others have none."""
+    codec = codecs.create(name)
+    cost = costs.gradient_cost_of(codec, BATCH, sparse=True)
+    coder = type(codec.coder())
+    sees = coder.pull_back is not Coder.pull_back or coder.learn is not Coder.learn
+    assert (cost.memory_bytes[0] > 0) == sees
+    assert (cost.memory_bytes[1] > 0) == (codec.learns_from == "true logits")  # other receivers only decode
+    if costs.ships(codec):
+        assert [second > 0 for second in cost.core_s] == [touched > 0 for touched in cost.memory_bytes]
+
+
+def test_a_correction_costs_the_sender_what_any_codec_else_does_not():
+    plain, corrected = (
+        costs.gradient_cost_of(codecs.create("qu", correction=value), BATCH, True) for value in (None, 0.5)
+    )
+    assert plain == costs.CodecCost((0.0, 0.0), (0.0, 0.0))
+    assert corrected.memory_bytes == (16.0, 0.0)  # three numbers read, one written
+    assert 0 < corrected.core_s[0] < 10e-9
+    assert corrected.core_s[1] == 0

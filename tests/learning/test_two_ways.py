@@ -78,6 +78,30 @@ def test_updates_are_messages_beside_the_gradients(tiny: dict[str, Any]) -> None
     assert (work == "server backward").sum() == 2 * (work == "server forward").sum()
 
 
+@pytest.mark.parametrize(
+    ("codec", "where", "bytes_each"),
+    [
+        ({"uplink": {"name": "lsq", "learning_rate": 0.1}}, ["client backward"], [20.0]),
+        (CORRECTED, ["client backward"], [16.0]),
+        (ICS, ["server compute", "client backward"], [4.0, 9.0]),
+        ({"uplink": {"name": "qu", "bits": 2}}, [], []),
+    ],
+)
+def test_what_coders_make_of_gradients_is_work_of_their_ends(
+    tiny: dict[str, Any], codec: dict[str, Any], where: list[str], bytes_each: list[float]
+) -> None:
+    """Beside decoding: 80 numbers a client that the sender reads and writes where it runs its half backward,
+    and the receiver before it returns them."""
+    scenario = scenario_of(tiny, codec=codec)
+    steps = one_round(scenario, prepare(scenario))
+    extra = (steps.text("work") == "decode") & (steps.rows["elements"] == 0)
+    of_one = extra & (steps.clients == 0)
+    assert steps.text("phase")[of_one].tolist() == where
+    assert steps.rows["memory_bytes"][of_one].tolist() == [80 * each for each in bytes_each]
+    assert (steps.rows["core_s"][of_one] > 0).all()
+    assert extra.sum() == 4 * len(where)
+
+
 def test_what_codecs_remember_is_counted(tiny: dict[str, Any]) -> None:
     exchange, _ = trained(scenario_of(tiny, codec=DELTA, training={"epochs": 2}))
     samples = [part.size for part in exchange.sampler.parts]
