@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, State
 from slsim.codecs.format import Rng, Values
+from slsim.codecs.learned import LearnedQuantizer, learned
 from slsim.codecs.lossless import Segment
-from slsim.codecs.self_describing import SelfDescribing, learned, returns_nothing
-from slsim.codecs.sizes import Shape, chunks, packed_bytes
+from slsim.codecs.self_describing import SelfDescribing
+from slsim.codecs.sizes import Shape, chunks
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SHARPEST, SOFTEST = 1e-4, 0.5  # of alpha
 Doubles = NDArray[np.float64]
 
 
-class DSQ(Codec):
+class DSQ(LearnedQuantizer):
     """Differentiable soft quantization: levels over a learned range, and a soft staircase's gradients.
 
     Gong et al., *Differentiable Soft Quantization*, ICCV 2019 (arXiv 1908.05033). Forward is hard: values are
@@ -47,7 +47,6 @@ class DSQ(Codec):
     of the range; the clients' parameters are not averaged.
     """
 
-    bits: int = Field(3, strict=True, ge=1, le=8, description="The number of bits an element.")
     alpha: float = Field(
         0.2,
         strict=True,
@@ -55,30 +54,15 @@ class DSQ(Codec):
         le=SOFTEST,
         description="How soft the staircase is at first: the smaller, the closer to steps.",
     )
-    learning_rate: float = Field(
-        0.01,
-        strict=True,
-        ge=0,
-        le=10**6,
-        description="The learning rate of range and softness; with 0 they stay.",
-    )
 
     def coder(self, beside: Coder | None = None) -> Coder:
         del beside
         return DSQCoder(self)
 
-    def paired(self, other: Codec) -> Codec:
-        del other
-        raise returns_nothing("DSQ")
-
     @property
     def top(self) -> int:
         """The number of stretches between levels, 2^bits - 1."""
         return (1 << self.bits) - 1
-
-    @property
-    def draws(self) -> bool:
-        return False
 
     @property
     def side_bytes(self) -> int:
@@ -112,23 +96,9 @@ class DSQ(Codec):
         kernels.unpack_table(np.frombuffer(content, np.uint8, offset=RANGE_BYTES), levels, self.bits, out)
         return out
 
-    def body_bytes(self, shape: Shape) -> int:
-        return packed_bytes(math.prod(shape), self.bits)
-
-    def size_formula(self, shape: Shape) -> str:
-        del shape
-        return f"ceil({self.bits}·d / 8)"
-
     def segments(self, shape: Shape, num_bytes: int) -> list[Segment]:
         del shape
         return [Segment(RANGE_BYTES, width=4), Segment(num_bytes - RANGE_BYTES)]
-
-    def bytes_touched(self) -> tuple[float, float]:
-        written = self.bits / 8
-        return 4 + written, 4 + written
-
-    def gradient_bytes_touched(self) -> tuple[float, float]:
-        return 20.0, 0.0  # both are read to pull back and to learn, a gradient is written
 
 
 def extent(values: Values) -> tuple[float, float]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from slsim.codecs import kernels
-from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, State
 from slsim.codecs.format import Rng, Values
-from slsim.codecs.self_describing import LARGEST, SelfDescribing, learned, returns_nothing
-from slsim.codecs.sizes import Shape, chunks, packed_bytes
+from slsim.codecs.learned import LARGEST, LearnedQuantizer, learned
+from slsim.codecs.self_describing import SelfDescribing
+from slsim.codecs.sizes import Shape, chunks
 from slsim.errors import CodecError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ STEP_BYTES = 4  # float32
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
-class LSQ(Codec):
+class LSQ(LearnedQuantizer):
     """Learned step size quantization: whole multiples of a step that the sender learns.
 
     Esser et al., *Learned Step Size Quantization*, ICLR 2020 (arXiv 1902.08153). q = round(z / s), no less
@@ -47,12 +47,8 @@ class LSQ(Codec):
     it stays positive; the clients' steps are not averaged.
     """
 
-    bits: int = Field(3, strict=True, ge=1, le=8, description="The number of bits an element.")
     signed: bool = Field(
         False, strict=True, description="Whether there are levels below 0. Without, as after a ReLU."
-    )
-    learning_rate: float = Field(
-        0.01, strict=True, ge=0, le=10**6, description="The learning rate of the step; with 0 it stays."
     )
 
     @model_validator(mode="after")
@@ -65,10 +61,6 @@ class LSQ(Codec):
         del beside
         return LSQCoder(self)
 
-    def paired(self, other: Codec) -> Codec:
-        del other
-        raise returns_nothing("LSQ")
-
     @property
     def lowest(self) -> int:
         """-Q_N."""
@@ -78,10 +70,6 @@ class LSQ(Codec):
     def highest(self) -> int:
         """Q_P."""
         return self.lowest + (1 << self.bits) - 1
-
-    @property
-    def draws(self) -> bool:
-        return False
 
     @property
     def side_bytes(self) -> int:
@@ -115,20 +103,6 @@ class LSQ(Codec):
         codes = np.frombuffer(content, np.uint8, offset=STEP_BYTES)
         kernels.unpack_table(codes, levels.astype(np.float32), self.bits, out)
         return out
-
-    def body_bytes(self, shape: Shape) -> int:
-        return packed_bytes(math.prod(shape), self.bits)
-
-    def size_formula(self, shape: Shape) -> str:
-        del shape
-        return f"ceil({self.bits}·d / 8)"
-
-    def bytes_touched(self) -> tuple[float, float]:
-        written = self.bits / 8
-        return 4 + written, 4 + written
-
-    def gradient_bytes_touched(self) -> tuple[float, float]:
-        return 20.0, 0.0  # both are read to pull back and to learn, a gradient is written
 
 
 class LSQCoder(SelfDescribing[LSQ]):

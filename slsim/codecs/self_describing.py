@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from copy import copy
 from typing import TYPE_CHECKING, Generic, TypeVar
-
-import numpy as np
 
 from slsim.codecs.base import Codec
 from slsim.codecs.coder import Coder, Crossing, Samples
 from slsim.codecs.format import Content, Rng, Values
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape
-from slsim.errors import TrainingDiverged
 
 if TYPE_CHECKING:
     import torch
 
 OwnCodec = TypeVar("OwnCodec", bound=Codec)
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class SelfDescribing(Coder, Generic[OwnCodec]):
@@ -63,18 +58,3 @@ class SelfDescribing(Coder, Generic[OwnCodec]):
         other = copy(self)
         other.is_frozen = True
         return other
-
-
-def learned(parameter: str, value: float) -> float:
-    """A learned parameter as it travels, a float32. Raises `TrainingDiverged` where it is NaN or infinite."""
-    if not math.isfinite(value):
-        raise TrainingDiverged(f"the learned {parameter} became {value}")
-    return float(np.float32(min(max(value, -LARGEST), LARGEST)))
-
-
-def returns_nothing(title: str) -> ValueError:
-    """The error that a codec cannot learn on the way back, where no gradient of what it sent returns."""
-    return ValueError(
-        f"{title} learns from the gradient of what it sent, and what returns has none; it is for activations "
-        "and features, so give the way back another codec, such as qu"
-    )
