@@ -17,8 +17,7 @@ import pandas as pd
 
 from slsim.analysis.statistics import mean_of
 
-CUTS = ("shallow", "medium", "deep")
-BARE = "identity, downlink identity"
+CUTS = ("", "shallow", "medium", "deep")  # "": the study has one
 NEAR = 0.01  # one point
 
 
@@ -29,38 +28,33 @@ def runs_of(study: Path) -> dict[str, pd.DataFrame]:
         runs = pd.read_csv(folder / "runs.csv")
         rates = {*runs.get("uplink_bps", []), *runs.get("downlink_bps", [])}
         if len(rates) == 1:
-            found[rates.pop()] = runs[runs.status == "finished"].assign(scheme=_schemes(runs))
+            cuts = runs["model.cut"] if "model.cut" in runs else [""] * len(runs)
+            schemes = [name.replace(f", cut {cut}", "") for name, cut in zip(runs.setting, cuts, strict=True)]
+            done = runs.assign(cut=cuts, scheme=schemes)[runs.status == "finished"]
+            found[rates.pop()] = done
     return {f"{rate / 1e6:g} Mbps": found[rate] for rate in sorted(found)}
-
-
-def _schemes(runs: pd.DataFrame) -> list[str]:
-    """The settings' names without the cut, which has a table of its own."""
-    return [
-        name.replace(f", cut {cut}", "") for name, cut in zip(runs.setting, runs["model.cut"], strict=True)
-    ]
 
 
 def rows(by_rate: dict[str, pd.DataFrame], cut: str) -> Iterator[tuple[float, list[str]]]:
     """Of each scheme at a cut, how many bytes it saves and its row of the table."""
-    at_cut = {rate: runs[runs["model.cut"] == cut] for rate, runs in by_rate.items()}
+    at_cut = {rate: runs[runs.cut == cut] for rate, runs in by_rate.items()}
     first = next(iter(at_cut.values()))
-    bare = first[first.scheme == BARE].set_index("seed")
-    for scheme, every in first.groupby("scheme"):
-        own = every.set_index("seed")
-        against = bare.loc[own.index]
+    for scheme, own in first.groupby("scheme"):
+        against = first.set_index("training").loc[own.baseline].set_index(own.index)  # of the same seed
+        is_bare = (own.training == own.baseline).all()
         less = mean_of((own.held_accuracy - against.held_accuracy).tolist())
         sent, would = own[["uplink_bytes", "downlink_bytes"]], against[["uplink_bytes", "downlink_bytes"]]
         both = (would.sum(axis=1) / sent.sum(axis=1)).mean()
         up, down = (would / sent).mean()
         accuracy = mean_of(own.held_accuracy.tolist())
         times = [_time(runs[runs.scheme == scheme].time_to_target_s) for runs in at_cut.values()]
-        near = less.mean >= -NEAR and scheme != BARE
+        near = less.mean >= -NEAR and not is_bare
         yield (
             both,
             [
                 f"**{scheme}**" if near else str(scheme),
                 _points(accuracy.mean, accuracy.low, "{:.1f}"),
-                "" if scheme == BARE else _points(less.mean, less.low, "{:+.1f}"),
+                "" if is_bare else _points(less.mean, less.low, "{:+.1f}"),
                 *(f"{ratio:.3g}×" for ratio in (up, down, both)),
                 *times,
             ],
@@ -83,7 +77,7 @@ def _time(seconds: pd.Series) -> str:
 
 
 def main(study: Path) -> None:
-    """Print a table for each cut of the study."""
+    """Print a table for each cut that the study sweeps."""
     by_rate = runs_of(study)
     head = ["scheme", "accuracy, %", "against uncompressed, points", "up", "down", "both ways"]
     head += [f"to the target at {rate}" for rate in by_rate]
@@ -92,7 +86,7 @@ def main(study: Path) -> None:
         if not table:
             continue
         seeds = next(iter(by_rate.values())).seed.nunique()
-        print(f"\nCut {cut}, {seeds} seeds:\n")
+        print(f"\n{f'Cut {cut}, seeds' if cut else 'Seeds'}: {seeds}\n")
         print(f"| {' | '.join(head)} |")
         print(f"|---|{'---:|' * (len(head) - 1)}")
         for _, cells in table:

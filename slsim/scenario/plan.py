@@ -177,7 +177,8 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
             scenarios.setdefault(text(table), (scenario, table))
     if faults:
         raise ScenarioError(faults, source)
-    tables = _with_adapters_said([table for _, table in scenarios.values()])
+    is_swept = any("model.adapter" in grid for grid in swept)
+    tables = _with_adapters_said([table for _, table in scenarios.values()], is_swept)
     found = normal_form(tables, list(swept[0]), are_points=isinstance(sweep, list))
     distinct = [scenario for scenario, _ in scenarios.values()]
     cases = tuple(
@@ -188,9 +189,9 @@ def plan(document: Mapping[str, Any], source: str, folder: Path) -> Plan:
     return Plan(cases[0].scenario.name, cases)
 
 
-def _with_adapters_said(tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The cases' tables, where some have an adapter those without one saying so: a sweep has both."""
-    if not any("adapter" in table["model"] for table in tables):
+def _with_adapters_said(tables: list[dict[str, Any]], is_swept: bool) -> list[dict[str, Any]]:
+    """The cases' tables, where some have an adapter or it is swept those without one saying so."""
+    if not is_swept and not any("adapter" in table["model"] for table in tables):
         return tables
     return [{**table, "model": {"adapter": NO_ADAPTER, **table["model"]}} for table in tables]
 

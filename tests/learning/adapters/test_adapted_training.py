@@ -232,6 +232,17 @@ def test_settings_and_trainings_that_differ_in_the_adapter_alone_are_told_apart(
     assert Training.of(cases[1].scenario).label == "bottleneck 1 2 + sp 0.95875"
 
 
+def test_a_sweep_that_has_no_adapter_anywhere_is_called_by_its_codecs(tiny: dict[str, Any]) -> None:
+    points = [{"uplink": "identity", "downlink": "identity"}, {"uplink": "sp", "downlink": "qu"}]
+    tiny["sweep"] = [
+        {"model.adapter": ["none"], **{f"codec.{key}": [name] for key, name in point.items()}}
+        for point in points
+    ]
+    cases = plan(tiny, "tiny", Path()).cases
+    assert setting_labels(cases) == ["identity, downlink identity", "SP (95.875 %), downlink QU (3 bits)"]
+    assert [case.values["model.adapter"] for case in cases] == ["none", "none"]
+
+
 @pytest.mark.parametrize("codec", ["delta", "ics"])
 def test_a_codec_that_goes_by_samples_needs_a_row_of_each(codec: str, tiny: dict[str, Any]) -> None:
     scenario = adapted(tiny, BOTTLENECK, codec={"uplink": codec}, clients={"count": 2, "batch_size": 7})
