@@ -15,6 +15,7 @@ from slsim.codecs.coder import Coder, Crossing, Mask, Samples, State
 from slsim.codecs.format import Rng, Values
 from slsim.codecs.identity import Identity
 from slsim.codecs.lossless import Segment
+from slsim.codecs.masking import where_sent
 from slsim.codecs.payload import Payload
 from slsim.codecs.sizes import Shape
 
@@ -239,10 +240,7 @@ class _ICSCoder(Coder):
         return self._codec.mask(payload.shape, self._codec.chosen(self._importance, payload.shape))
 
     def pull_back(self, gradient: torch.Tensor, sent: Crossing) -> torch.Tensor:
-        import torch
-
-        assert sent.kept is not None
-        return gradient * torch.from_numpy(sent.kept)
+        return where_sent(gradient, sent)
 
     def learn(self, gradient: torch.Tensor, sent: Crossing) -> Payload | None:
         """At the server, which has labels: tell the importance as it is, and take in the mini-batch."""

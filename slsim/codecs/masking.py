@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 
 class MaskingCoder(Stateless):
-    """Codes as its codec does; an element that was not sent has the gradient 0, for nothing depends on it."""
+    """Codes as its codec does; an element that was not sent has the gradient 0."""
 
     def pull_back(self, gradient: torch.Tensor, sent: Crossing) -> torch.Tensor:
-        import torch
+        return where_sent(gradient, sent)
 
-        assert sent.kept is not None
-        return gradient * torch.from_numpy(sent.kept)
+
+def where_sent(gradient: torch.Tensor, sent: Crossing) -> torch.Tensor:
+    """The gradient where something was sent, and 0 elsewhere, for nothing depends on what was not."""
+    import torch
+
+    assert sent.kept is not None
+    return gradient * torch.from_numpy(sent.kept)
