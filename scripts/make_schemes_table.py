@@ -9,9 +9,11 @@ those of this one. Times are medians, over the study's own links and over each r
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,44 +21,44 @@ from slsim.analysis.statistics import mean_of
 
 CUTS = ("", "shallow", "medium", "deep")  # "": the study has one
 NEAR = 0.01  # one point
+Setting = dict[Hashable, Any]  # a row of summary.csv
+Tables = dict[str, tuple[dict[Any, Setting], pd.DataFrame]]  # by rate: settings by name, runs
 
 
-def runs_of(study: Path) -> dict[str, pd.DataFrame]:
-    """The finished runs by the rate of both links, such as "10 Mbps", lowest first."""
+def tables_of(study: Path) -> Tables:
+    """The study's `summary.csv` and `runs.csv` by the rate of both links, such as "10 Mbps", lowest first."""
     found = {}
     for folder in (study, *(study / "replays").glob("*")):
-        runs = pd.read_csv(folder / "runs.csv")
+        summary, runs = (pd.read_csv(folder / f"{name}.csv") for name in ("summary", "runs"))
         rates = {*runs.get("uplink_bps", []), *runs.get("downlink_bps", [])}
         if len(rates) == 1:
-            cuts = runs["model.cut"] if "model.cut" in runs else [""] * len(runs)
-            schemes = [name.replace(f", cut {cut}", "") for name, cut in zip(runs.setting, cuts, strict=True)]
-            done = runs.assign(cut=cuts, scheme=schemes)[runs.status == "finished"]
-            found[rates.pop()] = done
+            settings = {one["setting"]: one for one in summary.to_dict("records")}
+            found[rates.pop()] = settings, runs[runs.status == "finished"]
     return {f"{rate / 1e6:g} Mbps": found[rate] for rate in sorted(found)}
 
 
-def rows(by_rate: dict[str, pd.DataFrame], cut: str) -> Iterator[tuple[float, list[str]]]:
-    """Of each scheme at a cut, how many bytes it saves and its row of the table."""
-    at_cut = {rate: runs[runs.cut == cut] for rate, runs in by_rate.items()}
-    first = next(iter(at_cut.values()))
-    for scheme, own in first.groupby("scheme"):
-        against = first.set_index("training").loc[own.baseline].set_index(own.index)  # of the same seed
+def rows(tables: Tables, cut: str) -> Iterator[tuple[float, list[str]]]:
+    """Of each setting at a cut, how many bytes it saves and its row of the table."""
+    first, runs = next(iter(tables.values()))
+    for name, setting in first.items():
+        own = runs[runs.setting == name]
+        if setting.get("model.cut", "") != cut or own.empty:
+            continue
+        against = runs.set_index("training").loc[own.baseline].set_index(own.index)  # of the same seed
         is_bare = (own.training == own.baseline).all()
         less = mean_of((own.held_accuracy - against.held_accuracy).tolist())
         sent, would = own[["uplink_bytes", "downlink_bytes"]], against[["uplink_bytes", "downlink_bytes"]]
         both = (would.sum(axis=1) / sent.sum(axis=1)).mean()
         up, down = (would / sent).mean()
-        accuracy = mean_of(own.held_accuracy.tolist())
-        times = [_time(runs[runs.scheme == scheme].time_to_target_s) for runs in at_cut.values()]
-        near = less.mean >= -NEAR and not is_bare
+        called = name.replace(f", cut {cut}", "")
         yield (
             both,
             [
-                f"**{scheme}**" if near else str(scheme),
-                _points(accuracy.mean, accuracy.low, "{:.1f}"),
+                f"**{called}**" if less.mean >= -NEAR and not is_bare else called,
+                _points(setting["held_accuracy"], setting["held_accuracy_low"], "{:.1f}"),
                 "" if is_bare else _points(less.mean, less.low, "{:+.1f}"),
                 *(f"{ratio:.3g}×" for ratio in (up, down, both)),
-                *times,
+                *(_time(settings[name]) for settings, _ in tables.values()),
             ],
         )
 
@@ -67,25 +69,23 @@ def _points(mean: float, low: float, form: str) -> str:
     return form.format(100 * mean).replace("-", "−") + half
 
 
-def _time(seconds: pd.Series) -> str:
+def _time(setting: Setting) -> str:
     """The median over seeds, and how many reached the target if not all did."""
-    reached = seconds.notna().sum()
-    if 2 * reached <= len(seconds):
-        return f"not reached ({reached} of {len(seconds)})" if reached else "not reached"
-    median = seconds.fillna(float("inf")).median()
-    return f"{median:.3g} s" + (f" ({reached} of {len(seconds)})" if reached < len(seconds) else "")
+    reached, seeds, median = (setting[key] for key in ("reached", "seeds", "time_to_target_s"))
+    some = f" ({reached} of {seeds})" if 0 < reached < seeds else ""
+    return (f"{median:.3g} s" if math.isfinite(median) else "not reached") + some
 
 
 def main(study: Path) -> None:
     """Print a table for each cut that the study sweeps."""
-    by_rate = runs_of(study)
+    tables = tables_of(study)
     head = ["scheme", "accuracy, %", "against uncompressed, points", "up", "down", "both ways"]
-    head += [f"to the target at {rate}" for rate in by_rate]
+    head += [f"to the target at {rate}" for rate in tables]
     for cut in CUTS:
-        table = sorted(rows(by_rate, cut), key=lambda row: row[0])
+        table = sorted(rows(tables, cut), key=lambda row: row[0])
         if not table:
             continue
-        seeds = next(iter(by_rate.values())).seed.nunique()
+        seeds = max(one["seeds"] for one in next(iter(tables.values()))[0].values())
         print(f"\n{f'Cut {cut}, seeds' if cut else 'Seeds'}: {seeds}\n")
         print(f"| {' | '.join(head)} |")
         print(f"|---|{'---:|' * (len(head) - 1)}")
