@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from slsim.recording.kinds import PHASES, phase_column
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 # A number may be infinite or missing (what was never reached); a finite one may not. "any" is a number where
@@ -103,12 +104,14 @@ LIMITS = (  # of errors.csv, since there are any
     "bytes_per_sample",
     "times_raw_data",
 )
+NO_NUMBER = ("", "nan", "NaN")  # how a number that is missing is written
 EXPECTED = {"number": "a number", "finite": f"a number of at most {LARGEST:g}", "flag": "True or False"}
 
 
 def parse(name: str, text: str) -> pd.DataFrame:
     """The table `name` from its CSV: columns of numbers as numbers, others as text. Raises `ValueError` that
     names the column that is missing, or the value that cannot stand in it."""
+    import numpy as np
     import pandas as pd
 
     with warnings.catch_warnings():
@@ -122,11 +125,11 @@ def parse(name: str, text: str) -> pd.DataFrame:
         raise ValueError(f"the column {missing[0]} is missing")
     if table.empty and name not in MAY_BE_EMPTY:
         raise ValueError("it has no rows")
-    for column, kind in kinds.items():
-        table[column] = _parsed(column, table[column], kind)
-    if name == "errors" and "stage" not in table:
-        table["stage"] = table["lossless"].map({False: NO_STAGE, True: OLD_STAGE})
-    return table
+    columns = {column: _parsed(column, table[column].to_numpy(), kind) for column, kind in kinds.items()}
+    if name == "errors" and "stage" not in columns:
+        columns["stage"] = np.where(columns["lossless"], OLD_STAGE, NO_STAGE).astype(object)
+    texts = {column: str for column, values in columns.items() if values.dtype == object}
+    return pd.DataFrame(columns).astype(texts)
 
 
 def _other(name: str, column: str) -> Kind:
@@ -138,7 +141,7 @@ def _other(name: str, column: str) -> Kind:
     return "text" if column in _TEXTS or "." in column or column.endswith(SERIES) else "any"
 
 
-def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:
+def _parsed(column: str, texts: np.ndarray, kind: str) -> np.ndarray:
     """The values of one column. Raises `ValueError` with the first that cannot stand in it."""
     import numpy as np
     import pandas as pd
@@ -146,17 +149,18 @@ def _parsed(column: str, texts: pd.Series, kind: str) -> pd.Series:
     if kind == "text":
         return texts
     if kind == "flag":
-        wrong = ~texts.isin(["True", "False"])
-        values: pd.Series = texts == "True"
+        values: np.ndarray = texts == "True"
+        wrong = ~(values | (texts == "False"))
     else:
         values = pd.to_numeric(texts, errors="coerce")
         values = values.astype(float) if values.dtype == object else values
-        wrong = values.isna() & ~texts.isin(["", "nan", "NaN"])
+        wrong = np.isnan(values)
+        wrong[wrong] = [text not in NO_NUMBER for text in texts[wrong]]
         if kind == "any":
             return texts if wrong.any() else values
         if kind == "finite":
-            wrong = ~(values.abs() <= LARGEST)
+            wrong = ~(np.abs(values) <= LARGEST)
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(f"the column {column}: {texts.iloc[row]!r} in row {row + 1} is not {EXPECTED[kind]}")
+        raise ValueError(f"the column {column}: {texts[row]!r} in row {row + 1} is not {EXPECTED[kind]}")
     return values

@@ -93,23 +93,23 @@ def one_core() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def unrendered() -> Iterator[None]:
-    """A study's figures are built from its tables and saved as empty files: rendering them takes longer than
-    a tiny training does. `report/` tests what figures show; `test_cli.py` that a run renders them."""
-    from slsim.report.figures import drawing, files
+def undrawn() -> Iterator[None]:
+    """A run's figures are chosen from its tables and saved as empty files: drawing them takes longer than a
+    tiny training does. `report/` tests what figures show; `test_cli.py` that a run draws them."""
+    from slsim.report.figures import drawing
     from slsim.results import StudyFolder
     from slsim.study import study
 
-    def empty(folder: Path, name: str, figure: Any, formats: Sequence[str] = files.USUAL) -> list[str]:
-        folder.mkdir(parents=True, exist_ok=True)
+    def empty(place: Path, name: str, _each: Any, _width_in: float, formats: Sequence[str]) -> list[str]:
+        place.mkdir(parents=True, exist_ok=True)
         names = [f"{name}.{kind}" for kind in formats]
         for file in names:
-            (folder / file).write_bytes(b"")
+            (place / file).write_bytes(b"")
         return names
 
     def draw_runs(folder: StudyFolder) -> list[str]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files, "save", empty)
+            patch.setattr(drawing, "_saved", empty)
             return drawing.draw_runs(folder)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -52,10 +52,10 @@ def there(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def slsim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], there: Path) -> Command:
-    """Runs a command in this process, without rendering: its exit status, what it printed, and its errors."""
+    """Runs a command in this process, without drawing: its exit status, what it printed, and its errors."""
     monkeypatch.chdir(there)
     monkeypatch.setattr(
-        "slsim.report.figures.files.save", lambda folder, name, figure, formats: [f"{name}.png"]
+        "slsim.report.figures.drawing._saved", lambda place, name, each, width_in, formats: [f"{name}.png"]
     )
 
     def command(*arguments: str | Path) -> tuple[int, str, str]:
