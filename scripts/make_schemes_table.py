@@ -76,8 +76,8 @@ def _time(setting: Setting) -> str:
     return (f"{median:.3g} s" if math.isfinite(median) else "not reached") + some
 
 
-def main(study: Path) -> None:
-    """Print a table for each cut that the study sweeps."""
+def lines(study: Path) -> Iterator[str]:
+    """A table for each cut that the study sweeps."""
     tables = tables_of(study)
     head = ["scheme", "accuracy, %", "against uncompressed, points", "up", "down", "both ways"]
     head += [f"to the target at {rate}" for rate in tables]
@@ -86,12 +86,12 @@ def main(study: Path) -> None:
         if not table:
             continue
         seeds = max(one["seeds"] for one in next(iter(tables.values()))[0].values())
-        print(f"\n{f'Cut {cut}, seeds' if cut else 'Seeds'}: {seeds}\n")
-        print(f"| {' | '.join(head)} |")
-        print(f"|---|{'---:|' * (len(head) - 1)}")
-        for _, cells in table:
-            print(f"| {' | '.join(cells)} |")
+        yield from ("", f"{f'Cut {cut}, seeds' if cut else 'Seeds'}: {seeds}", "")
+        yield f"| {' | '.join(head)} |"
+        yield f"|---|{'---:|' * (len(head) - 1)}"
+        yield from (f"| {' | '.join(cells)} |" for _, cells in table)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for line in lines(Path(sys.argv[1])):
+        print(line)
