@@ -95,7 +95,6 @@ class Codings:
             asked = self.of(kind), self._shapes[kind], kind in self._sparse
             self._return_costs[kind] = gradient_cost_of(*asked)
         cost, elements = self._return_costs[kind], math.prod(shape)
-        seconds = cost.core_s or (math.nan, math.nan)
         sender, receiver = (
             Piece(
                 "decode",
@@ -105,9 +104,11 @@ class Codings:
                 memory_bytes=each_bytes * elements,
                 core_s=each_s * elements,
             )
-            for each_bytes, each_s in zip(cost.memory_bytes, seconds, strict=True)
+            if each_bytes > 0
+            else None
+            for each_bytes, each_s in zip(cost.memory_bytes, cost.core_s or (math.nan, math.nan), strict=True)
         )
-        return [sender] * (sender.memory_bytes > 0), [receiver] * (receiver.memory_bytes > 0)
+        return [sender] if sender else [], [receiver] if receiver else []
 
     def message(self, kind: str, payload: Payload, shape: Shape, raw_bytes: int | None = None) -> Message:
         """A payload as a message of that kind; `raw_bytes` are those of the tensor as float32, unless an
