@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from slsim.analysis.statistics import mean_of
+from slsim.results import REPLAYS, StudyFolder
 
 CUTS = ("", "shallow", "medium", "deep")  # "": the study has one
 NEAR = 0.01  # one point
@@ -28,8 +29,8 @@ Tables = dict[str, tuple[dict[Any, Setting], pd.DataFrame]]  # by rate: settings
 def tables_of(study: Path) -> Tables:
     """The study's `summary.csv` and `runs.csv` by the rate of both links, such as "10 Mbps", lowest first."""
     found = {}
-    for folder in (study, *(study / "replays").glob("*")):
-        summary, runs = (pd.read_csv(folder / f"{name}.csv") for name in ("summary", "runs"))
+    for folder in (study, *(study / REPLAYS).glob("*")):
+        summary, runs = (StudyFolder.open(folder).load_table(name) for name in ("summary", "runs"))
         rates = {*runs.get("uplink_bps", []), *runs.get("downlink_bps", [])}
         if len(rates) == 1:
             settings = {one["setting"]: one for one in summary.to_dict("records")}

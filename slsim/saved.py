@@ -154,12 +154,13 @@ def _parsed(column: str, texts: np.ndarray, kind: str) -> np.ndarray:
     else:
         values = pd.to_numeric(texts, errors="coerce")
         values = values.astype(float) if values.dtype == object else values
-        wrong = np.isnan(values)
-        wrong[wrong] = [text not in NO_NUMBER for text in texts[wrong]]
-        if kind == "any":
-            return texts if wrong.any() else values
         if kind == "finite":
             wrong = ~(np.abs(values) <= LARGEST)
+        else:
+            wrong = np.isnan(values)
+            wrong[wrong] = [text not in NO_NUMBER for text in texts[wrong]]
+        if kind == "any":
+            return texts if wrong.any() else values
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(f"the column {column}: {texts[row]!r} in row {row + 1} is not {EXPECTED[kind]}")

@@ -96,19 +96,21 @@ class Codings:
             self._return_costs[kind] = gradient_cost_of(*asked)
         cost, elements = self._return_costs[kind], math.prod(shape)
         sender, receiver = (
-            Piece(
-                "decode",
-                codec=self._names[CODEC_OF[kind]],
-                kind=kind,
-                shape=shape,
-                memory_bytes=each_bytes * elements,
-                core_s=each_s * elements,
-            )
+            [
+                Piece(
+                    "decode",
+                    codec=self._names[CODEC_OF[kind]],
+                    kind=kind,
+                    shape=shape,
+                    memory_bytes=each_bytes * elements,
+                    core_s=each_s * elements,
+                )
+            ]
             if each_bytes > 0
-            else None
+            else []
             for each_bytes, each_s in zip(cost.memory_bytes, cost.core_s or (math.nan, math.nan), strict=True)
         )
-        return [sender] if sender else [], [receiver] if receiver else []
+        return sender, receiver
 
     def message(self, kind: str, payload: Payload, shape: Shape, raw_bytes: int | None = None) -> Message:
         """A payload as a message of that kind; `raw_bytes` are those of the tensor as float32, unless an
