@@ -1,4 +1,4 @@
-"""How many threads torch computes with: as many as a scenario says, whatever the machine.
+"""How torch computes: with as many threads as a scenario says, whatever the machine, and in all of float32.
 
 Sums of floats depend on how they are shared out among threads, so the number belongs to what is learned.
 """
@@ -15,16 +15,20 @@ SPINS = "10000"  # of a thread that waits, before it sleeps (docs/training-speed
 
 @contextmanager
 def computing_with(threads: int) -> Iterator[None]:
-    """Let torch compute with so many threads within this context."""
+    """Let torch compute with so many threads within this context, and convolve float32 in float32: unless it
+    is told otherwise, it takes the 10 bits of TensorFloat-32 for that on a GPU."""
     spin_briefly()
     import torch
 
-    before = torch.get_num_threads()
+    cudnn, before = torch.backends.cudnn, torch.get_num_threads()
+    shortened = cudnn.allow_tf32
     torch.set_num_threads(threads)
+    cudnn.allow_tf32 = False
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        cudnn.allow_tf32 = shortened
 
 
 def spin_briefly() -> None:

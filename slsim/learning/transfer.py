@@ -20,6 +20,12 @@ def usable(name: str) -> torch.device:
     return device
 
 
+def called(device: torch.device) -> str:
+    """What a device is called in a recording's provenance: "cpu", "cuda (NVIDIA H100 80GB HBM3)"."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return f"{device.type} ({name})" if name else device.type
+
+
 def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy a tensor from the host to `device`. To CUDA the copy is asynchronous: pinned memory, ordered after
     kernels that are already queued."""

@@ -144,6 +144,8 @@ def train(
     recorded up to there, and one that `over` ends too (see `stopping`). `ready` is called when data and model
     are there, before the first round. Raises `TrainingError` or `ComponentError` for whatever goes wrong in
     it. For `known` see `preparing.prepare`."""
+    from slsim.learning.transfer import called  # it needs torch, as all that trains
+
     started = time.monotonic()
     threads = training.scenario.training.threads
     with computing_with(threads), told_by_cause(training.scenario):
@@ -171,6 +173,7 @@ def train(
     recording.kept = Kept(*exchange.codings.kept_bytes())
     recording.provenance = {
         **environment(),
+        "device": called(exchange.device),
         "threads": threads,
         "wall_s": round(wall_s + time.monotonic() - started, 3),
     }
