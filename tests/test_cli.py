@@ -250,6 +250,8 @@ def test_help_says_how_a_sweep_is_set(name: str) -> None:
         (("replay", "none", "--set", "network.uplink=1 Mbps"), "none is no study"),
         (("replay", "none", "--set", "network.uplink"), "is not KEY=VALUE"),
         (("list", "codecz"), "Invalid value"),
+        (("run", "none.toml", "--fresh", "--only", "1"), "for --only: does not go with --fresh"),
+        (("run", "none.toml", "--fresh", "--any-version"), "for --any-version: does not go with --fresh"),
         (("rum",), "No such command 'rum'"),
     ],
 )

@@ -218,6 +218,16 @@ def test_the_array_job_runs_in_a_shell_and_the_whole_run_collects(
     assert (nothing.exit_code, nothing.stdout) == (0, "")
 
 
+def test_the_array_job_uses_what_the_plan_counts_as_finished(
+    tiny: dict[str, Any], write: Write, tmp_path: Path
+) -> None:
+    arguments = ["plan", str(write(tiny)), "--results", str(tmp_path / "r"), "--slurm", "--no-measure"]
+    for option in ("", "--any-version"):
+        printed = CliRunner().invoke(app, [*arguments, *[option] * bool(option)])
+        assert printed.exit_code == 0
+        assert ("--any-version" in printed.stdout) == bool(option)
+
+
 def test_one_training_that_fails_says_why(tiny: dict[str, Any], write: Write, tmp_path: Path) -> None:
     own = tmp_path / "own.py"
     own.write_text("def net(image_shape, num_classes):\n    raise ValueError('no way')\n")

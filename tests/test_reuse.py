@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from slsim.errors import DataError
-from slsim.events import Tell
+from slsim.events import Notice, Tell
 from slsim.recording import Recording
 from slsim.registry import registry_of
-from slsim.results import StudyFolder, environment
-from slsim.scenario import plan
-from slsim.study import Interrupted, run
+from slsim.results import CODE, StudyFolder, environment
+from slsim.scenario import load, plan
+from slsim.study import Interrupted, foresee, run
 from slsim.study.checkpoint import Checkpoint
 from slsim.study.fingerprints import Fingerprints, fingerprint, unchanged
 from slsim.study.keys import training_key
@@ -78,6 +78,25 @@ def trained(trainings: Trainings, path: Path, **options: Any) -> list[str]:
     trainings.done = []
     run(path, path.parent / "results", **options)
     return trainings.done
+
+
+def test_what_another_version_made_is_used_again_where_that_is_said(
+    trainings: Trainings, tiny: dict[str, Any], write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, told = write(tiny), list[Any]()
+    assert trained(trainings, path) == CODECS
+    now = environment()
+    later = {**now, "versions": {**now["versions"], CODE: "01234567"}}
+    monkeypatch.setattr("slsim.study.training.environment", lambda: later)
+    assert trained(trainings, path, any_version=True, tell=told.append) == []
+    texts = [event.text for event in told if isinstance(event, Notice)]
+    assert texts == ["3 of the trainings used again were made by other versions of slsim"]
+    for any_version, states in ((True, {"finished"}), (False, {"to do"})):
+        forecast = foresee(load(path), path.parent / "results", measured=False, any_version=any_version)
+        assert {one.state for one in forecast.trainings} == states
+    with pytest.raises(TypeError, match="fresh or any_version, not both"):
+        trained(trainings, path, fresh=True, any_version=True)
+    assert trained(trainings, path) == CODECS
 
 
 def test_a_data_file_with_another_content_is_learned_from_anew(

@@ -39,6 +39,10 @@ Workers = Annotated[
         "--workers", min=1, help="How many trainings run at a time. Left out, one for each core, or each GPU."
     ),
 ]
+AnyVersion = Annotated[
+    bool,
+    typer.Option("--any-version", help="Use finished trainings again whichever version of slsim made them."),
+]
 Results = Annotated[Path, typer.Option(help="The folder in which results folders are made.")]
 Trust = Annotated[
     bool,

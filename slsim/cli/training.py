@@ -13,6 +13,7 @@ from rich.text import Text
 
 from slsim.cli.app import app
 from slsim.cli.options import (
+    AnyVersion,
     Device,
     Json,
     Output,
@@ -48,6 +49,7 @@ def run(
             "--fresh", help="Train again what is finished already; interrupted, run without it to resume."
         ),
     ] = False,
+    any_version: AnyVersion = False,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End every training after so many rounds.")
     ] = None,
@@ -86,6 +88,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train what a scenario needs, time it on its network, and write table, records and figures."""
+    for option, given in (("--only", only is not None), ("--any-version", any_version)):
+        if fresh and given:
+            raise typer.BadParameter("does not go with --fresh", param_hint=option)
     limit = {} if max_steps is None else {"training.max_rounds": max_steps}
     called = {} if name is None else {"name": name}
     asked = asked_for(scenario, settings, {**limit, **called})
@@ -95,17 +100,15 @@ def run(
     from slsim.study.placing import folder_for
 
     output = Output(quiet, as_json)
-    if only is not None and fresh:
-        raise typer.BadParameter("does not go with --fresh", param_hint="--only")
     trackers = trackers_for(asked.name, folder_for(asked, results).path, tensorboard, mlflow)
     if only is not None:
         with output.progress() as shown, tracking(shown, *trackers) as tell:
-            done = conduct_only(asked, results, only, tell=tell, device=device)
+            done = conduct_only(asked, results, only, any_version=any_version, tell=tell, device=device)
         output.show(lambda: done, lambda console: console.print(str(done), soft_wrap=True, highlight=False))
         return
     staffing = Staffing(device, workers, on="ray" if on else None, share=share)
     with output.progress() as shown, tracking(shown, *trackers) as tell:
-        study = conduct(asked, results, fresh=fresh, tell=tell, staffing=staffing)
+        study = conduct(asked, results, fresh=fresh, any_version=any_version, tell=tell, staffing=staffing)
     output.show(lambda: tables_of(study), lambda console: print_study(console, study.tables))
     exit_with(wrong_in(study))
 
@@ -121,6 +124,7 @@ def plan(
     slurm: Annotated[
         bool, typer.Option("--slurm", help="Print an array job for sbatch instead, a training a task.")
     ] = False,
+    any_version: AnyVersion = False,
     device: Device = "cpu",
     workers: Workers = None,
     as_json: Json = False,
@@ -136,7 +140,9 @@ def plan(
         def tell(label: str) -> None:
             status.update(Text(f"Measuring {label} …"))
 
-        forecast = foresee(asked, results, measured=measure, staffing=staffing, tell=tell)
+        forecast = foresee(
+            asked, results, measured=measure, any_version=any_version, staffing=staffing, tell=tell
+        )
     if not slurm:
         Output(json=as_json).show(lambda: forecast, lambda console: print_plan(console, forecast))
     elif not forecast.left:
@@ -145,6 +151,7 @@ def plan(
         command = ["slsim", "run", str(scenario), *(f"--set={text}" for text in settings or ())]
         command += [] if results == Path("results") else [f"--results={results}"]
         command += [] if device == "cpu" else [f"--device={device}"]
+        command += ["--any-version"] if any_version else []
         sys.stdout.write(slurm_script(forecast, command, Path.cwd(), gpu=device != "cpu"))
         for problem in dict.fromkeys(one.problem for one in forecast.left if one.problem):
             error_console().print(problem)

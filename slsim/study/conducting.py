@@ -35,7 +35,7 @@ from slsim.study.reuse import reinstate, supersede
 from slsim.study.scheduling import Schedule
 from slsim.study.stopping import depends_on
 from slsim.study.study import Study
-from slsim.study.training import Training, trainings_of
+from slsim.study.training import Training, made_by_this_version, trainings_of
 from slsim.units import DURATION
 
 
@@ -58,15 +58,17 @@ def conduct(
     results: Path,
     *,
     fresh: bool = False,
+    any_version: bool = False,
     tell: Tell = silent,
     staffing: Staffing | None = None,
 ) -> Study:
     """Train what a plan needs, play every case on the clock, save tables and figures. A training that fails
-    is noted, and the others are done."""
+    is noted, and the others are done. What is finished is used again: not if `fresh`, and of `any_version` of
+    slsim where that is said."""
     folder = folder_for(asked, results)
     if folder.path.name != asked.name:
         tell(Notice(f"{results / asked.name} has other settings; these go to {folder.path}"))
-    return _Conductor(asked, folder, fresh, tell, staffing or Staffing()).study()
+    return _Conductor(asked, folder, fresh, any_version, tell, staffing or Staffing()).study()
 
 
 @dataclass(frozen=True)
@@ -91,21 +93,35 @@ class OnlyOne:
 
 
 def conduct_only(
-    asked: Plan, results: Path, number: int, *, tell: Tell = silent, device: str = "cpu"
+    asked: Plan,
+    results: Path,
+    number: int,
+    *,
+    any_version: bool = False,
+    tell: Tell = silent,
+    device: str = "cpu",
 ) -> OnlyOne:
     """Do one of a plan's trainings, `number` counted from 1 as in `Forecast.trainings`, and before it the
     uncompressed run where that sets its target and is not there; no tables. Several processes may do so at
     once. Raises `StudyError` for a number that there is not, `AllFailed` where the training fails."""
     folder = folder_for(asked, results)
-    return _Conductor(asked, folder, False, tell, Staffing(device, workers=1)).only(number)
+    return _Conductor(asked, folder, False, any_version, tell, Staffing(device, workers=1)).only(number)
 
 
 class _Conductor:
     """One study on its way from a plan to its tables."""
 
-    def __init__(self, asked: Plan, folder: StudyFolder, fresh: bool, tell: Tell, staffing: Staffing) -> None:
+    def __init__(
+        self,
+        asked: Plan,
+        folder: StudyFolder,
+        fresh: bool,
+        any_version: bool,
+        tell: Tell,
+        staffing: Staffing,
+    ) -> None:
         self._asked, self._folder, self._fresh = asked, folder, fresh
-        self._tell, self._staffing = tell, staffing
+        self._any_version, self._tell, self._staffing = any_version, tell, staffing
         self._started_s = time.monotonic()
         self._circumstances = circumstances()
         self._trainings = trainings_of(asked.cases)
@@ -116,7 +132,7 @@ class _Conductor:
     def study(self) -> Study:
         """Do all of it. Raises as `run` says."""
         self._check()
-        there = There.of(self._asked, self._folder, [] if self._fresh else self._trainings)
+        there = self._there([] if self._fresh else self._trainings)
         due = self._due(there, self._trainings)
         self._train(there, due, self._asked.cases)
         study = self._saved() if due else self._unchanged()
@@ -138,13 +154,13 @@ class _Conductor:
         wanted = [one for one in self._trainings if before is not None and one.key == before.key]
         wanted.append(training)
         keys = {one.key for one in wanted}
-        there = There.of(self._asked, self._folder, wanted)
+        there = self._there(wanted)
         due = self._due(there, wanted)
         cases = [case for case in self._asked.cases if Training.of(case.scenario).key in keys]
         outcome = self._train(there, due, cases, wanted).get(training.name)
         if training.key not in self._done:
             raise AllFailed(self._failures)
-        finished = len(There.of(self._asked, self._folder, self._trainings).recordings)
+        finished = len(self._there(self._trainings).recordings)
         state: State = "found" if outcome is None else outcome.state
         return OnlyOne(training.label, state, self._walls[training.name], number, planned, finished)
 
@@ -153,6 +169,9 @@ class _Conductor:
         check_document(self._asked)
         check_names(self._asked.cases, self._asked.name)
         self._inputs = localised(self._asked.document())  # as they are now: they may be edited meanwhile
+
+    def _there(self, trainings: Sequence[Training]) -> There:
+        return There.of(self._asked, self._folder, trainings, self._any_version)
 
     def _due(self, there: There, wanted: Sequence[Training]) -> list[Training]:
         return [training for training in wanted if training.key not in there.recordings]
@@ -197,6 +216,8 @@ class _Conductor:
             had = f"{self._folder.path} had other settings"
             self._tell(Notice(f"{had}: its tables, figures and scenario are in {former} now"))
         there.settle(self._tell)
+        if older := sum(not made_by_this_version(each) for each in there.recordings.values()):
+            self._tell(Notice(f"{older} of the trainings used again were made by other versions of slsim"))
         for training in self._trainings:
             if training.key in there.recordings:
                 self._done[training.key] = there.recordings[training.key]

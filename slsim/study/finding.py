@@ -18,11 +18,11 @@ from slsim.study.training import Training
 
 
 def _elsewhere(
-    asked: Plan, folder: StudyFolder, training: Training, files: Mapping[str, str]
+    asked: Plan, folder: StudyFolder, training: Training, files: Mapping[str, str], any_version: bool
 ) -> Recording | None:
     for other in sharing(folder, training.name, asked):
         with suppress(RecordingError):
-            if (found := reusable(other, training.name, files)) is not None:
+            if (found := reusable(other, training.name, files, any_version)) is not None:
                 return found
     return None
 
@@ -38,16 +38,21 @@ class There:
     damaged: dict[str, RecordingError] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, asked: Plan, folder: StudyFolder, trainings: Sequence[Training]) -> There:
-        """Look for each of `trainings`; nothing is written."""
+    def of(
+        cls, asked: Plan, folder: StudyFolder, trainings: Sequence[Training], any_version: bool = False
+    ) -> There:
+        """Look for each of `trainings`, of this version of slsim or of `any_version`; nothing is written."""
         there, fingerprints = cls(folder), Fingerprints()
         for training in trainings:
             files, found = fingerprints.of(training.scenario), None
             try:
-                found = reusable(folder, training.name, files)
+                found = reusable(folder, training.name, files, any_version)
             except RecordingError as error:
                 there.damaged[training.name] = error
-            if found is None and (found := _elsewhere(asked, folder, training, files)) is not None:
+            if (
+                found is None
+                and (found := _elsewhere(asked, folder, training, files, any_version)) is not None
+            ):
                 there.elsewhere[training.name] = found
             if found is not None:
                 there.recordings[training.key] = found

@@ -67,14 +67,16 @@ def foresee(
     results: Path,
     *,
     measured: bool = True,
+    any_version: bool = False,
     staffing: Staffing | None = None,
     tell: Told = lambda _: None,
 ) -> Forecast:
-    """Foresee a study of `asked`, whose folder is in `results`. `tell` is told what is measured just then, as
-    a text. Raises `ScenarioError` for what no clock can play; `DataError` or the like where data or model are
-    at fault in all of the cases."""
+    """Foresee a study of `asked`, whose folder is in `results`; what `any_version` of slsim has trained
+    counts as finished where that is said. `tell` is told what is measured just then, as a text. Raises
+    `ScenarioError` for what no clock can play; `DataError` or the like where data or model are at fault in
+    all of the cases."""
     folder, trainings = folder_for(asked, results), trainings_of(asked.cases)
-    planner = _Planner(asked, folder, trainings, measured, staffing or Staffing(), tell)
+    planner = _Planner(asked, folder, trainings, measured, any_version, staffing or Staffing(), tell)
     cases = planner.cases(asked.cases)
     if faults := [Fault(label, problem) for label, problem in planner.faults.items()]:
         raise ScenarioError(faults, asked.name)
@@ -116,12 +118,14 @@ class _Planner:
         folder: StudyFolder,
         trainings: Sequence[Training],
         measured: bool,
+        any_version: bool,
         staffing: Staffing,
         tell: Told,
     ) -> None:
         self._asked, self._folder, self._trainings = asked, folder, trainings
         self._numbers = {training.key: number for number, training in enumerate(trainings)}
-        self._measured, self.staffing, self._tell = measured, staffing, tell
+        self._measured, self._any_version = measured, any_version
+        self.staffing, self._tell = staffing, tell
         self._data: dict[str, tuple[Dataset, bool]] = {}
         self._foreseen: dict[str, Foreseen] = {}
         self._kinds: dict[str, _Kind | SlsimError] = {}
@@ -215,7 +219,7 @@ class _Planner:
 
     def trainings(self) -> list[TrainingForecast]:
         """Foresee each training, by number."""
-        there = There.of(self._asked, self._folder, self._trainings).recordings.keys()
+        there = There.of(self._asked, self._folder, self._trainings, self._any_version).recordings.keys()
         return [self._training(one, one.key in there) for one in self._trainings]
 
     def _training(self, training: Training, there: bool) -> TrainingForecast:

@@ -20,14 +20,19 @@ def finished(folder: StudyFolder, name: str) -> bool:
     return folder.has_training(name) and not (folder.training(name) / SUPERSEDED).exists()
 
 
-def reusable(folder: StudyFolder, name: str, files: Mapping[str, str]) -> Recording | None:
-    """The finished training of that name; None where there is none, where another version made it, or where
-    it read something else than the `files` that are there now (their fingerprints); those can be opened,
-    replayed and checked all the same. Raises `RecordingError` when it is damaged."""
+def reusable(
+    folder: StudyFolder, name: str, files: Mapping[str, str], any_version: bool = False
+) -> Recording | None:
+    """The finished training of that name; None where there is none, where another version made it (unless
+    `any_version` will do), or where it read something else than the `files` that are there now (their
+    fingerprints); those can be opened, replayed and checked all the same. Raises `RecordingError` when it is
+    damaged."""
     if not finished(folder, name):
         return None
     recording = folder.load_training(name)
-    same = made_by_this_version(recording) and unchanged(recording.provenance.get(FILES, {}), files)
+    same = (any_version or made_by_this_version(recording)) and unchanged(
+        recording.provenance.get(FILES, {}), files
+    )
     return recording if same else None
 
 

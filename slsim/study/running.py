@@ -24,6 +24,7 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     name: str | None = None,
     fresh: bool = False,
+    any_version: bool = False,
     tell: Tell | None = None,
     device: str = "cpu",
     workers: int | None = None,
@@ -31,8 +32,9 @@ def run(
     on: Literal["ray"] | None = None,
     share: str | None = None,
 ) -> Study:
-    """Run a scenario: a file, a document as such a file has it, or a plan; what is finished in
-    `results/<name>` is used again unless `fresh`. `name` replaces the scenario's.
+    """Run a scenario: a file, a document as such a file has it, or a plan; what this version of slsim has
+    finished in `results/<name>` (or `any_version`) is used again unless `fresh`. `name` replaces the
+    scenario's.
 
     Trainings run side by side in `workers` processes, by default as many as there are cores; `on="ray"` on a
     cluster; or in an `executor` of your own. Where the machines of these do not see the results folder,
@@ -51,13 +53,17 @@ def run(
         >>> study.summary["rounds"].tolist()
         [2.0]
     """
+    if fresh and any_version:
+        raise TypeError("what is trained afresh is of this version: give fresh or any_version, not both")
     asked = plan_of(scenario, {**(overrides or {}), **({} if name is None else {"name": name})})
     from slsim.study.conducting import conduct  # it needs pandas
     from slsim.study.crews import Staffing
 
     staffing = Staffing(device, workers, executor, on, share)
     with _shown(tell) as told:
-        study = conduct(asked, Path(results), fresh=fresh, tell=told, staffing=staffing)
+        study = conduct(
+            asked, Path(results), fresh=fresh, any_version=any_version, tell=told, staffing=staffing
+        )
     for failure in study.failures:
         warnings.warn(f"a training failed: {failure}", stacklevel=2)
     return study
