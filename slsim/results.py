@@ -166,6 +166,10 @@ class StudyFolder:
         """Whether that training is finished; a folder appears only when it is whole."""
         return not name.startswith(".") and not name.endswith(DAMAGED) and self.training(name).is_dir()
 
+    def trainings_of_key(self, key: str) -> list[str]:
+        """The names of the finished trainings of that key: versions of slsim may call one differently."""
+        return sorted(path.name for path in self.trainings.glob(f"*-{key}") if self.has_training(path.name))
+
     def looks_like_training(self, name: str) -> bool:
         """Whether a folder of that name may be a training, whole or damaged, and is not somebody else's."""
         has_header = (self.training(name) / recordings.HEADER_FILE).is_file()

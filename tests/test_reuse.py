@@ -91,6 +91,9 @@ def test_what_another_version_made_is_used_again_where_that_is_said(
     assert trained(trainings, path, any_version=True, tell=told.append) == []
     texts = [event.text for event in told if isinstance(event, Notice)]
     assert texts == ["3 of the trainings used again were made by other versions of slsim"]
+    (called,) = (path.parent / "results" / "tiny" / "trainings").glob("qu-*")
+    called.rename(called.with_name(called.name.replace("qu-3", "QU-3-bits")))
+    assert trained(trainings, path, any_version=True) == []  # though it calls one by another name
     for any_version, states in ((True, {"finished"}), (False, {"to do"})):
         forecast = foresee(load(path), path.parent / "results", measured=False, any_version=any_version)
         assert {one.state for one in forecast.trainings} == states

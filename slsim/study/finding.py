@@ -20,9 +20,13 @@ from slsim.study.training import Training
 def _elsewhere(
     asked: Plan, folder: StudyFolder, training: Training, files: Mapping[str, str], any_version: bool
 ) -> Recording | None:
-    for other in sharing(folder, training.name, asked):
+    places = [folder, *sharing(folder, asked)]
+    names = [(place, training.name) for place in places[1:] if place.has_training(training.name)]
+    if any_version:  # another may call it differently
+        names += [(place, name) for place in places for name in place.trainings_of_key(training.key)]
+    for other, name in names:
         with suppress(RecordingError):
-            if (found := reusable(other, training.name, files, any_version)) is not None:
+            if (found := reusable(other, name, files, any_version)) is not None:
                 return found
     return None
 

@@ -33,14 +33,14 @@ def folder_for(asked: Plan, results: Path) -> StudyFolder:
     return folder  # called by a hash of all that it is told by
 
 
-def sharing(folder: StudyFolder, name: str, asked: Plan) -> Iterator[StudyFolder]:
-    """The other studies that have the training called `name` finished: beside `folder`, the one of the
-    scenario as it stands first, and where the scenario lies, if that is in a study."""
+def sharing(folder: StudyFolder, asked: Plan) -> Iterator[StudyFolder]:
+    """Where studies that may share trainings lie: beside `folder`, the one of the scenario as it stands
+    first, and where the scenario lies, if that is in a study."""
     beside = folder.path.parent
     home = beside / folder.path.name.partition(APART)[0]
     others = sorted(beside.iterdir()) if beside.is_dir() else []
     for path in dict.fromkeys([home, *others, *([asked.path.resolve().parent] if asked.path else [])]):
-        if path.resolve() != folder.path.resolve() and StudyFolder.of(path).has_training(name):
+        if path.resolve() != folder.path.resolve():
             yield StudyFolder.of(path)
 
 
