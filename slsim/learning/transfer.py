@@ -22,8 +22,7 @@ def usable(name: str) -> torch.device:
 
 def called(device: torch.device) -> str:
     """What a device is called in a recording's provenance: "cpu", "cuda (NVIDIA H100 80GB HBM3)"."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    return f"{device.type} ({name})" if name else device.type
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
 def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

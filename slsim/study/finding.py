@@ -18,16 +18,13 @@ from slsim.study.training import Training
 
 
 def _elsewhere(
-    asked: Plan, folder: StudyFolder, training: Training, files: Mapping[str, str], any_version: bool
+    places: Sequence[StudyFolder], training: Training, files: Mapping[str, str], any_version: bool
 ) -> Recording | None:
-    places = [folder, *sharing(folder, asked)]
-    names = [(place, training.name) for place in places[1:] if place.has_training(training.name)]
-    if any_version:  # another may call it differently
-        names += [(place, name) for place in places for name in place.trainings_of_key(training.key)]
-    for other, name in names:
-        with suppress(RecordingError):
-            if (found := reusable(other, name, files, any_version)) is not None:
-                return found
+    for place in places:
+        for name in place.trainings_of_key(training.key) if any_version else [training.name]:
+            with suppress(RecordingError):
+                if (found := reusable(place, name, files, any_version)) is not None:
+                    return found
     return None
 
 
@@ -47,16 +44,15 @@ class There:
     ) -> There:
         """Look for each of `trainings`, of this version of slsim or of `any_version`; nothing is written."""
         there, fingerprints = cls(folder), Fingerprints()
+        own = [folder] if any_version else []  # there by another name
+        places = [*own, *sharing(folder, asked)]
         for training in trainings:
             files, found = fingerprints.of(training.scenario), None
             try:
                 found = reusable(folder, training.name, files, any_version)
             except RecordingError as error:
                 there.damaged[training.name] = error
-            if (
-                found is None
-                and (found := _elsewhere(asked, folder, training, files, any_version)) is not None
-            ):
+            if found is None and (found := _elsewhere(places, training, files, any_version)) is not None:
                 there.elsewhere[training.name] = found
             if found is not None:
                 there.recordings[training.key] = found
