@@ -17,13 +17,12 @@ import numpy as np
 import pytest
 import tomli_w
 
-
 MEMORY = Path("/dev/shm")  # Linux's folder in memory
 
 
 def pytest_configure() -> None:
-    """Keep the tests' folders in memory, where there is room: half of the time was waiting for the disk, which
-    slsim asks to have each checkpoint, recording and table. `--basetemp` and pytest's own variable go first."""
+    """Keep the tests' folders in memory, where there is room: slsim asks the disk to have each checkpoint,
+    recording and table, and tests waited for it. `--basetemp` and pytest's own variable go first."""
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * 2**30:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
