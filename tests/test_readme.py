@@ -53,6 +53,13 @@ def test_the_reference_results_pass_their_checks(path: Path) -> None:
     assert [check for check in open_study(path).check() if not check.passed] == []
 
 
+def test_no_reference_result_names_a_folder_of_the_machine_that_made_it() -> None:
+    """Keys are of contents, so a path may be shortened to the file's name."""
+    texts = [file for end in ("toml", "json") for file in REFERENCE.parent.rglob(f"*.{end}")]
+    assert {file.relative_to(REFERENCE.parent).parts[0] for file in texts} > {REFERENCE.name}
+    assert [str(file) for file in texts if re.search(r'"(/|[A-Z]:\\)', file.read_text("utf-8"))] == []
+
+
 def test_its_links_lead_to_files() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) >= 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import runpy
 from pathlib import Path
 
@@ -37,10 +36,3 @@ def test_a_page_has_no_row_of_its_own(page: str, printed: dict[str, list[str]]) 
     rows = [line for line in PAGES[page] if line.startswith("|") and line.count("× |") == 3]
     assert rows
     assert [row for row in rows if row not in known] == []
-
-
-def test_no_study_names_a_folder_of_the_machine_that_made_it() -> None:
-    """Keys are of contents, so a path may be shortened to the file's name."""
-    texts = [file for study in STUDIES for end in ("toml", "json") for file in study.rglob(f"*.{end}")]
-    assert texts
-    assert [str(file) for file in texts if re.search(r'"(/|[A-Z]:\\)', file.read_text("utf-8"))] == []

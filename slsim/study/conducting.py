@@ -217,10 +217,8 @@ class _Conductor:
             self._tell(Notice(f"{had}: its tables, figures and scenario are in {former} now"))
         there.settle(self._tell)
         recordings = there.recordings.values() if self._any_version else ()
-        if older := [one for one in recordings if not made_by_this_version(one)]:
-            self._tell(
-                Notice(f"{len(older)} of the trainings used again were made by other versions of slsim")
-            )
+        if older := sum(not made_by_this_version(each) for each in recordings):
+            self._tell(Notice(f"{older} of the trainings used again were made by other versions of slsim"))
         for training in self._trainings:
             if training.key in there.recordings:
                 self._done[training.key] = there.recordings[training.key]
