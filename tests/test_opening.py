@@ -186,6 +186,19 @@ def test_a_recording_from_before_a_key_had_its_default_is_found(tiny_study: Path
     pd.testing.assert_frame_equal(open_study(tiny_study).runs, summary)
 
 
+def test_a_reader_is_told_where_trainings_were_computed_by_several_machines(tiny_study: Path) -> None:
+    assert open_study(tiny_study).notes == ()
+    for folder in (tiny_study / "trainings").iterdir():
+        recording = load(folder)
+        recording.provenance["host"]["processor"] = "Some CPU"
+        recording.provenance["versions"]["torch"] = "2.9"
+        if folder.name.startswith("ms-"):
+            recording.provenance["device"] = "cuda (Some GPU)"
+        save(recording, folder)
+    (note,) = open_study(tiny_study).notes
+    assert "2 by Some CPU with torch 2.9 and 1 by cuda (Some GPU) with torch 2.9: the same seed" in note
+
+
 def test_another_trainings_recording_under_a_name_is_damaged(tiny_study: Path) -> None:
     (ms,) = (tiny_study / "trainings").glob("ms-*")
     (qu,) = (tiny_study / "trainings").glob("qu-*")

@@ -4,8 +4,9 @@ multipliers and speed-ups are over, and which differences are smaller than what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from slsim.analysis import CONFIDENCE, ELSEWHERE, FAILED, FASTER_BY, NO_TARGET, NOT_REACHED, REACHED, in_words
 from slsim.own_code import without_folder
@@ -277,3 +278,24 @@ def measured_codecs(recording: Recording) -> list[str]:
                 f"{one.core:.2f} times as fast)"
             )
     return lines
+
+
+def several_machines(recordings: Iterable[Recording]) -> list[str]:
+    """A sentence where the trainings were computed by different processors or versions of torch."""
+    found = Counter(_machine(recording.provenance) for recording in recordings)
+    if len(found) < 2:
+        return []
+    counted = listed([f"{count} by {machine}" for machine, count in found.most_common()])
+    return [
+        f"Trainings were computed by several machines, {counted}: the same seed draws the same on each, but "
+        "numbers differ in their last places, and so accuracies by chance"
+    ]
+
+
+def _machine(provenance: Mapping[str, Any]) -> str:
+    """What computed a training, as far as it is known: "AMD EPYC with torch 2.14.1"."""
+    torch = provenance.get("versions", {}).get("torch", "?")
+    device = provenance.get("device", "cpu")
+    if device == "cpu":
+        device = provenance.get("host", {}).get("processor") or device
+    return f"{device} with torch {torch}"

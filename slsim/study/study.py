@@ -23,7 +23,7 @@ from slsim.errors import RecordingError, ReplayError, StudyError
 from slsim.named import chosen
 from slsim.own_code import own_code, with_absolute_code
 from slsim.report import figures
-from slsim.report.notes import measured_codecs
+from slsim.report.notes import measured_codecs, several_machines
 from slsim.report.plots import Plots
 from slsim.report.study_tables import Tables, print_study
 from slsim.results import StudyFolder, environment
@@ -229,7 +229,9 @@ class Study:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the tables has to know of how their numbers came about."""
-        return tuple(dict.fromkeys(note for run in self.played for note in measured_codecs(run.recording)))
+        trainings = {run.training: run.recording for run in self.played}.values()
+        measured = (note for recording in trainings for note in measured_codecs(recording))
+        return (*dict.fromkeys(measured), *several_machines(trainings))
 
     @property
     def alarms(self) -> dict[str, str]:
